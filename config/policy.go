@@ -1,0 +1,140 @@
+package config
+
+// AnalysisPolicy says when a candidate is harmful, when it is healthy, and how
+// sure to be. It is copied into a rollout when that starts.
+type AnalysisPolicy struct {
+	Key        `json:"-"`
+	PolicySpec `json:"spec"`
+}
+
+// PolicySpec is the spec of an AnalysisPolicy. research: statistics §7.
+type PolicySpec struct {
+	Confidence Confidence `json:"confidence,omitzero"`
+	Limits     Limits     `json:"limits,omitzero"`
+	Warmup     Warmup     `json:"warmup,omitzero"`
+	Unit       Unit       `json:"unit,omitzero"`
+	Metrics    []Metric   `json:"metrics"`
+	Trip       Trip       `json:"trip,omitzero"`
+}
+
+// Confidence bounds the two mistakes, per rollout.
+type Confidence struct {
+	// FalseRollback is the chance that a healthy candidate is ever rolled back, over
+	// all tests and looks. Default 0.5%.
+	FalseRollback Percent `json:"falseRollback,omitempty"`
+	// FalsePromotion is the chance that a candidate outside its promotion limits is
+	// ever promoted. Default 5%.
+	FalsePromotion Percent `json:"falsePromotion,omitempty"`
+}
+
+// Limits bound steps and rollouts.
+type Limits struct {
+	MinStep            Duration `json:"minStep,omitempty"`            // least time of a weight step without `for`; default 60s
+	MinRequestsPerStep int64    `json:"minRequestsPerStep,omitempty"` // candidate requests; default 300
+	MaxDuration        Duration `json:"maxDuration,omitempty"`        // of the rollout; default 45m
+	// OnInconclusive acts when maxDuration has passed without a decision: Hold,
+	// Promote or Rollback. Default Hold.
+	OnInconclusive Fallback `json:"onInconclusive,omitempty"`
+	// ProgressDeadline rolls back a candidate that has had no ready endpoint for so
+	// long. Default 10m.
+	ProgressDeadline Duration `json:"progressDeadline,omitempty"`
+	// MaxBlind retreats to the first step, reversibly, when the verdict has been
+	// blind for so long. Default 2m.
+	MaxBlind Duration `json:"maxBlind,omitempty"`
+	// AckTimeout is how long a publish waits for a connected proxy before the proxy
+	// is named as stuck and no longer waited for. Default 10s.
+	AckTimeout Duration `json:"ackTimeout,omitempty"`
+}
+
+// Fallback is what happens when evidence does not decide.
+type Fallback string
+
+// Fallbacks.
+const (
+	FallbackHold     Fallback = "Hold"
+	FallbackPromote  Fallback = "Promote"
+	FallbackRollback Fallback = "Rollback"
+	FallbackRetry    Fallback = "Retry" // trip.onTrip only: try again at the first step
+)
+
+// Warmup is what latency comparisons leave out at the start of every candidate
+// pod; it ends with whichever of the two passes first. Errors are never excused.
+type Warmup struct {
+	PerPod   Duration `json:"perPod,omitempty"`   // default 30s
+	Requests int64    `json:"requests,omitempty"` // default 200
+}
+
+// Unit says what is independent.
+type Unit struct {
+	// Block is how long a latency block lasts; it must exceed the queues'
+	// relaxation time. Default 10s.
+	Block Duration `json:"block,omitempty"`
+}
+
+// Metric is one thing that is judged: errors or latency.
+type Metric struct {
+	Name MetricName `json:"name"`
+	// Weight is this metric's part of the rollback error. All metrics' weights are
+	// scaled to sum to one. Default 1.
+	Weight float64 `json:"weight,omitempty"`
+	// Quantiles of latency that are compared with stable. Only latency. Default
+	// p50, p95, p99.
+	Quantiles []Quantile `json:"quantiles,omitempty"`
+	// SLO is an absolute limit: rollback above it, promotion evidence below.
+	SLO *SLO `json:"slo,omitempty"`
+	// VersusStable compares with stable, in the same windows.
+	VersusStable *VersusStable `json:"versusStable,omitempty"`
+	// BurstCap bounds what one block may add to each grid point, in nats. Only
+	// errors. Default 3.
+	BurstCap float64 `json:"burstCap,omitempty"`
+}
+
+// MetricName is errors or latency.
+type MetricName string
+
+// Metrics.
+const (
+	MetricErrors  MetricName = "errors"
+	MetricLatency MetricName = "latency"
+)
+
+// SLO is an absolute limit.
+type SLO struct {
+	Max *Percent  `json:"max,omitempty"` // errors: largest acceptable share of failed requests
+	P50 *Duration `json:"p50,omitempty"` // latency: half of the requests at most this slow
+	P90 *Duration `json:"p90,omitempty"`
+	P95 *Duration `json:"p95,omitempty"`
+	P99 *Duration `json:"p99,omitempty"`
+}
+
+// VersusStable compares a candidate with stable.
+type VersusStable struct {
+	RollbackIf Above `json:"rollbackIf"` // as ">1.5x"
+	// PromoteIf must be above RollbackIf: "<2x", or "<2x or slo" where meeting the
+	// SLO is enough.
+	PromoteIf Below `json:"promoteIf"`
+	// Floor is an error rate below which a worse candidate is not rolled back.
+	Floor Percent `json:"floor,omitempty"`
+}
+
+// Trip is the fast, reversible part: weight to zero at once on strong
+// suspicion, then mirrored traffic settles it.
+type Trip struct {
+	// Level of certainty that fires: 99.9% asks for an e-value of 1,000. Default 99.9%.
+	Level Percent `json:"level,omitempty"`
+	// Latency is how much slower than stable the candidate must be to count as an
+	// exceedance. Default ">1.25x".
+	Latency Above `json:"latency,omitempty"`
+	// Settle bounds how long mirrored traffic may take to confirm or clear.
+	// Default 60s.
+	Settle Duration `json:"settle,omitempty"`
+	// OnTrip decides when nothing settled it, or mirroring is forbidden: Rollback,
+	// Hold or Retry. Default Hold.
+	OnTrip Fallback `json:"onTrip,omitempty"`
+	// Limit is the number of trips of one attempt at which it is rolled back.
+	// Default 3.
+	Limit int `json:"limit,omitempty"`
+}
+
+// DefaultPolicy is the name of the built-in policy.
+const DefaultPolicy = "standard"

@@ -1,0 +1,208 @@
+package config
+
+// InferenceRoute is one logical model endpoint: where requests come in, which
+// versions can answer, and how traffic moves between them.
+type InferenceRoute struct {
+	Key       `json:"-"`
+	RouteSpec `json:"spec"`
+}
+
+// RouteSpec is the spec of an InferenceRoute.
+type RouteSpec struct {
+	// Hostnames are matched against the request's authority, without port and
+	// case. Empty matches every hostname.
+	Hostnames []string `json:"hostnames,omitempty"`
+
+	// Listener is where Envoy accepts requests for this inference route.
+	Listener Listener `json:"listener"`
+
+	// Protocol is http or grpc. Default http.
+	Protocol Protocol `json:"protocol,omitempty"`
+
+	// Matches select requests, in Gateway API's form; a request needs one of them.
+	// Empty matches every request of the hostnames.
+	Matches []Match `json:"matches,omitempty"`
+
+	// Timeouts bound a request.
+	Timeouts Timeouts `json:"timeouts,omitzero"`
+
+	// Versions are the immutable deployables of the model behind this route.
+	Versions []Version `json:"versions"`
+
+	// Target is the version users should get; changing it begins a rollout. Only
+	// with strategy.canary.
+	Target string `json:"target,omitempty"`
+
+	// InitialStable seeds an empty state. Required with strategy.canary where there
+	// is more than one version.
+	InitialStable string `json:"initialStable,omitempty"`
+
+	// Attempt, when raised, tries a target again that was rolled back. Default 0.
+	Attempt int64 `json:"attempt,omitempty"`
+
+	// Strategy is exactly one of canary and split.
+	Strategy Strategy `json:"strategy"`
+
+	// Mirroring says whether requests may be copied to a version that users are not
+	// served by, as settling a trip does. Default Forbidden.
+	Mirroring Mirroring `json:"mirroring,omitempty"`
+
+	// Analysis names the policy that judges a rollout. Default standard.
+	Analysis Analysis `json:"analysis,omitzero"`
+}
+
+// Listener is a port that Envoy opens.
+type Listener struct {
+	Port uint32 `json:"port"` // 1 to 65535
+	// Address to bind. Default 127.0.0.1.
+	Address string `json:"address,omitempty"`
+}
+
+// Protocol is what clients and versions speak.
+type Protocol string
+
+// Protocols.
+const (
+	ProtocolHTTP Protocol = "http"
+	ProtocolGRPC Protocol = "grpc" // HTTP/2 to the versions; gRPC status counts as status
+)
+
+// Match selects requests. All of its parts must hold.
+type Match struct {
+	Path    *PathMatch    `json:"path,omitempty"`
+	Headers []HeaderMatch `json:"headers,omitempty"`
+	Method  string        `json:"method,omitempty"` // GET, POST, …; empty matches all
+}
+
+// PathMatch is Gateway API's HTTPPathMatch.
+type PathMatch struct {
+	Type  PathMatchType `json:"type,omitempty"` // default PathPrefix
+	Value string        `json:"value"`          // starts with /
+}
+
+// PathMatchType is Exact, PathPrefix or RegularExpression.
+type PathMatchType string
+
+// Path match types, as Gateway API spells them.
+const (
+	PathExact      PathMatchType = "Exact"
+	PathPrefix     PathMatchType = "PathPrefix"
+	PathExpression PathMatchType = "RegularExpression" // RE2, whole path
+)
+
+// HeaderMatch is Gateway API's HTTPHeaderMatch.
+type HeaderMatch struct {
+	Name  string          `json:"name"`
+	Type  HeaderMatchType `json:"type,omitempty"` // default Exact
+	Value string          `json:"value"`
+}
+
+// HeaderMatchType is Exact or RegularExpression.
+type HeaderMatchType string
+
+// Header match types, as Gateway API spells them.
+const (
+	HeaderExact      HeaderMatchType = "Exact"
+	HeaderExpression HeaderMatchType = "RegularExpression"
+)
+
+// Timeouts bound a request.
+type Timeouts struct {
+	// Request bounds a request from its last byte in to its last byte out.
+	// Default 30s.
+	Request Duration `json:"request,omitempty"`
+}
+
+// Version is one immutable deployable of the model: its name, model and backend
+// together.
+type Version struct {
+	Name string `json:"name"`
+	// Endpoints are host:port pairs, each one pod.
+	Endpoints []string `json:"endpoints"`
+	// Health is how Envoy and Sluice check an endpoint. Default: a TCP connection.
+	Health *Health `json:"health,omitempty"`
+	// Model says what is served, for reviews.
+	Model *Model `json:"model,omitempty"`
+}
+
+// Health is an HTTP check of an endpoint.
+type Health struct {
+	Path string `json:"path"` // answers 200 when ready
+	// Interval between checks. Default 1s.
+	Interval Duration `json:"interval,omitempty"`
+}
+
+// Model identifies what a version serves.
+type Model struct {
+	Name    string `json:"name,omitempty"`
+	Version string `json:"version,omitempty"`
+	Digest  string `json:"digest,omitempty"` // sha256:<64 hex digits>
+}
+
+// Mirroring is Allowed or Forbidden.
+type Mirroring string
+
+// Mirroring values.
+const (
+	MirroringForbidden Mirroring = "Forbidden"
+	MirroringAllowed   Mirroring = "Allowed"
+)
+
+// Analysis names a policy in the route's namespace, or the built-in one.
+type Analysis struct {
+	Policy string `json:"policy,omitempty"` // default standard
+}
+
+// Strategy is exactly one of its fields.
+type Strategy struct {
+	Canary *Canary     `json:"canary,omitempty"`
+	Split  *FixedSplit `json:"split,omitempty"`
+}
+
+// FixedSplit divides traffic by hand, with no analysis.
+type FixedSplit struct {
+	Weights map[string]Percent `json:"weights"` // version to share; sums to 100%
+}
+
+// Canary moves traffic from stable to candidate step by step, on evidence.
+type Canary struct {
+	Steps []Step `json:"steps"`
+	// Bake is how long the old stable is kept and the new one watched after
+	// promotion. Default 0: not at all.
+	Bake Duration `json:"bake,omitempty"`
+	// RollbackWindow lists what may come back at once, with no steps.
+	RollbackWindow RollbackWindow `json:"rollbackWindow,omitzero"`
+}
+
+// Step is one of weight (with for) and approve.
+type Step struct {
+	// Weight is the candidate's share while this step lasts.
+	Weight Percent `json:"weight,omitempty"`
+	// For is the least time of the step; evidence decides the rest. Default: the
+	// policy's limits.minStep.
+	For Duration `json:"for,omitempty"`
+	// Approve waits for a person at the weight of the step before.
+	Approve *Approve `json:"approve,omitempty"`
+}
+
+// Approve is a gate.
+type Approve struct {
+	// Timeout fails the rollout when nobody has answered. Zero waits for ever.
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// RollbackWindow bounds which former stables may return without steps.
+type RollbackWindow struct {
+	Versions int      `json:"versions,omitempty"` // newest former stables; default 0
+	Age      Duration `json:"age,omitempty"`      // since they were stable; default 0: any age
+}
+
+// Version finds a version by name.
+func (r RouteSpec) Version(name string) (Version, bool) {
+	for _, v := range r.Versions {
+		if v.Name == name {
+			return v, true
+		}
+	}
+	return Version{}, false
+}

@@ -1,0 +1,80 @@
+// Package name spells the names and stamps that tie Envoy's signals back to an
+// inference route, a version and an epoch, and reads them back. It is pure and
+// knows no Envoy type, so that both sides of the loop may use it.
+package name
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// Headers that carry stamps.
+const (
+	HeaderArm    = "x-sluice-arm"    // request: the assigned arm, Arm's form
+	HeaderServed = "x-sluice"        // response: the arm that served, Arm's form
+	HeaderShadow = "x-sluice-shadow" // request: set on mirrored copies, Arm's form; wins over all others
+	// TagArm is the custom tag of access logs that holds the serving cluster.
+	TagArm = "arm"
+)
+
+// Cluster names the cluster and the EDS service of a version:
+// "namespace/name/version".
+func Cluster(route config.Key, version string) string {
+	return route.Namespace + "/" + route.Name + "/" + version
+}
+
+// ParseCluster reads Cluster's form back.
+func ParseCluster(s string) (route config.Key, version string, err error) {
+	parts := strings.Split(s, "/")
+	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
+		return config.Key{}, "", fmt.Errorf("cluster name %q: is not namespace/name/version", s)
+	}
+	return config.Key{Namespace: parts[0], Name: parts[1]}, parts[2], nil
+}
+
+// Route names an Envoy route: "namespace/name@epoch".
+func Route(route config.Key, epoch uint64) string {
+	return route.String() + "@" + strconv.FormatUint(epoch, 10)
+}
+
+// ParseRoute reads Route's form back.
+func ParseRoute(s string) (route config.Key, epoch uint64, err error) {
+	rest, epoch, err := cutEpoch(s)
+	if err != nil {
+		return config.Key{}, 0, fmt.Errorf("route name %q: %w", s, err)
+	}
+	namespace, name, ok := strings.Cut(rest, "/")
+	if !ok || namespace == "" || name == "" {
+		return config.Key{}, 0, fmt.Errorf("route name %q: is not namespace/name@epoch", s)
+	}
+	return config.Key{Namespace: namespace, Name: name}, epoch, nil
+}
+
+// Arm stamps a version and an epoch: "version@epoch".
+func Arm(version string, epoch uint64) string {
+	return version + "@" + strconv.FormatUint(epoch, 10)
+}
+
+// ParseArm reads Arm's form back.
+func ParseArm(s string) (version string, epoch uint64, err error) {
+	version, epoch, err = cutEpoch(s)
+	if err != nil || version == "" {
+		return "", 0, fmt.Errorf("arm %q: is not version@epoch", s)
+	}
+	return version, epoch, nil
+}
+
+func cutEpoch(s string) (rest string, epoch uint64, err error) {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return "", 0, fmt.Errorf("has no @epoch")
+	}
+	epoch, err = strconv.ParseUint(s[at+1:], 10, 64)
+	if err != nil {
+		return "", 0, fmt.Errorf("epoch %q is not a number", s[at+1:])
+	}
+	return s[:at], epoch, nil
+}
