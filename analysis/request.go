@@ -1,0 +1,63 @@
+package analysis
+
+import (
+	"time"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// Request is one attempt at an upstream, or a downstream request that had no
+// attempt, as one access-log entry told it.
+type Request struct {
+	Route   config.Key
+	Version string // the arm that served it, or would have
+	Epoch   uint64 // of the split that sent it there
+	Pod     string // upstream host:port; empty where there was no attempt
+	Proxy   string // node id of the Envoy that logged it
+
+	Start    time.Time
+	Duration time.Duration // of the attempt, to the last byte
+	Outcome  Outcome
+	Attempt  uint32 // 1 for a first attempt; 0 for a request without one
+
+	// Shadow marks a mirrored copy; nobody waited for its answer.
+	Shadow bool
+}
+
+// End is when the last byte of the answer came.
+func (r Request) End() time.Time { return r.Start.Add(r.Duration) }
+
+// Evident says whether the request may enter the evidence of an arm: a live
+// first attempt, or a live request that had no attempt at all.
+func (r Request) Evident() bool { return !r.Shadow && r.Attempt <= 1 }
+
+// Outcome is what became of a request.
+type Outcome uint8
+
+// Outcomes. Client errors, shed load and health checks are classed once, the
+// same for both arms.
+const (
+	Succeeded   Outcome = iota
+	Failed              // 5xx, a gRPC server error, UO, UH, NC, UF, UC: an error of the arm
+	TimedOut            // UT, a reset after headers: an error, and slower than any limit
+	ClientFault         // 4xx, a gRPC client error: neither an error nor a latency
+	Abandoned           // the client left: censored, counted nowhere but in totals
+)
+
+// Error says whether the outcome counts against the arm.
+func (o Outcome) Error() bool { return o == Failed || o == TimedOut }
+
+// Load is what one proxy counted for one cluster since its last report, from
+// plain counters that lose nothing. source: Envoy's LRS.
+type Load struct {
+	Route      config.Key
+	Version    string
+	Proxy      string
+	At         time.Time     // when the report came
+	Interval   time.Duration // that it covers
+	Issued     uint64
+	Succeeded  uint64
+	Errored    uint64
+	InProgress uint64 // now, not since
+	Dropped    uint64
+}

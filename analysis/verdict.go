@@ -1,0 +1,64 @@
+package analysis
+
+import (
+	"time"
+)
+
+// Verdict is what the evidence says of a candidate.
+type Verdict string
+
+// Verdicts. Blind freezes, never promotes and never punishes.
+const (
+	Undecided Verdict = "undecided" // more is needed; Assessment.Reason says what
+	Healthy   Verdict = "healthy"   // every metric has its promotion evidence
+	Harmful   Verdict = "harmful"   // the rollback evidence passed its threshold
+	Blind     Verdict = "blind"     // signals are missing or disagree
+)
+
+// Assessment is a verdict with everything that was seen.
+type Assessment struct {
+	At      time.Time `json:"at"`
+	Verdict Verdict   `json:"verdict"`
+	Reason  string    `json:"reason"` // one sentence with numbers
+
+	// Hold asks for no growth without blaming the candidate: the split is not what
+	// was asked for, or stable breaches its limits too.
+	Hold string `json:"hold,omitempty"`
+
+	Requests map[string]int64 `json:"requests"` // version → evident requests in closed windows, of this rollout
+	Tests    []Test           `json:"tests"`    // in a fixed order
+
+	// LogE is the weighted log e-value of all rollback tests; LogNeeded is the
+	// threshold log(1/falseRollback).
+	LogE      float64 `json:"logE"`
+	LogNeeded float64 `json:"logNeeded"`
+}
+
+// Test is one sequential test's state.
+type Test struct {
+	Metric    string  `json:"metric"`    // "errors", "latency-p95", …
+	Method    string  `json:"method"`    // "errors-versus-stable", "slo", "pod-rank", "split-integrity"
+	Direction string  `json:"direction"` // "rollback", "promotion" or "integrity"
+	LogE      float64 `json:"logE"`      // nats
+	LogNeeded float64 `json:"logNeeded"` // nats at which this test alone decides
+	Passed    bool    `json:"passed"`
+
+	Stable    Estimate `json:"stable"`
+	Candidate Estimate `json:"candidate"`
+	Ratio     Interval `json:"ratio,omitzero"` // candidate to stable: estimate and confidence bounds, valid at every look
+	Threshold string   `json:"threshold"`      // as the policy wrote it
+}
+
+// Estimate is a rate or a latency with what it rests on.
+type Estimate struct {
+	N     int64   `json:"n"`     // requests or blocks
+	Count int64   `json:"count"` // events among N
+	Value float64 `json:"value"` // rate in [0,1], or seconds
+}
+
+// Interval is an estimate with bounds. Zero High means unbounded.
+type Interval struct {
+	Estimate float64 `json:"estimate"`
+	Low      float64 `json:"low"`
+	High     float64 `json:"high"`
+}
