@@ -1,0 +1,183 @@
+package arch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// row says which of our packages one product package may import, and why no
+// more. Tests may also import from their own top-level folder and from e2e.
+type row struct {
+	may []string
+	why string
+}
+
+// Reasons that several rows share.
+const (
+	whyConfig    = "config is what a user can write; whoever reads it depends on it, never the other way round"
+	whyXDS       = "xds turns intent into Envoy resources and knows nothing of rollouts: canary and xds never meet"
+	whyCanary    = "cmd hands the ADS server to the controller as its Publisher: canary and xds never meet"
+	whyAnalysis  = "analysis judges what was seen and cannot know what is decided from it"
+	whyServing   = "serving stands alone: an inference server works behind any router"
+	whyOneFolder = "a leaf touches the world for the package above it and for nobody else"
+)
+
+// allowed has one row per product package. cmd and e2e stand above all and may
+// import anything; nothing imports them.
+func allowed() map[string]row {
+	return map[string]row{
+		"config":          {nil, whyConfig},
+		"config/file":     {[]string{"config"}, whyConfig},
+		"config/v1alpha1": {[]string{"config"}, whyConfig},
+		"config/kube":     {[]string{"config", "config/v1alpha1"}, whyConfig},
+
+		"xds/name":  {[]string{"config"}, "everyone reads names and stamps, so they depend on almost nothing"},
+		"xds":       {[]string{"config", "xds/name"}, whyXDS},
+		"xds/ads":   {[]string{"config", "xds", "xds/name"}, whyXDS},
+		"xds/envoy": {[]string{"config", "xds", "xds/name"}, whyXDS},
+		"xds/mesh":  {[]string{"config", "config/v1alpha1", "xds/name"}, whyXDS},
+
+		"analysis":           {[]string{"config", "xds/name"}, whyAnalysis},
+		"analysis/compare":   {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
+		"analysis/accesslog": {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
+		"analysis/outcome":   {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
+		"analysis/prom":      {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
+		"analysis/replay":    {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
+		"analysis/tap":       {[]string{"config", "analysis", "analysis/compare", "xds/name"}, whyAnalysis},
+
+		"canary":            {[]string{"config", "analysis", "xds/name"}, whyCanary},
+		"canary/review":     {[]string{"config", "analysis", "canary", "xds/name"}, whyCanary},
+		"canary/controller": {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyCanary},
+		"canary/world":      {[]string{"config", "analysis", "canary", "canary/controller", "xds/name"}, whyCanary},
+		"canary/filestore":  {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyOneFolder},
+		"canary/kubestore": {
+			[]string{"config", "config/v1alpha1", "analysis", "canary", "canary/review", "xds/name"}, whyOneFolder,
+		},
+		"canary/api":    {[]string{"config", "analysis", "canary", "canary/controller", "canary/review", "xds/name"}, whyCanary},
+		"canary/notify": {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyOneFolder},
+		"canary/probe":  {[]string{"config", "analysis", "canary", "xds/name"}, whyOneFolder},
+
+		"serving":                {nil, whyServing},
+		"serving/server":         {[]string{"serving"}, whyServing},
+		"serving/backend/fake":   {[]string{"serving"}, whyServing},
+		"serving/backend/onnx":   {[]string{"serving"}, whyServing},
+		"serving/backend/remote": {[]string{"serving"}, whyServing},
+	}
+}
+
+func checkProductImports(h house) []Violation {
+	var vs []Violation
+	rows := allowed()
+	for _, p := range h.packages {
+		if under(p.path, "cmd") || under(p.path, "e2e") {
+			vs = append(vs, topImports(h, p)...)
+			continue
+		}
+		r, ok := rows[p.path]
+		if !ok {
+			vs = append(vs, Violation{
+				File: p.path, Fact: "has no row in e2e/arch/imports.go",
+				Reason: "a folder needs an import rule of its own to exist",
+			})
+			continue
+		}
+		for _, f := range p.files {
+			vs = append(vs, h.forbidden(p.path, f, r)...)
+		}
+	}
+	return vs
+}
+
+// forbidden lists the imports of ours in f that its package's row lacks.
+func (h house) forbidden(from string, f file, r row) []Violation {
+	top, _, _ := strings.Cut(from, "/")
+	var vs []Violation
+	for _, s := range h.imports(f) {
+		to, ours := strings.CutPrefix(s.path, module+"/")
+		ok := !ours || slices.Contains(r.may, to) ||
+			f.test && (under(to, top) || under(to, "e2e"))
+		if !ok {
+			vs = append(vs, Violation{File: f.path, Line: s.line, Fact: fmt.Sprintf("%s imports %s", from, to), Reason: r.why})
+		}
+	}
+	return vs
+}
+
+// topImports holds cmd and e2e to the one limit they have.
+func topImports(h house, p pkg) []Violation {
+	var vs []Violation
+	for _, f := range p.files {
+		for _, s := range h.imports(f) {
+			to, ours := strings.CutPrefix(s.path, module+"/")
+			if ours && under(p.path, "cmd") && under(to, "e2e") && !f.test {
+				vs = append(vs, Violation{
+					File: f.path, Line: s.line, Fact: fmt.Sprintf("%s imports %s", p.path, to),
+					Reason: "what is shipped does not contain its tests",
+				})
+			}
+		}
+	}
+	return vs
+}
+
+// library is a family of foreign modules that only some folders know.
+type library struct {
+	name    string
+	modules []string // import path prefixes
+	but     []string // prefixes that are none of it
+	folders []string // who may import it, with their subfolders; e2e always may
+	why     string
+}
+
+func libraries() []library {
+	return []library{
+		{
+			name:    "Envoy's protobufs",
+			modules: []string{"github.com/envoyproxy", "github.com/cncf/xds", "github.com/cncf/udpa"},
+			folders: []string{"xds", "analysis/accesslog", "analysis/tap"},
+			why:     "Envoy's types are turned into ours at the border and go no further, so the core outlives them",
+		},
+		{
+			name:    "Kubernetes",
+			modules: []string{"k8s.io", "sigs.k8s.io"},
+			but:     []string{"sigs.k8s.io/yaml"}, // a YAML library, whatever its address
+			folders: []string{"config/kube", "config/v1alpha1", "canary/kubestore", "xds/mesh", "cmd"},
+			why:     "Sluice runs without a cluster; what knows one is a leaf that could be left out",
+		},
+		{
+			name:    "ONNX Runtime",
+			modules: []string{"github.com/yalue/onnxruntime_go"},
+			folders: []string{"serving/backend/onnx"},
+			why:     "it needs cgo, and bin/sluice is one static binary",
+		},
+	}
+}
+
+func checkLibraryImports(h house) []Violation {
+	var vs []Violation
+	for _, lib := range libraries() {
+		for _, p := range h.packages {
+			if under(p.path, "e2e") || underAny(p.path, lib.folders) {
+				continue
+			}
+			for _, f := range p.files {
+				vs = append(vs, h.uses(lib, p.path, f)...)
+			}
+		}
+	}
+	return vs
+}
+
+func (h house) uses(lib library, from string, f file) []Violation {
+	var vs []Violation
+	for _, s := range h.imports(f) {
+		if underAny(s.path, lib.modules) && !underAny(s.path, lib.but) {
+			vs = append(vs, Violation{
+				File: f.path, Line: s.line,
+				Fact: fmt.Sprintf("%s imports %s, which is %s", from, s.path, lib.name), Reason: lib.why,
+			})
+		}
+	}
+	return vs
+}
