@@ -48,6 +48,9 @@ func extract(wheel *zip.Reader, from, to string, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
+	n, err := io.Copy(out, in)
+	if err == nil && n == 0 {
+		err = errors.New("is empty")
+	}
 	return errors.Join(err, out.Close())
 }
