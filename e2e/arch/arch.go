@@ -33,11 +33,12 @@ func (v Violation) String() string {
 }
 
 // rules maps each rule's name to its check.
-func rules() map[string]func(house) []Violation {
-	return map[string]func(house) []Violation{
+func rules() map[string]func(*house) []Violation {
+	return map[string]func(*house) []Violation{
 		"top level":       checkTopLevel,
 		"product imports": checkProductImports,
 		"library imports": checkLibraryImports,
+		"envoy's names":   checkAliases,
 		"pure imports":    checkPureImports,
 		"pure code":       checkPureCode,
 		"package comment": checkPackageComment,

@@ -9,7 +9,7 @@ import (
 
 const whyComment = "a newcomer opens the file that has the folder's name and reads what the package is for"
 
-func checkPackageComment(h house) []Violation {
+func checkPackageComment(h *house) []Violation {
 	var vs []Violation
 	for _, p := range h.packages {
 		home := p.home()

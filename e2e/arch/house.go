@@ -19,7 +19,8 @@ type house struct {
 	fset     *token.FileSet
 	folders  []string // the top-level folders that git would keep
 	packages []pkg    // by path
-	readme   string   // empty if there is none
+	imports  []importSpec
+	readme   string // empty if there is none
 }
 
 // pkg is one folder with Go files.
@@ -37,18 +38,26 @@ type file struct {
 
 // importSpec is one import of one file.
 type importSpec struct {
-	path string
+	from string // the importing package, as in pkg.path
+	file string
 	line int
+	test bool
+	path string // what is imported
+	name string // as the file names it; empty if it does not
 }
 
-func read(tree fs.FS) (house, error) {
-	h := house{fset: token.NewFileSet()}
+func (im importSpec) violation(fact, reason string) Violation {
+	return Violation{File: im.file, Line: im.line, Fact: fact, Reason: reason}
+}
+
+func read(tree fs.FS) (*house, error) {
+	h := &house{fset: token.NewFileSet()}
 	ignored, err := optional(tree, ".gitignore")
 	if err != nil {
-		return house{}, err
+		return nil, err
 	}
 	if h.readme, err = optional(tree, "README.md"); err != nil {
-		return house{}, err
+		return nil, err
 	}
 	skipped := func(p string) bool {
 		name := path.Base(p)
@@ -89,7 +98,19 @@ func (h *house) add(tree fs.FS, p string) error {
 	}
 	f := file{path: p, test: strings.HasSuffix(p, "_test.go"), syntax: syntax}
 	h.packages[i].files = append(h.packages[i].files, f)
+	h.addImports(dir, f)
 	return nil
+}
+
+func (h *house) addImports(from string, f file) {
+	for _, s := range f.syntax.Imports {
+		im := importSpec{from: from, file: f.path, line: h.line(s), test: f.test}
+		im.path, _ = strconv.Unquote(s.Path.Value) // the parser has done so before
+		if s.Name != nil {
+			im.name = s.Name.Name
+		}
+		h.imports = append(h.imports, im)
+	}
 }
 
 func optional(tree fs.FS, name string) (string, error) {
@@ -102,17 +123,6 @@ func optional(tree fs.FS, name string) (string, error) {
 
 // line is where a piece of syntax starts.
 func (h *house) line(n ast.Node) int { return h.fset.Position(n.Pos()).Line }
-
-// imports lists what f imports.
-func (h *house) imports(f file) []importSpec {
-	specs := make([]importSpec, 0, len(f.syntax.Imports))
-	for _, s := range f.syntax.Imports {
-		if p, err := strconv.Unquote(s.Path.Value); err == nil { // the parser accepts no other
-			specs = append(specs, importSpec{path: p, line: h.line(s)})
-		}
-	}
-	return specs
-}
 
 // under reports whether path is folder or below it.
 func under(path, folder string) bool {

@@ -66,60 +66,48 @@ func allowed() map[string]row {
 	}
 }
 
-func checkProductImports(h house) []Violation {
-	var vs []Violation
+func checkProductImports(h *house) []Violation {
 	rows := allowed()
-	for _, p := range h.packages {
-		if under(p.path, "cmd") || under(p.path, "e2e") {
-			vs = append(vs, topImports(h, p)...)
-			continue
+	vs := missingRows(h, rows)
+	for _, im := range h.imports {
+		to, ours := strings.CutPrefix(im.path, module+"/")
+		if why := forbidden(im, to, rows); ours && why != "" {
+			vs = append(vs, im.violation(fmt.Sprintf("%s imports %s", im.from, to), why))
 		}
-		r, ok := rows[p.path]
-		if !ok {
+	}
+	return vs
+}
+
+func missingRows(h *house, rows map[string]row) []Violation {
+	var vs []Violation
+	for _, p := range h.packages {
+		if _, ok := rows[p.path]; !ok && !aboveAll(p.path) {
 			vs = append(vs, Violation{
 				File: p.path, Fact: "has no row in e2e/arch/imports.go",
 				Reason: "a folder needs an import rule of its own to exist",
 			})
-			continue
-		}
-		for _, f := range p.files {
-			vs = append(vs, h.forbidden(p.path, f, r)...)
 		}
 	}
 	return vs
 }
 
-// forbidden lists the imports of ours in f that its package's row lacks.
-func (h house) forbidden(from string, f file, r row) []Violation {
-	top, _, _ := strings.Cut(from, "/")
-	var vs []Violation
-	for _, s := range h.imports(f) {
-		to, ours := strings.CutPrefix(s.path, module+"/")
-		ok := !ours || slices.Contains(r.may, to) ||
-			f.test && (under(to, top) || under(to, "e2e"))
-		if !ok {
-			vs = append(vs, Violation{File: f.path, Line: s.line, Fact: fmt.Sprintf("%s imports %s", from, to), Reason: r.why})
-		}
+// forbidden says why the import of our package to is none that its package may
+// have; it is empty for the others.
+func forbidden(im importSpec, to string, rows map[string]row) (why string) {
+	top, _, _ := strings.Cut(im.from, "/")
+	r, listed := rows[im.from]
+	switch {
+	case im.test && (under(to, top) || under(to, "e2e")):
+		return ""
+	case under(im.from, "cmd") && under(to, "e2e"):
+		return "what is shipped does not contain its tests"
+	case aboveAll(im.from), !listed, slices.Contains(r.may, to):
+		return ""
 	}
-	return vs
+	return r.why
 }
 
-// topImports holds cmd and e2e to the one limit they have.
-func topImports(h house, p pkg) []Violation {
-	var vs []Violation
-	for _, f := range p.files {
-		for _, s := range h.imports(f) {
-			to, ours := strings.CutPrefix(s.path, module+"/")
-			if ours && under(p.path, "cmd") && under(to, "e2e") && !f.test {
-				vs = append(vs, Violation{
-					File: f.path, Line: s.line, Fact: fmt.Sprintf("%s imports %s", p.path, to),
-					Reason: "what is shipped does not contain its tests",
-				})
-			}
-		}
-	}
-	return vs
-}
+func aboveAll(path string) bool { return under(path, "cmd") || under(path, "e2e") }
 
 // library is a family of foreign modules that only some folders know.
 type library struct {
@@ -154,29 +142,29 @@ func libraries() []library {
 	}
 }
 
-func checkLibraryImports(h house) []Violation {
+func checkLibraryImports(h *house) []Violation {
 	var vs []Violation
 	for _, lib := range libraries() {
-		for _, p := range h.packages {
-			if under(p.path, "e2e") || underAny(p.path, lib.folders) {
-				continue
-			}
-			for _, f := range p.files {
-				vs = append(vs, h.uses(lib, p.path, f)...)
+		for _, im := range h.imports {
+			known := under(im.from, "e2e") || underAny(im.from, lib.folders)
+			if !known && underAny(im.path, lib.modules) && !underAny(im.path, lib.but) {
+				fact := fmt.Sprintf("%s imports %s, which is %s", im.from, im.path, lib.name)
+				vs = append(vs, im.violation(fact, lib.why))
 			}
 		}
 	}
 	return vs
 }
 
-func (h house) uses(lib library, from string, f file) []Violation {
+// checkAliases wants Envoy's generated packages named …pb, or imported blank to
+// register their types.
+func checkAliases(h *house) []Violation {
+	generated := []string{"github.com/envoyproxy/go-control-plane/envoy", "github.com/cncf/xds/go"}
 	var vs []Violation
-	for _, s := range h.imports(f) {
-		if underAny(s.path, lib.modules) && !underAny(s.path, lib.but) {
-			vs = append(vs, Violation{
-				File: f.path, Line: s.line,
-				Fact: fmt.Sprintf("%s imports %s, which is %s", from, s.path, lib.name), Reason: lib.why,
-			})
+	for _, im := range h.imports {
+		if underAny(im.path, generated) && !strings.HasSuffix(im.name, "pb") && im.name != "_" {
+			vs = append(vs, im.violation(fmt.Sprintf("imports %s as %q", im.path, im.name),
+				"forty packages of Envoy's are called v3; …pb says what it is and that it is theirs"))
 		}
 	}
 	return vs

@@ -12,7 +12,7 @@ func topLevel() []string {
 	return []string{"cmd", "xds", "canary", "analysis", "serving", "config", "deploy", "e2e"}
 }
 
-func checkTopLevel(h house) []Violation {
+func checkTopLevel(h *house) []Violation {
 	var vs []Violation
 	for _, folder := range h.folders {
 		if !slices.Contains(topLevel(), folder) {
@@ -27,7 +27,7 @@ func checkTopLevel(h house) []Violation {
 
 // checkReadme wants every package named in the README's architecture section,
 // once there is one.
-func checkReadme(h house) []Violation {
+func checkReadme(h *house) []Violation {
 	// From its heading to the next of the same level.
 	section := regexp.MustCompile(`(?ms)^## [^\n]*Architecture.*?(^## |\z)`).FindString(h.readme)
 	if section == "" {

@@ -6,7 +6,6 @@ import (
 	"go/token"
 	"path"
 	"slices"
-	"strconv"
 )
 
 // pure lists the packages that decide: equal inputs give equal outputs, so that
@@ -39,38 +38,37 @@ func banned() map[string]string {
 // harmless are packages below a banned one that only read and write values.
 func harmless() []string { return []string{"net/netip", "net/url"} }
 
-func checkPureImports(h house) []Violation {
+func checkPureImports(h *house) []Violation {
 	var vs []Violation
-	for _, f := range h.pureFiles() {
-		for _, s := range h.imports(f) {
-			for ban, why := range banned() {
-				if under(s.path, ban) && !slices.Contains(harmless(), s.path) {
-					fact := fmt.Sprintf("%s is pure and imports %s", path.Dir(f.path), s.path)
-					vs = append(vs, Violation{File: f.path, Line: s.line, Fact: fact, Reason: why})
-				}
+	for _, im := range h.imports {
+		if im.test || !slices.Contains(pure(), im.from) || slices.Contains(harmless(), im.path) {
+			continue
+		}
+		for ban, why := range banned() {
+			if under(im.path, ban) {
+				vs = append(vs, im.violation(fmt.Sprintf("%s is pure and imports %s", im.from, im.path), why))
 			}
 		}
 	}
 	return vs
 }
 
-func checkPureCode(h house) []Violation {
+func checkPureCode(h *house) []Violation {
 	var vs []Violation
 	for _, f := range h.pureFiles() {
-		names := localNames(f)
-		ast.Inspect(f.syntax, func(n ast.Node) bool {
+		names := h.localNames(f)
+		for n := range ast.Preorder(f.syntax) {
 			if what, why := impurity(n, names); what != "" {
 				fact := fmt.Sprintf("%s is pure and has %s", path.Dir(f.path), what)
 				vs = append(vs, Violation{File: f.path, Line: h.line(n), Fact: fact, Reason: why})
 			}
-			return true
-		})
+		}
 	}
 	return vs
 }
 
 // pureFiles lists the pure packages' files. Their tests may do as they like.
-func (h house) pureFiles() []file {
+func (h *house) pureFiles() []file {
 	var fs []file
 	for _, p := range h.packages {
 		for _, f := range p.files {
@@ -122,21 +120,18 @@ func impureCall(n *ast.SelectorExpr, names map[string]string) (what, why string)
 }
 
 // localNames maps the names that f's imports go by to their paths.
-func localNames(f file) map[string]string {
+func (h *house) localNames(f file) map[string]string {
 	names := map[string]string{}
-	for _, s := range f.syntax.Imports {
-		p, err := strconv.Unquote(s.Path.Value)
-		if err != nil { // the parser accepts no other
-			continue
+	for _, im := range h.imports {
+		switch {
+		case im.file != f.path:
+		case im.name != "":
+			names[im.name] = im.path
+		case im.path == "math/rand/v2":
+			names["rand"] = im.path
+		default:
+			names[path.Base(im.path)] = im.path
 		}
-		name := path.Base(p)
-		if p == "math/rand/v2" {
-			name = "rand"
-		}
-		if s.Name != nil {
-			name = s.Name.Name
-		}
-		names[name] = p
 	}
 	return names
 }

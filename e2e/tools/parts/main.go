@@ -22,7 +22,6 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *into); err != nil {
-		stop()
 		fmt.Fprintln(os.Stderr, "parts:", err)
 		os.Exit(1)
 	}
