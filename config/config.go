@@ -3,7 +3,7 @@
 // once. It never reads a file, a clock or a network; config/file delivers whole,
 // valid configs, and everything downstream trusts what Parse returned.
 //
-// Start reading at InferenceRoute in route.go, then Validate.
+// Start reading at InferenceRoute in route.go, then Parse and Validate.
 package config
 
 import "strings"
@@ -32,6 +32,20 @@ func (k Key) Compare(o Key) int {
 	return strings.Compare(k.Name, o.Name)
 }
 
+// Policy finds the policy that an inference route of a namespace names: the
+// built-in one, or one of the namespace.
+func (c *Config) Policy(k Key) (PolicySpec, bool) {
+	if k.Name == DefaultPolicy {
+		return Standard(), true
+	}
+	for _, p := range c.Policies {
+		if p.Key == k {
+			return p.PolicySpec, true
+		}
+	}
+	return PolicySpec{}, false
+}
+
 // Route finds an inference route by key.
 func (c *Config) Route(k Key) (InferenceRoute, bool) {
 	for _, r := range c.Routes {
@@ -40,4 +54,11 @@ func (c *Config) Route(k Key) (InferenceRoute, bool) {
 		}
 	}
 	return InferenceRoute{}, false
+}
+
+// Metadata is what Kubernetes clients write beside a name. Sluice keeps it and
+// reads nothing into it.
+type Metadata struct {
+	Labels      map[string]string
+	Annotations map[string]string
 }

@@ -4,46 +4,47 @@ package config
 // sure to be. It is copied into a rollout when that starts.
 type AnalysisPolicy struct {
 	Key        `json:"-"`
+	Metadata   `json:"-"`
 	PolicySpec `json:"spec"`
 }
 
 // PolicySpec is the spec of an AnalysisPolicy. research: statistics §7.
 type PolicySpec struct {
-	Confidence Confidence `json:"confidence,omitzero"`
-	Limits     Limits     `json:"limits,omitzero"`
-	Warmup     Warmup     `json:"warmup,omitzero"`
-	Unit       Unit       `json:"unit,omitzero"`
+	Confidence Confidence `json:"confidence"`
+	Limits     Limits     `json:"limits"`
+	Warmup     Warmup     `json:"warmup"`
+	Unit       Unit       `json:"unit"`
 	Metrics    []Metric   `json:"metrics"`
-	Trip       Trip       `json:"trip,omitzero"`
+	Trip       Trip       `json:"trip"`
 }
 
 // Confidence bounds the two mistakes, per rollout.
 type Confidence struct {
 	// FalseRollback is the chance that a healthy candidate is ever rolled back, over
 	// all tests and looks. Default 0.5%.
-	FalseRollback Percent `json:"falseRollback,omitempty"`
+	FalseRollback Percent `json:"falseRollback" default:"0.5%"`
 	// FalsePromotion is the chance that a candidate outside its promotion limits is
 	// ever promoted. Default 5%.
-	FalsePromotion Percent `json:"falsePromotion,omitempty"`
+	FalsePromotion Percent `json:"falsePromotion" default:"5%"`
 }
 
 // Limits bound steps and rollouts.
 type Limits struct {
-	MinStep            Duration `json:"minStep,omitempty"`            // least time of a weight step without `for`; default 60s
-	MinRequestsPerStep int64    `json:"minRequestsPerStep,omitempty"` // candidate requests; default 300
-	MaxDuration        Duration `json:"maxDuration,omitempty"`        // of the rollout; default 45m
+	MinStep            Duration `json:"minStep" default:"60s"`            // least time of a weight step without `for`; default 60s
+	MinRequestsPerStep int64    `json:"minRequestsPerStep" default:"300"` // candidate requests; default 300
+	MaxDuration        Duration `json:"maxDuration" default:"45m"`        // of the rollout; default 45m
 	// OnInconclusive acts when maxDuration has passed without a decision: Hold,
 	// Promote or Rollback. Default Hold.
-	OnInconclusive Fallback `json:"onInconclusive,omitempty"`
+	OnInconclusive Fallback `json:"onInconclusive" default:"Hold"`
 	// ProgressDeadline rolls back a candidate that has had no ready endpoint for so
 	// long. Default 10m.
-	ProgressDeadline Duration `json:"progressDeadline,omitempty"`
+	ProgressDeadline Duration `json:"progressDeadline" default:"10m"`
 	// MaxBlind retreats to the first step, reversibly, when the verdict has been
 	// blind for so long. Default 2m.
-	MaxBlind Duration `json:"maxBlind,omitempty"`
+	MaxBlind Duration `json:"maxBlind" default:"2m"`
 	// AckTimeout is how long a publish waits for a connected proxy before the proxy
 	// is named as stuck and no longer waited for. Default 10s.
-	AckTimeout Duration `json:"ackTimeout,omitempty"`
+	AckTimeout Duration `json:"ackTimeout" default:"10s"`
 }
 
 // Fallback is what happens when evidence does not decide.
@@ -60,15 +61,15 @@ const (
 // Warmup is what latency comparisons leave out at the start of every candidate
 // pod; it ends with whichever of the two passes first. Errors are never excused.
 type Warmup struct {
-	PerPod   Duration `json:"perPod,omitempty"`   // default 30s
-	Requests int64    `json:"requests,omitempty"` // default 200
+	PerPod   Duration `json:"perPod" default:"30s"`   // default 30s
+	Requests int64    `json:"requests" default:"200"` // default 200
 }
 
 // Unit says what is independent.
 type Unit struct {
 	// Block is how long a latency block lasts; it must exceed the queues'
 	// relaxation time. Default 10s.
-	Block Duration `json:"block,omitempty"`
+	Block Duration `json:"block" default:"10s"`
 }
 
 // Metric is one thing that is judged: errors or latency.
@@ -76,7 +77,7 @@ type Metric struct {
 	Name MetricName `json:"name"`
 	// Weight is this metric's part of the rollback error. All metrics' weights are
 	// scaled to sum to one. Default 1.
-	Weight float64 `json:"weight,omitempty"`
+	Weight float64 `json:"weight" default:"1"`
 	// Quantiles of latency that are compared with stable. Only latency. Default
 	// p50, p95, p99.
 	Quantiles []Quantile `json:"quantiles,omitempty"`
@@ -121,19 +122,19 @@ type VersusStable struct {
 // suspicion, then mirrored traffic settles it.
 type Trip struct {
 	// Level of certainty that fires: 99.9% asks for an e-value of 1,000. Default 99.9%.
-	Level Percent `json:"level,omitempty"`
+	Level Percent `json:"level" default:"99.9%"`
 	// Latency is how much slower than stable the candidate must be to count as an
 	// exceedance. Default ">1.25x".
-	Latency Above `json:"latency,omitempty"`
+	Latency Above `json:"latency" default:">1.25x"`
 	// Settle bounds how long mirrored traffic may take to confirm or clear.
 	// Default 60s.
-	Settle Duration `json:"settle,omitempty"`
+	Settle Duration `json:"settle" default:"60s"`
 	// OnTrip decides when nothing settled it, or mirroring is forbidden: Rollback,
 	// Hold or Retry. Default Hold.
-	OnTrip Fallback `json:"onTrip,omitempty"`
+	OnTrip Fallback `json:"onTrip" default:"Hold"`
 	// Limit is the number of trips of one attempt at which it is rolled back.
 	// Default 3.
-	Limit int `json:"limit,omitempty"`
+	Limit int `json:"limit" default:"3"`
 }
 
 // DefaultPolicy is the name of the built-in policy.

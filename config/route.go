@@ -4,6 +4,7 @@ package config
 // versions can answer, and how traffic moves between them.
 type InferenceRoute struct {
 	Key       `json:"-"`
+	Metadata  `json:"-"`
 	RouteSpec `json:"spec"`
 }
 
@@ -17,24 +18,24 @@ type RouteSpec struct {
 	Listener Listener `json:"listener"`
 
 	// Protocol is http or grpc. Default http.
-	Protocol Protocol `json:"protocol,omitempty"`
+	Protocol Protocol `json:"protocol,omitempty" default:"http"`
 
 	// Matches select requests, in Gateway API's form; a request needs one of them.
 	// Empty matches every request of the hostnames.
 	Matches []Match `json:"matches,omitempty"`
 
 	// Timeouts bound a request.
-	Timeouts Timeouts `json:"timeouts,omitzero"`
+	Timeouts Timeouts `json:"timeouts"`
 
 	// Versions are the immutable deployables of the model behind this route.
 	Versions []Version `json:"versions"`
 
 	// Target is the version users should get; changing it begins a rollout. Only
-	// with strategy.canary.
+	// with strategy.canary. Default: the only version, where there is one.
 	Target string `json:"target,omitempty"`
 
 	// InitialStable seeds an empty state. Required with strategy.canary where there
-	// is more than one version.
+	// is more than one version. Default: the only version.
 	InitialStable string `json:"initialStable,omitempty"`
 
 	// Attempt, when raised, tries a target again that was rolled back. Default 0.
@@ -45,9 +46,10 @@ type RouteSpec struct {
 
 	// Mirroring says whether requests may be copied to a version that users are not
 	// served by, as settling a trip does. Default Forbidden.
-	Mirroring Mirroring `json:"mirroring,omitempty"`
+	Mirroring Mirroring `json:"mirroring,omitempty" default:"Forbidden"`
 
-	// Analysis names the policy that judges a rollout. Default standard.
+	// Analysis names the policy that judges a rollout. Only with strategy.canary;
+	// its default is standard.
 	Analysis Analysis `json:"analysis,omitzero"`
 }
 
@@ -55,7 +57,7 @@ type RouteSpec struct {
 type Listener struct {
 	Port uint32 `json:"port"` // 1 to 65535
 	// Address to bind. Default 127.0.0.1.
-	Address string `json:"address,omitempty"`
+	Address string `json:"address,omitempty" default:"127.0.0.1"`
 }
 
 // Protocol is what clients and versions speak.
@@ -76,8 +78,8 @@ type Match struct {
 
 // PathMatch is Gateway API's HTTPPathMatch.
 type PathMatch struct {
-	Type  PathMatchType `json:"type,omitempty"` // default PathPrefix
-	Value string        `json:"value"`          // starts with /
+	Type  PathMatchType `json:"type,omitempty" default:"PathPrefix"`
+	Value string        `json:"value"` // starts with /
 }
 
 // PathMatchType is Exact, PathPrefix or RegularExpression.
@@ -93,7 +95,7 @@ const (
 // HeaderMatch is Gateway API's HTTPHeaderMatch.
 type HeaderMatch struct {
 	Name  string          `json:"name"`
-	Type  HeaderMatchType `json:"type,omitempty"` // default Exact
+	Type  HeaderMatchType `json:"type,omitempty" default:"Exact"`
 	Value string          `json:"value"`
 }
 
@@ -110,14 +112,15 @@ const (
 type Timeouts struct {
 	// Request bounds a request from its last byte in to its last byte out.
 	// Default 30s.
-	Request Duration `json:"request,omitempty"`
+	Request Duration `json:"request" default:"30s"`
 }
 
 // Version is one immutable deployable of the model: its name, model and backend
 // together.
 type Version struct {
 	Name string `json:"name"`
-	// Endpoints are host:port pairs, each one pod.
+	// Endpoints are address:port pairs, each one pod. The address is an IP address:
+	// a name may stand for several pods, which could not be told apart.
 	Endpoints []string `json:"endpoints"`
 	// Health is how Envoy and Sluice check an endpoint. Default: a TCP connection.
 	Health *Health `json:"health,omitempty"`
@@ -129,7 +132,7 @@ type Version struct {
 type Health struct {
 	Path string `json:"path"` // answers 200 when ready
 	// Interval between checks. Default 1s.
-	Interval Duration `json:"interval,omitempty"`
+	Interval Duration `json:"interval" default:"1s"`
 }
 
 // Model identifies what a version serves.

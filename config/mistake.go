@@ -1,0 +1,99 @@
+package config
+
+import (
+	"cmp"
+	"encoding"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Mistake is one thing a user wrote that cannot be.
+type Mistake struct {
+	Document string // the file's name, or "InferenceRoute ns/name" where there is no file
+	Line     int    // in the file, from 1; 0 where there is no file
+	Path     string // of the field, as spec.strategy.canary.steps[1].weight; empty for the whole document
+	Fact     string // what is wrong, as "is not a duration such as 250ms, 2m or 24h"
+	Found    string // what was written, strings in quotes; empty where the fact says it all
+}
+
+// Error gives "routes.yaml:12: spec.listener.port: is not from 1 to 65535, found 0".
+func (m Mistake) Error() string {
+	var b strings.Builder
+	b.WriteString(m.Document)
+	if m.Line > 0 {
+		b.WriteString(":" + strconv.Itoa(m.Line))
+	}
+	b.WriteString(": ")
+	if m.Path != "" {
+		b.WriteString(m.Path + ": ")
+	}
+	b.WriteString(m.Fact)
+	if m.Found != "" {
+		b.WriteString(", found " + m.Found)
+	}
+	return b.String()
+}
+
+// Mistakes are all the mistakes of some documents, sorted by document and line.
+type Mistakes []Mistake
+
+// Error gives one line for each mistake.
+func (m Mistakes) Error() string {
+	lines := make([]string, len(m))
+	for i, mistake := range m {
+		lines[i] = mistake.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap lets errors.As find a single Mistake.
+func (m Mistakes) Unwrap() []error {
+	errs := make([]error, len(m))
+	for i, mistake := range m {
+		errs[i] = mistake
+	}
+	return errs
+}
+
+// errorOrNil sorts, drops repetitions, and gives nil where there is no mistake.
+func (m Mistakes) errorOrNil() error {
+	if len(m) == 0 {
+		return nil
+	}
+	return m.sorted()
+}
+
+func (m Mistakes) sorted() Mistakes {
+	slices.SortStableFunc(m, func(a, b Mistake) int {
+		return cmp.Or(
+			strings.Compare(a.Document, b.Document),
+			cmp.Compare(a.Line, b.Line),
+		)
+	})
+	return slices.Compact(m)
+}
+
+// quoted writes a found value as a user would recognise it.
+func quoted(found any) string {
+	switch found := found.(type) {
+	case nil:
+		return ""
+	case raw:
+		return string(found)
+	case string:
+		return strconv.Quote(found)
+	case encoding.TextMarshaler:
+		text, err := found.MarshalText()
+		if err != nil {
+			return fmt.Sprint(found)
+		}
+		return strconv.Quote(string(text))
+	default:
+		return fmt.Sprint(found)
+	}
+}
+
+// raw is a found value that is written as it is.
+type raw string

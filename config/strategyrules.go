@@ -1,0 +1,151 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+func (c *checker) strategy(s RouteSpec) {
+	switch canary, split := s.Strategy.Canary, s.Strategy.Split; {
+	case canary != nil && split != nil:
+		c.refusef("spec.strategy", "has both canary and split: give exactly one")
+	case canary != nil:
+		c.arms(s)
+		c.canary(*canary)
+	case split != nil:
+		c.split(*split, s.Versions)
+		c.onlyCanary(s)
+	default:
+		c.refusef("spec.strategy", "has neither canary nor split: give exactly one")
+	}
+}
+
+const canaryPath = "spec.strategy.canary"
+
+// arms checks the names of the versions a canary moves between.
+func (c *checker) arms(s RouteSpec) {
+	if s.Target == "" && len(s.Versions) > 0 {
+		c.refusef("spec.target", "is required with strategy.canary: the version users should get")
+	} else if s.Target != "" {
+		c.namesVersion("spec.target", s.Target, s.Versions)
+	}
+	if s.InitialStable == "" && len(s.Versions) > 1 {
+		c.refusef("spec.initialStable", "is required where there is more than one version: the one users trust now")
+	} else if s.InitialStable != "" {
+		c.namesVersion("spec.initialStable", s.InitialStable, s.Versions)
+	}
+	c.atLeast("spec.attempt", s.Attempt, 0)
+	if s.Analysis.Policy == "" {
+		c.refusef("spec.analysis.policy", "is empty: name a policy, or leave it out for "+DefaultPolicy)
+	}
+}
+
+func (c *checker) canary(canary Canary) {
+	if len(canary.Steps) == 0 {
+		c.refusef(canaryPath+".steps", "is empty: a candidate needs a first share to be judged by")
+	}
+	last := Percent(0)
+	for i, step := range canary.Steps {
+		path := at(canaryPath+".steps", i)
+		c.step(path, i, step)
+		if step.Approve != nil || !c.sound(path) {
+			continue
+		}
+		if step.Weight <= last {
+			c.refuse(path+".weight", fmt.Sprintf("does not grow: the weight before it is %s", last), step.Weight)
+		}
+		last = max(last, step.Weight)
+	}
+	c.notNegative(canaryPath+".bake", canary.Bake)
+	c.rollbackWindow(canaryPath+".rollbackWindow", canary.RollbackWindow)
+}
+
+func (c *checker) step(path string, index int, s Step) {
+	_, written := c.lines[path+".weight"]
+	hasWeight := s.Weight != 0 || written
+	switch {
+	case hasWeight && s.Approve != nil:
+		c.refusef(path, "has both weight and approve: make them two steps")
+	case s.Approve != nil:
+		c.approve(path, index, s)
+	case !hasWeight:
+		c.refusef(path, "has neither weight nor approve; `approve: {}` waits for a person")
+	default:
+		c.weight(path+".weight", s.Weight)
+		c.forTime(path+".for", s.For)
+	}
+}
+
+func (c *checker) approve(path string, index int, s Step) {
+	if index == 0 {
+		c.refusef(path+".approve", "comes first: there is no weight yet to be approved")
+	}
+	if s.For != 0 {
+		c.refuse(path+".for", "does not go with approve, which lasts until somebody answers; approve.timeout bounds it", s.For)
+	}
+	c.notNegative(path+".approve.timeout", s.Approve.Timeout)
+}
+
+func (c *checker) weight(path string, w Percent) {
+	switch {
+	case w <= 0 || w > PerMillion:
+		c.refuse(path, "is not above 0% and at most 100%", w)
+	case w%100 != 0:
+		c.refuse(path, "has more than two decimals: traffic is split in hundredths of a percent", w)
+	}
+}
+
+func (c *checker) forTime(path string, d Duration) {
+	if _, written := c.lines[path]; written && d == 0 {
+		c.refuse(path, "is no time at all: leave it out for the policy's limits.minStep", d)
+	}
+	c.notNegative(path, d)
+}
+
+func (c *checker) rollbackWindow(path string, w RollbackWindow) {
+	c.atLeast(path+".versions", int64(w.Versions), 0)
+	c.notNegative(path+".age", w.Age)
+	if w.Versions == 0 && w.Age != 0 && c.sound(path) {
+		c.refuse(path+".age", "bounds nothing: rollbackWindow.versions is 0, so no version may come back", w.Age)
+	}
+}
+
+func (c *checker) split(s FixedSplit, versions []Version) {
+	const path = "spec.strategy.split.weights"
+	var sum Percent
+	for _, name := range slices.Sorted(maps.Keys(s.Weights)) {
+		w, path := s.Weights[name], join(path, name)
+		c.namesVersion(path, name, versions)
+		switch {
+		case w < 0 || w > PerMillion:
+			c.refuse(path, "is not from 0% to 100%", w)
+		case w%100 != 0:
+			c.refuse(path, "has more than two decimals: traffic is split in hundredths of a percent", w)
+		}
+		sum += w
+	}
+	if sum != PerMillion && c.sound(path) {
+		c.refuse(path, "do not sum to 100%", sum)
+	}
+}
+
+// onlyCanary refuses what a split would ignore.
+func (c *checker) onlyCanary(s RouteSpec) {
+	const fact = "does not go with strategy.split, "
+	if s.Target != "" {
+		c.refuse("spec.target", fact+"which serves every version by its weight", s.Target)
+	}
+	if s.InitialStable != "" {
+		c.refuse("spec.initialStable", fact+"which trusts no version more than another", s.InitialStable)
+	}
+	if s.Attempt != 0 {
+		c.refuse("spec.attempt", fact+"which tries nothing out", s.Attempt)
+	}
+	if s.Analysis.Policy != "" {
+		c.refuse("spec.analysis.policy", fact+"which is not judged", s.Analysis.Policy)
+	}
+	if s.Mirroring == MirroringAllowed {
+		c.refuse("spec.mirroring", fact+"which mirrors nothing", string(s.Mirroring))
+	}
+}
