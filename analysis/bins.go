@@ -1,0 +1,201 @@
+package analysis
+
+import (
+	"slices"
+	"time"
+)
+
+// Bins sums requests into windows and closes each window once, at its age. One
+// Bins serves one inference route and one ledger: a rollout's live requests in
+// one, its mirrored ones in another. Not safe for concurrent use.
+//
+// A request counts in the window of its start. One that ends later than its
+// window's age counts, as Late, in the window that was opening one age before its
+// end: both arms alike, so nothing is lost and no window waits. One that comes
+// when its window is closed counts in the oldest open one. Times are the proxies':
+// a proxy whose clock is late against Close's by more than an age has its
+// requests counted by arrival instead.
+type Bins struct {
+	first int64 // index of the first window there ever was
+
+	ages    []agedFrom // by index, ascending; never empty
+	next    int64      // lowest index that is not closed
+	open    map[WindowKey]*Window
+	spoiled []span
+	last    *Window // of the latest Add; most requests come in runs
+}
+
+// agedFrom is the age of windows from an index on.
+type agedFrom struct {
+	index int64
+	age   time.Duration
+}
+
+// span is the windows from first to last.
+type span struct{ first, last int64 }
+
+// NewBins starts with the first window that opens at or after since. Requests
+// that started earlier never count: of those, the ones that ended before since
+// were not seen, and the slow rest would speak for them all.
+func NewBins(since time.Time, age time.Duration) *Bins {
+	first := IndexAt(since.Add(WindowLength - 1))
+	return &Bins{
+		first: first,
+		ages:  []agedFrom{{first, age}},
+		next:  first,
+		open:  map[WindowKey]*Window{},
+	}
+}
+
+// SetAge gives an age to the windows that open after now. Those open already
+// keep theirs.
+func (b *Bins) SetAge(now time.Time, age time.Duration) {
+	index := max(IndexAt(now)+1, b.next)
+	last := &b.ages[len(b.ages)-1]
+	switch {
+	case last.age == age:
+	case last.index >= index:
+		last.age = age
+	default:
+		b.ages = append(b.ages, agedFrom{index, age})
+	}
+}
+
+// Add counts a request. Attempts that are no evidence (retries), outcomes that
+// are the client's fault, and requests from before the first window count nowhere.
+// Whether a request is mirrored is for the caller to sort out.
+func (b *Bins) Add(r Request) {
+	index := IndexAt(r.Start)
+	if r.Attempt > 1 || r.Outcome == ClientFault || index < b.first {
+		return
+	}
+	late := false
+	if age := b.ageOf(index); r.Duration > age {
+		late = true
+		index = IndexAt(r.End().Add(-age))
+	}
+	w := b.window(WindowKey{Index: max(index, b.next), Version: r.Version, Epoch: r.Epoch, Pod: r.Pod})
+	w.count(r, late)
+}
+
+// count adds a request's outcome.
+func (w *Window) count(r Request, late bool) {
+	if r.Outcome == Abandoned {
+		w.Abandoned++
+		return
+	}
+	w.Requests++
+	if late {
+		w.Late++
+	}
+	switch r.Outcome {
+	case Succeeded:
+		w.Latencies.Add(r.Duration)
+	case Failed:
+		w.Errors++
+	case TimedOut:
+		w.Errors++
+		w.Latencies.AddIndex(LastBucket)
+	case ClientFault, Abandoned: // counted above, or not at all
+	}
+}
+
+// Merge adds another window of the same key, as from another proxy. It keeps no
+// reference to o.
+func (w *Window) Merge(o Window) {
+	w.Requests += o.Requests
+	w.Errors += o.Errors
+	w.Abandoned += o.Abandoned
+	w.Late += o.Late
+	w.Latencies.Merge(o.Latencies)
+}
+
+// Close returns the windows whose age, and LogDelay after it, is over at now:
+// sorted, each once, and none without a count. The caller owns them.
+func (b *Bins) Close(now time.Time) []Window {
+	first := b.next
+	for !now.Before(b.closesAt(b.next)) {
+		b.next++
+	}
+	if b.next == first {
+		return nil
+	}
+	closed := b.take()
+	b.last = nil
+	b.forget()
+	return closed
+}
+
+// Closed is the index of the newest closed window; older ones are closed too.
+func (b *Bins) Closed() int64 { return b.next - 1 }
+
+// Spoil drops the windows that may lack requests that ended from from to to: a
+// gap. Windows that are closed already stay as they were; what they lack, both
+// arms lack alike.
+func (b *Bins) Spoil(from, to time.Time) {
+	first := IndexAt(from.Add(-b.longest()))
+	b.spoiled = append(b.spoiled, span{first, IndexAt(to)})
+}
+
+// take removes what is closed from the open windows and keeps what is whole.
+func (b *Bins) take() []Window {
+	var closed []Window
+	for key, w := range b.open {
+		if key.Index >= b.next {
+			continue
+		}
+		delete(b.open, key)
+		if !b.isSpoiled(key.Index) {
+			closed = append(closed, *w)
+		}
+	}
+	slices.SortFunc(closed, func(a, b Window) int { return a.Compare(b.WindowKey) })
+	return closed
+}
+
+// forget drops ages and spans that no open window needs.
+func (b *Bins) forget() {
+	for len(b.ages) > 1 && b.ages[1].index <= b.next {
+		b.ages = b.ages[1:]
+	}
+	b.spoiled = slices.DeleteFunc(b.spoiled, func(s span) bool { return s.last < b.next })
+}
+
+func (b *Bins) window(key WindowKey) *Window {
+	if b.last != nil && b.last.WindowKey == key {
+		return b.last
+	}
+	w, ok := b.open[key]
+	if !ok {
+		w = &Window{WindowKey: key}
+		b.open[key] = w
+	}
+	b.last = w
+	return w
+}
+
+func (b *Bins) closesAt(index int64) time.Time {
+	return WindowKey{Index: index + 1}.Start().Add(b.ageOf(index) + LogDelay)
+}
+
+func (b *Bins) ageOf(index int64) time.Duration {
+	for i := len(b.ages) - 1; i > 0; i-- {
+		if b.ages[i].index <= index {
+			return b.ages[i].age
+		}
+	}
+	return b.ages[0].age
+}
+
+// longest is the longest age of the open windows.
+func (b *Bins) longest() time.Duration {
+	var longest time.Duration
+	for _, a := range b.ages {
+		longest = max(longest, a.age)
+	}
+	return longest
+}
+
+func (b *Bins) isSpoiled(index int64) bool {
+	return slices.ContainsFunc(b.spoiled, func(s span) bool { return s.first <= index && index <= s.last })
+}
