@@ -75,11 +75,10 @@ type Settled struct {
 // Acked says that every connected proxy has acknowledged the split of Epoch, or
 // was named as stuck and is no longer waited for.
 type Acked struct {
-	At       time.Time `json:"at"`
-	Epoch    uint64    `json:"epoch"`
-	Proxies  int       `json:"proxies"` // that acknowledged; 0 starts no clock
-	Stuck    []string  `json:"stuck,omitempty"`
-	Requests int64     `json:"requests"` // candidate requests seen so far in this rollout
+	At      time.Time `json:"at"`
+	Epoch   uint64    `json:"epoch"`
+	Proxies int       `json:"proxies"`         // that acknowledged; 0 starts no clock
+	Stuck   []string  `json:"stuck,omitempty"` // connected, but not waited for
 }
 
 // Nacked says that a proxy refused what it was sent.

@@ -35,8 +35,12 @@ type State struct {
 	// Published is the newest split that was handed out, with its epoch.
 	Published config.Split `json:"published,omitzero"`
 
+	// Used is the last epoch that was, or may have been, handed out. The next one is
+	// above it.
+	Used uint64 `json:"used"`
+
 	// Reserved is the last epoch that a saved state allows to be used without
-	// another save. A loaded state goes on above it.
+	// another save. A loaded state counts all of them as used.
 	Reserved uint64 `json:"reserved"`
 
 	// Acked is the newest epoch that every connected proxy has acknowledged.
@@ -76,10 +80,12 @@ type State struct {
 	// Rejections are tries of a target that must not begin again.
 	Rejections []Try `json:"rejections,omitempty"`
 
-	// Retry counts the retry verbs for Asked.
-	Retry int64 `json:"retry,omitempty"`
-	// Asked is the target and attempt that the configuration named last.
+	// Asked is the target and attempt that the configuration named last, and how
+	// often people asked for a retry of it.
 	Asked Try `json:"asked,omitzero"`
+
+	// Policy is what a rollout that begins now would copy.
+	Policy config.PolicySpec `json:"policy,omitzero"`
 }
 
 // KeptHistory is how many finished rollouts a state remembers; a store keeps
@@ -109,8 +115,10 @@ type Nack struct {
 
 // Fault is a store that does not save.
 type Fault struct {
-	Text string    `json:"text"`
-	At   time.Time `json:"at"` // of the last try
+	Text  string    `json:"text"`
+	Since time.Time `json:"since"`
+	Tries int       `json:"tries"`
+	Again time.Time `json:"again"` // when it is tried next
 }
 
 // Rollout is one try to replace stable by a candidate. Policy, steps, bake and
@@ -138,7 +146,8 @@ type Rollout struct {
 	// Clock is when the step's split was acknowledged by every connected proxy, its
 	// clock's start. Zero until then.
 	Clock time.Time `json:"clock,omitzero"`
-	// Base is the number of candidate requests when the clock started.
+	// Base is the number of candidate requests at the first look after the clock
+	// started. Uncounted until then.
 	Base int64 `json:"base"`
 	// Deadline is when onInconclusive acts. Time spent held or at a gate moves it.
 	Deadline time.Time `json:"deadline"`
@@ -183,6 +192,9 @@ const Machine = "sluice"
 type Gate struct {
 	Number int    `json:"number"` // from 1, within the rollout
 	Hash   string `json:"hash"`   // 12 hex digits; approval names it
+	// Verdict is the last one that was not blind; when it changes, so do Number and
+	// Hash.
+	Verdict analysis.Verdict `json:"verdict"`
 	// At is when this review was frozen; Opened is when the gate was reached.
 	At     time.Time `json:"at"`
 	Opened time.Time `json:"opened"`
@@ -196,6 +208,7 @@ type Trip struct {
 	Share   uint32      `json:"share"` // basis points the candidate had; no more are mirrored
 	Step    int         `json:"step"`  // it was at
 	Outcome TripOutcome `json:"outcome"`
+	Until   time.Time   `json:"until"` // when onTrip decides, if nothing settled it
 	Ended   time.Time   `json:"ended,omitzero"`
 	Text    string      `json:"text,omitempty"` // why it ended so
 }
@@ -210,13 +223,19 @@ const (
 	TripCleared   TripOutcome = "cleared"   // resumed at the first step
 	TripExpired   TripOutcome = "expired"   // nothing settled it in time: onTrip decided
 	TripFinal     TripOutcome = "final"     // the policy's limit was reached: rolled back
+	TripResumed   TripOutcome = "resumed"   // a person sent it back to the first step
+	TripMoot      TripOutcome = "moot"      // the rollout ended for another reason
 )
 
-// Gone says since when the candidate has no ready endpoint.
+// Gone says since when the candidate's share is withheld for want of a ready
+// endpoint.
 type Gone struct {
 	Since time.Time `json:"since"`
 	Fact  string    `json:"fact,omitempty"` // what the last failing endpoint said
 }
+
+// Uncounted is the Base of a step whose requests are not counted yet.
+const Uncounted = -1
 
 // Passage is one split of a rollout: wanted, acknowledged, seen.
 type Passage struct {
