@@ -1,0 +1,157 @@
+package analysis
+
+import (
+	"slices"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// Evidence is the running total of a rollout's tests. It is saved with the
+// rollout: forgetting it would void the bounds on errors. It holds nothing but
+// integers, so that the same windows give the same bytes on any machine, however
+// they were grouped.
+type Evidence struct {
+	Arms Arms `json:"arms"`
+
+	First   int64 `json:"first"`   // index of the first window counted
+	Through int64 `json:"through"` // index of the last window counted; no index is counted twice
+	Spans   int64 `json:"spans"`   // number of indexes counted; First and Through mean nothing while it is zero
+	Refused int64 `json:"refused"` // windows that came at or before Through
+
+	Stable    rate `json:"stable"`    // answered requests and errors of all windows
+	Candidate rate `json:"candidate"` // likewise
+	Pace      fade `json:"pace"`      // candidate requests per window, lately
+
+	Odds   *odds   `json:"odds,omitempty"`
+	Limits []limit `json:"limits,omitempty"` // in the order of limitsOf
+	Shares shares  `json:"shares"`
+}
+
+// Closed is what closed since the last update.
+type Closed struct {
+	// Windows of any pods, proxies, epochs and versions, each index whole. Windows of
+	// a gap are left out by the caller.
+	Windows []Window
+	// Shares is the candidate's declared share of the traffic of both arms by epoch,
+	// in basis points, of at least the epochs in Windows. An epoch that is missing, or
+	// that has one arm only, has no split to check.
+	Shares map[uint64]uint32
+}
+
+// NewEvidence is the evidence of a rollout that has seen nothing. p is a parsed
+// policy, with its defaults.
+func NewEvidence(p config.PolicySpec, arms Arms) Evidence {
+	e := Evidence{Arms: arms, Limits: make([]limit, len(limitsOf(p)))}
+	if versus := metricOf(p, config.MetricErrors).VersusStable; versus != nil {
+		e.Odds = new(odds)
+	}
+	return e
+}
+
+// Update adds closed windows. Windows at or before those already counted are
+// refused. p must be the policy that the evidence began with.
+func (e Evidence) Update(p config.PolicySpec, c Closed) Evidence {
+	next := e.clone()
+	u := newUpdater(p, c.Shares)
+	for rest := inOrder(c.Windows, e.Arms); len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(w Window) bool { return w.Index != rest[0].Index })
+		if n < 0 {
+			n = len(rest)
+		}
+		next.observe(u, rest[:n])
+		rest = rest[n:]
+	}
+	return next
+}
+
+func (e Evidence) clone() Evidence {
+	if e.Odds != nil {
+		o := *e.Odds
+		e.Odds = &o
+	}
+	e.Limits = slices.Clone(e.Limits)
+	e.Shares = e.Shares.clone()
+	return e
+}
+
+// updater is what an update computes once.
+type updater struct {
+	block    int64 // windows
+	burst    nats  // of errors against stable
+	odds     oddsGrid
+	limits   []limitSpec
+	grids    []limitGrid
+	declared map[uint64]uint32
+}
+
+func newUpdater(p config.PolicySpec, declared map[uint64]uint32) *updater {
+	u := &updater{block: blockOf(p), burst: burstOf(metricOf(p, config.MetricErrors)), limits: limitsOf(p), declared: declared}
+	if versus := metricOf(p, config.MetricErrors).VersusStable; versus != nil {
+		u.odds = newOddsGrid(float64(versus.RollbackIf), versus.PromoteIf.Ratio)
+	}
+	for _, l := range u.limits {
+		u.grids = append(u.grids, newLimitGrid(l.share))
+	}
+	return u
+}
+
+// observe counts the windows of one index.
+func (e *Evidence) observe(u *updater, windows []Window) {
+	index := windows[0].Index
+	if e.Spans > 0 && index <= e.Through {
+		e.Refused += int64(len(windows))
+		return
+	}
+	e.advance(u, index)
+	for _, s := range strata(windows, e.Arms) {
+		e.count(u, s)
+	}
+}
+
+// advance moves to an index, closing the block that ends before it.
+func (e *Evidence) advance(u *updater, index int64) {
+	if e.Spans == 0 {
+		e.First, e.Through = index, index-1
+	}
+	if floorDiv(index, u.block) != floorDiv(e.Through, u.block) {
+		e.closeBlock(u)
+	}
+	e.Pace.add(rate{N: min(index-e.Through, u.block)})
+	e.Through = index
+	e.Spans++
+}
+
+func (e *Evidence) closeBlock(u *updater) {
+	if e.Odds != nil {
+		e.Odds.closeBlock(u.burst)
+	}
+	for i := range e.Limits {
+		e.Limits[i].closeBlock(u.limits[i].burst)
+		e.Limits[i].Stable.decay(u.block)
+	}
+	e.Pace.decay(u.block)
+}
+
+// count adds one stratum to every test of requests.
+func (e *Evidence) count(u *updater, s stratum) {
+	e.Stable = e.Stable.plus(s.stable.rate())
+	e.Candidate = e.Candidate.plus(s.candidate.rate())
+	e.Pace.add(rate{Bad: s.candidate.requests})
+	e.Shares.add(s, u.declared[s.epoch])
+	if e.Odds != nil {
+		e.Odds.add(&u.odds, s)
+	}
+	for i, l := range u.limits {
+		if l.latency == 0 {
+			e.Limits[i].add(&u.grids[i], s.candidate.rate(), s.candidate.rate())
+			e.Limits[i].Stable.add(s.stable.rate())
+		}
+	}
+}
+
+func floorDiv(a, b int64) int64 {
+	if a%b < 0 {
+		return a/b - 1
+	}
+	return a / b
+}

@@ -1,0 +1,152 @@
+package analysis
+
+import (
+	"time"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// splitAlarm is the e-value at which requests are taken not to be split as declared.
+const splitAlarm = 1000
+
+// Judge says what the evidence is worth. It may be called at every moment: the
+// bounds of the policy hold over all looks together. Rollback is a union of tests
+// under one bound, their weighted mean; promotion wants every required test.
+// research: statistics §2d, §2f.
+func Judge(p config.PolicySpec, e Evidence, now time.Time) Assessment {
+	j := judgement{
+		p: p, e: &e,
+		logNeeded: -ln(max(p.Confidence.FalseRollback.Fraction(), 1./config.PerMillion)),
+		logSafe:   -ln(max(p.Confidence.FalsePromotion.Fraction(), 1./config.PerMillion)),
+	}
+	j.standings = append(j.errorStandings(), j.splitStanding())
+	j.weigh()
+	j.excuse()
+	a := Assessment{
+		At: now, Hold: j.hold, LogE: j.logE(), LogNeeded: j.logNeeded,
+		Requests: map[string]int64{e.Arms.Stable: e.Stable.N, e.Arms.Candidate: e.Candidate.N},
+	}
+	for _, s := range j.standings {
+		a.Tests = append(a.Tests, s.Test)
+	}
+	a.Verdict, a.Reason = j.verdict()
+	return a
+}
+
+// judgement is an assessment in the making.
+type judgement struct {
+	p                  config.PolicySpec
+	e                  *Evidence
+	logNeeded, logSafe float64 // of the whole rollback, of the whole promotion
+
+	standings []standing
+	hold      string
+}
+
+// weigh gives every test the evidence at which it decides alone.
+func (j *judgement) weigh() {
+	for i := range j.standings {
+		s := &j.standings[i]
+		switch s.Direction {
+		case directionRollback:
+			s.LogNeeded = j.logNeeded - ln(s.weight)
+		case directionPromotion:
+			s.LogNeeded = j.logSafe - ln(s.weight)
+		case directionIntegrity:
+			s.LogNeeded = ln(splitAlarm)
+		}
+		s.Passed = s.LogE >= s.LogNeeded && s.idle == ""
+	}
+}
+
+// logE is the weighted mean of the rollback tests that count. A mean of e-values
+// is one, whatever their dependence (Vovk and Wang 2021).
+func (j *judgement) logE() float64 {
+	logs := []float64{-natsLimit / perNat}
+	for _, s := range j.standings {
+		if s.Direction == directionRollback && s.idle == "" {
+			logs = append(logs, s.LogE+ln(s.weight))
+		}
+	}
+	return logSumExp(logs...)
+}
+
+// excuse takes absolute limits that stable breaches too out of the count, unless
+// the comparison with stable blames the candidate. Where that makes the
+// difference, it asks for a hold.
+func (j *judgement) excuse() {
+	before := j.logE()
+	for i := range j.standings {
+		s := &j.standings[i]
+		if s.shared != "" && s.idle == "" && !j.blames(s.metric) {
+			s.idle, s.Passed = s.shared, false
+			if before >= j.logNeeded {
+				j.hold = s.shared
+			}
+		}
+	}
+	if j.logE() >= j.logNeeded {
+		j.hold = ""
+	}
+	for _, s := range j.standings {
+		if s.Direction == directionIntegrity && s.Passed {
+			j.hold = splitReason(s)
+		}
+	}
+}
+
+// blames says whether a comparison with stable speaks against the candidate.
+func (j *judgement) blames(metric config.MetricName) bool {
+	for _, s := range j.standings {
+		if s.Direction == directionRollback && s.metric == metric && s.versus && s.LogE > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *judgement) verdict() (Verdict, string) {
+	switch {
+	case j.e.Candidate.N == 0:
+		return Undecided, j.noRequests()
+	case j.hold != "":
+		return Undecided, j.hold
+	case j.logE() >= j.logNeeded:
+		return Harmful, j.blame()
+	}
+	if missing := j.missing(); len(missing) > 0 {
+		return Undecided, j.needed(missing)
+	}
+	return Healthy, j.praise()
+}
+
+// missing lists the promotion tests that are still required. Of a metric with two
+// paths, one is enough, and the one with less to go is listed.
+func (j *judgement) missing() []standing {
+	var all []standing
+	for _, metric := range []config.MetricName{config.MetricErrors, config.MetricLatency} {
+		all = append(all, j.missingOn(metric, pathAlways)...)
+		versus, limit := j.missingOn(metric, pathVersus), j.missingOn(metric, pathLimit)
+		if len(versus) == 0 || len(limit) == 0 {
+			continue
+		}
+		_, byComparing := j.furthest(versus)
+		_, byLimit := j.furthest(limit)
+		if byComparing < byLimit {
+			all = append(all, versus...)
+		} else {
+			all = append(all, limit...)
+		}
+	}
+	return all
+}
+
+func (j *judgement) missingOn(metric config.MetricName, way path) []standing {
+	var missing []standing
+	for _, s := range j.standings {
+		if s.Direction == directionPromotion && s.metric == metric && s.path == way && !s.Passed {
+			missing = append(missing, s)
+		}
+	}
+	return missing
+}

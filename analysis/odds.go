@@ -1,0 +1,137 @@
+package analysis
+
+// ladderRungs is the number of odds ratios that the likelihood is kept at, for
+// an estimate and its bounds.
+const ladderRungs = 29
+
+// ladder lists log odds ratios, close together near equality and up to e^±8.
+func ladder() [ladderRungs]float64 {
+	return [ladderRungs]float64{
+		-8, -5.6, -4, -2.8, -2, -1.4, -1, -0.7, -0.5, -0.35, -0.25, -0.15, -0.1, -0.05,
+		0, 0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8,
+	}
+}
+
+// odds is the evidence on the candidate's odds of an error against stable's,
+// stratum by stratum, given the requests and the errors of both together.
+// Realised counts make it exact under any split, also one that evidence chose.
+type odds struct {
+	Harm       process           `json:"harm"` // against "at most rollbackIf times stable's"
+	Safe       process           `json:"safe"` // against "at least promoteIf times stable's"
+	Likelihood [ladderRungs]nats `json:"likelihood"`
+}
+
+// oddsGrid holds the alternatives as log odds ratios, computed once per update.
+type oddsGrid struct {
+	harmNull, safeNull float64
+	shifts             [shifts]float64
+	ladder             [ladderRungs]float64
+}
+
+func newOddsGrid(harmful, safe float64) oddsGrid {
+	g := oddsGrid{shifts: shiftsOf(), ladder: ladder()}
+	if harmful > 0 {
+		g.harmNull = ln(harmful)
+	}
+	if safe > 0 {
+		g.safeNull = ln(safe)
+	}
+	return g
+}
+
+// add counts one stratum.
+func (o *odds) add(g *oddsGrid, s stratum) {
+	d, informative := newDraw(s)
+	if !informative {
+		return
+	}
+	harmNull, safeNull := d.log(g.harmNull), d.log(g.safeNull)
+	for k, shift := range g.shifts {
+		o.Harm.Open[k] = o.Harm.Open[k].plus(fixed(d.log(g.harmNull+shift) - harmNull))
+		o.Safe.Open[k] = o.Safe.Open[k].plus(fixed(d.log(g.safeNull-shift) - safeNull))
+	}
+	for k, logPsi := range g.ladder {
+		o.Likelihood[k] = o.Likelihood[k].plus(fixed(d.log(logPsi)))
+	}
+}
+
+func (o *odds) closeBlock(limit nats) {
+	o.Harm.closeBlock(limit)
+	o.Safe.closeBlock(limit)
+}
+
+// draw is the distribution of the candidate's errors among all errors of a
+// stratum: Fisher's noncentral hypergeometric. research: statistics §2a.
+type draw struct {
+	x       float64   // the candidate's errors, above the least possible
+	weights []float64 // log weights of 0, 1, … above the least possible
+}
+
+// newDraw reports false where the counts leave nothing to chance.
+func newDraw(s stratum) (draw, bool) {
+	nc, nb := s.candidate.requests, s.stable.requests
+	m := s.candidate.errors + s.stable.errors
+	least, most := max(0, m-nb), min(nc, m)
+	if least >= most {
+		return draw{}, false
+	}
+	d := draw{x: float64(s.candidate.errors - least), weights: make([]float64, most-least+1)}
+	for i := range d.weights[1:] {
+		y := least + int64(i)
+		ratio := float64((nc-y)*(m-y)) / float64((y+1)*(nb-m+y+1))
+		d.weights[i+1] = d.weights[i] + ln(ratio)
+	}
+	return d, true
+}
+
+// log is the log probability of what was seen at a log odds ratio, up to a
+// constant of the stratum.
+func (d draw) log(logPsi float64) float64 {
+	top := 0.0
+	for y, w := range d.weights {
+		top = max(top, w+float64(float64(y)*logPsi))
+	}
+	sum := 0.0
+	for y, w := range d.weights {
+		sum += expo(w + float64(float64(y)*logPsi) - top)
+	}
+	return float64(d.x*logPsi) - top - ln(sum)
+}
+
+// estimate is the likeliest odds ratio of the ladder, with bounds that hold at
+// every look: the last rung on either side with an e-value of 1/alpha against
+// it. Zero High means unbounded.
+func (o *odds) estimate(logNeeded float64) Interval {
+	rungs := ladder()
+	best := 0
+	for k := range o.Likelihood {
+		if o.Likelihood[k] > o.Likelihood[best] {
+			best = k
+		}
+	}
+	if o.Likelihood == ([ladderRungs]nats{}) {
+		return Interval{}
+	}
+	in := Interval{Estimate: expo(rungs[best])}
+	for k := range o.Likelihood {
+		if o.against(k, o.Likelihood[k+1:]) >= logNeeded {
+			in.Low = expo(rungs[k])
+		}
+		if in.High == 0 && o.against(k, o.Likelihood[:k]) >= logNeeded {
+			in.High = expo(rungs[k])
+		}
+	}
+	return in
+}
+
+// against is the log e-value against rung k, averaged over other rungs.
+func (o *odds) against(k int, others []nats) float64 {
+	if len(others) == 0 {
+		return -natsLimit
+	}
+	logs := make([]float64, len(others))
+	for i, l := range others {
+		logs[i] = (l - o.Likelihood[k]).float()
+	}
+	return logSumExp(logs...) - ln(float64(len(others)))
+}

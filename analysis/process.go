@@ -1,0 +1,42 @@
+package analysis
+
+// shifts is the number of alternatives that an e-value is averaged over.
+const shifts = 14
+
+// shiftsOf lists how far the alternatives lie from the null in log odds, 0.1 to
+// 7.9: from a tenth worse to hopeless. research: statistics §2a.
+func shiftsOf() [shifts]float64 {
+	var ds [shifts]float64
+	d := 0.1
+	for k := range ds {
+		ds[k] = d
+		d *= 1.4
+	}
+	return ds
+}
+
+// process is a test's evidence in progress: for each alternative the log
+// likelihood ratio to the null, of all past blocks and of the block under way.
+// Its mean over the alternatives is an e-process.
+type process struct {
+	Past [shifts]nats `json:"past"`
+	Open [shifts]nats `json:"open"`
+}
+
+// closeBlock ends the block. A block's evidence is capped at each alternative:
+// min(LR, c) keeps the expectation at most one, and no burst can decide alone.
+func (p *process) closeBlock(limit nats) {
+	for k, open := range p.Open {
+		p.Past[k] = p.Past[k].plus(min(open, limit))
+	}
+	p.Open = [shifts]nats{}
+}
+
+// logE is the log e-value now, in nats.
+func (p *process) logE(limit nats) float64 {
+	var logs [shifts]float64
+	for k, open := range p.Open {
+		logs[k] = p.Past[k].plus(min(open, limit)).float()
+	}
+	return logSumExp(logs[:]...) - ln(shifts)
+}

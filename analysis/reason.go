@@ -1,0 +1,121 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+
+// percent writes a share with three significant digits.
+func percent(share float64) string {
+	return strconv.FormatFloat(math.Round(share*1e8)/1e6, 'g', 3, 64) + "%"
+}
+
+func (j *judgement) noRequests() string {
+	return sprintf("no request of candidate %s has been judged yet; stable %s had %d",
+		j.e.Arms.Candidate, j.e.Arms.Stable, j.e.Stable.N)
+}
+
+func splitReason(s standing) string {
+	return sprintf("the candidate got %s of %d requests where %s was declared: log-e %.2f of %.2f",
+		percent(s.Candidate.Value), s.Candidate.N, s.Threshold, s.LogE, s.LogNeeded)
+}
+
+// blame names the tests that decide alone, or else the one with the most weight.
+func (j *judgement) blame() string {
+	var names []string
+	best := standing{}
+	for _, s := range j.standings {
+		if s.Direction != directionRollback || s.idle != "" {
+			continue
+		}
+		if s.Passed {
+			names = append(names, s.seen())
+		}
+		if best.Metric == "" || s.LogE-s.LogNeeded > best.LogE-best.LogNeeded {
+			best = s
+		}
+	}
+	if len(names) == 0 {
+		names = []string{best.seen()}
+	}
+	return sprintf("%s; log-e of all tests together %.2f of %.2f", strings.Join(names, "; "), j.logE(), j.logNeeded)
+}
+
+// seen is a test in one clause: what was seen of both arms, and its evidence.
+func (s standing) seen() string {
+	return sprintf("%s %s %s: candidate %s, stable %s, log-e %.2f of %.2f",
+		s.Metric, s.Method, s.Threshold, s.Candidate.text(), s.Stable.text(), s.LogE, s.LogNeeded)
+}
+
+func (e Estimate) text() string { return sprintf("%d of %d (%s)", e.Count, e.N, percent(e.Value)) }
+
+func (j *judgement) praise() string {
+	var names []string
+	for _, s := range j.standings {
+		if s.Direction == directionPromotion && s.Passed {
+			names = append(names, sprintf("%s %s %s (log-e %.2f of %.2f)", s.Metric, s.Method, s.Threshold, s.LogE, s.LogNeeded))
+		}
+	}
+	return "every required promotion test has passed: " + strings.Join(names, ", ")
+}
+
+// needed says what is missing, and what of it is furthest away.
+func (j *judgement) needed(missing []standing) string {
+	s, more := j.furthest(missing)
+	text := sprintf("%s %s %s has log-e %.2f of %.2f", s.Metric, s.Method, s.Threshold, s.LogE, s.LogNeeded)
+	switch pace := j.pace(); {
+	case math.IsInf(more, 1):
+		text += " and is not growing"
+	case pace <= 0:
+		text += sprintf(": about %.0f more candidate requests, and none come now", more)
+	default:
+		text += sprintf(": about %.0f more candidate requests, %.0f s at %.3g/s", more, more/pace, pace)
+	}
+	if others := len(missing) - 1; others > 0 {
+		text += sprintf("; %d more promotion tests are nearer", others)
+	}
+	return text
+}
+
+// furthest is the test that needs the most candidate requests, and how many.
+func (j *judgement) furthest(missing []standing) (furthest standing, requests float64) {
+	requests = -1
+	for _, s := range missing {
+		if more := j.more(s); more > requests {
+			furthest, requests = s, more
+		}
+	}
+	return furthest, requests
+}
+
+// more is about how many candidate requests a test still needs, from what the
+// requests so far were worth; infinite if they were worth nothing.
+func (j *judgement) more(s standing) float64 {
+	slope := s.slope
+	if slope == 0 {
+		slope = s.LogE / float64(j.e.Candidate.N)
+	}
+	if slope <= 0 {
+		return math.Inf(1)
+	}
+	return math.Ceil((s.LogNeeded - s.LogE) / slope)
+}
+
+// pace is the candidate's requests per second, lately.
+func (j *judgement) pace() float64 {
+	return float64(j.e.Pace.Bad) / max(1, float64(j.e.Pace.N)) / WindowLength.Seconds()
+}
+
+// slope is what a candidate request at the rate seen is worth to promotion, in
+// nats, at the best alternative.
+func (l limitSpec) slope(seen rate) float64 {
+	best := 0.0
+	for _, d := range shiftsOf() {
+		best = max(best, -seen.value()*d-ln(1+l.share*(expo(-d)-1)))
+	}
+	return best
+}

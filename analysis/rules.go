@@ -1,0 +1,75 @@
+package analysis
+
+import (
+	"time"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// metricOf is the policy's metric of a name, or one that tests nothing.
+func metricOf(p config.PolicySpec, name config.MetricName) config.Metric {
+	for _, m := range p.Metrics {
+		if m.Name == name {
+			return m
+		}
+	}
+	return config.Metric{Name: name}
+}
+
+// blockOf is the policy's block in windows.
+func blockOf(p config.PolicySpec) int64 {
+	return max(1, int64(p.Unit.Block.D()/WindowLength))
+}
+
+// latencyBurst is what a block may add to each alternative of a latency limit,
+// in nats. research: statistics §2c.
+const latencyBurst = 3
+
+func burstOf(m config.Metric) nats {
+	if m.Name == config.MetricLatency {
+		return latencyBurst * perNat
+	}
+	return fixed(m.BurstCap)
+}
+
+// limitSpec is an absolute limit in the form that both kinds of metric share: at
+// most a share of requests may be bad.
+type limitSpec struct {
+	of      config.MetricName
+	metric  string        // "errors", "latency-p99"
+	share   float64       // the largest acceptable share of bad requests
+	latency time.Duration // slower than this is bad; zero where errors are
+	burst   nats
+	text    string // as a person writes it
+}
+
+// limitsOf lists a policy's absolute limits, errors first, then latencies by
+// quantile.
+func limitsOf(p config.PolicySpec) []limitSpec {
+	var ls []limitSpec
+	if m := metricOf(p, config.MetricErrors); m.SLO != nil && m.SLO.Max != nil {
+		ls = append(ls, limitSpec{
+			of: m.Name, metric: string(m.Name), share: m.SLO.Max.Fraction(), burst: burstOf(m), text: "≤ " + m.SLO.Max.String(),
+		})
+	}
+	m := metricOf(p, config.MetricLatency)
+	if m.SLO == nil {
+		return ls
+	}
+	for _, l := range []struct {
+		q    config.Quantile
+		most *config.Duration
+	}{{0.5, m.SLO.P50}, {0.9, m.SLO.P90}, {0.95, m.SLO.P95}, {0.99, m.SLO.P99}} {
+		if l.most != nil {
+			ls = append(ls, limitSpec{
+				of: m.Name, metric: quantileName(l.q), share: 1 - float64(l.q), latency: l.most.D(), burst: burstOf(m),
+				text: l.q.String() + " ≤ " + l.most.String(),
+			})
+		}
+	}
+	return ls
+}
+
+func quantileName(q config.Quantile) string {
+	return string(config.MetricLatency) + "-" + q.String()
+}

@@ -1,0 +1,166 @@
+package analysis
+
+import (
+	"github.com/sluice-dev/sluice/config"
+)
+
+// Test.Direction.
+const (
+	directionRollback  = "rollback"
+	directionPromotion = "promotion"
+	directionIntegrity = "integrity"
+)
+
+// Test.Method.
+const (
+	methodOdds  = "errors-versus-stable"
+	methodLimit = "slo"
+	methodSplit = "split-integrity"
+)
+
+// leastErrors is the number of candidate errors below which a comparison of errors
+// never rolls back. A further condition only removes rollbacks, so it costs no
+// validity.
+const leastErrors = 3
+
+// standing is a test with its part in the whole.
+type standing struct {
+	Test
+
+	metric config.MetricName
+	versus bool    // compares with stable
+	path   path    // of promotion
+	weight float64 // of the bound on false rollbacks or false promotions
+	idle   string  // why it does not count towards rollback now, if so
+	shared string  // how stable breaches the same limit, if so
+	slope  float64 // nats per candidate request, if known
+}
+
+// path is a way to promotion: all tests of one path, beside those always required.
+type path int
+
+const (
+	pathAlways path = iota
+	pathVersus
+	pathLimit
+)
+
+// Where a metric has a limit and a comparison, the limit gets these parts of the
+// bound. A comparison of rare errors hardly ever promotes ("<2x or slo"), so it
+// gets less there.
+const (
+	limitPart   = 0.5  // of false rollbacks
+	limitOrPart = 0.75 // of false promotions, where either will do
+)
+
+// parts says how a metric's bounds are divided between its comparison with stable
+// and its limit.
+type parts struct {
+	versus, limit         float64 // of false rollbacks
+	versusPath, limitPath path
+	versusOr, limitOr     float64 // of false promotions
+}
+
+func partsOf(m config.Metric, limits int) parts {
+	switch {
+	case m.VersusStable == nil:
+		return parts{limit: 1, limitOr: 1}
+	case limits == 0:
+		return parts{versus: 1, versusOr: 1}
+	case m.VersusStable.PromoteIf.OrSLO:
+		return parts{
+			versus: 1 - limitPart, limit: limitPart,
+			versusPath: pathVersus, limitPath: pathLimit, versusOr: 1 - limitOrPart, limitOr: limitOrPart,
+		}
+	}
+	return parts{versus: 1 - limitPart, limit: limitPart, versusOr: 1, limitOr: 1}
+}
+
+// share is the metric's part of all rollback evidence.
+func (j *judgement) share(m config.Metric) float64 {
+	sum := 0.0
+	for _, o := range j.p.Metrics {
+		sum += o.Weight
+	}
+	return m.Weight / sum
+}
+
+// errorStandings are the tests of errors: against stable, then against the limit.
+func (j *judgement) errorStandings() []standing {
+	m := metricOf(j.p, config.MetricErrors)
+	limits := j.limitStandings(m)
+	if j.e.Odds == nil {
+		return limits
+	}
+	part := partsOf(m, len(limits))
+	t := Test{
+		Metric: string(m.Name), Method: methodOdds, Stable: j.e.Stable.estimate(), Candidate: j.e.Candidate.estimate(),
+		Ratio: j.e.Odds.estimate(j.logSafe),
+	}
+	harm, safe := t, t
+	harm.Direction, harm.LogE = directionRollback, j.e.Odds.Harm.logE(burstOf(m))
+	harm.Threshold = m.VersusStable.RollbackIf.String()
+	safe.Direction, safe.LogE = directionPromotion, j.e.Odds.Safe.logE(burstOf(m))
+	safe.Threshold = m.VersusStable.PromoteIf.String()
+	return append([]standing{
+		{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus, idle: j.tooFew(m)},
+		{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
+	}, limits...)
+}
+
+// tooFew says which further condition of a rollback for errors is not met.
+func (j *judgement) tooFew(m config.Metric) string {
+	c, floor := j.e.Candidate, m.VersusStable.Floor
+	switch {
+	case c.Bad < leastErrors:
+		return sprintf("%d errors are fewer than %d", c.Bad, leastErrors)
+	case c.value() < floor.Fraction():
+		return sprintf("an error rate of %s is below the floor of %s", percent(c.value()), floor)
+	}
+	return ""
+}
+
+// limitStandings are the tests of a metric's absolute limits, both ways.
+func (j *judgement) limitStandings(m config.Metric) []standing {
+	all := limitsOf(j.p)
+	n := 0
+	for _, l := range all {
+		if l.of == m.Name {
+			n++
+		}
+	}
+	part := partsOf(m, n)
+	var ss []standing
+	for i, l := range all {
+		if l.of != m.Name {
+			continue
+		}
+		e := &j.e.Limits[i]
+		stable := e.Stable.rate()
+		t := Test{Metric: l.metric, Method: methodLimit, Stable: stable.estimate(), Candidate: e.Candidate.estimate(), Threshold: l.text}
+		harm, safe := t, t
+		harm.Direction, harm.LogE = directionRollback, e.Harm.logE(l.burst)
+		safe.Direction, safe.LogE = directionPromotion, e.Safe.logE(l.burst)
+		up := standing{Test: harm, metric: m.Name, weight: j.share(m) * part.limit / float64(n)}
+		if stable.value() > l.share {
+			up.shared = sprintf("stable breaches %s %s too: %s of its last %d requests", l.metric, l.text, percent(stable.value()), stable.N)
+		}
+		down := standing{Test: safe, metric: m.Name, weight: part.limitOr, path: part.limitPath, slope: l.slope(e.Candidate)}
+		ss = append(ss, up, down)
+	}
+	return ss
+}
+
+// splitStanding is the test of the split itself.
+func (j *judgement) splitStanding() standing {
+	var declared float64
+	var seen rate
+	for _, h := range j.e.Shares.Open {
+		seen = rate{N: h.Stable + h.Candidate, Bad: h.Candidate}
+		declared = float64(h.Declared) / 10_000
+	}
+	return standing{Test: Test{
+		Metric: "split", Method: methodSplit, Direction: directionIntegrity, LogE: j.e.Shares.logE(),
+		Candidate: seen.estimate(), Threshold: percent(declared),
+	}}
+}

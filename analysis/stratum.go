@@ -1,0 +1,63 @@
+package analysis
+
+import "slices"
+
+// stratum is what both arms did in one window of one epoch. Arms are compared
+// within strata only: load, faults and the split may change from one to the next.
+type stratum struct {
+	epoch             uint64
+	stable, candidate sums
+}
+
+// sums are the counts of one arm.
+type sums struct {
+	requests, errors, abandoned int64
+}
+
+func (s sums) plus(w Window) sums {
+	return sums{s.requests + w.Requests, s.errors + w.Errors, s.abandoned + w.Abandoned}
+}
+
+// issued is every request that the split sent to the arm, answered or not.
+func (s sums) issued() int64 { return s.requests + s.abandoned }
+
+// rate is the arm's share of errors.
+func (s sums) rate() rate { return rate{N: s.requests, Bad: s.errors} }
+
+// inOrder sorts the windows of the two arms, so that evidence is the same
+// however they were grouped. It leaves the caller's slice alone.
+func inOrder(windows []Window, arms Arms) []Window {
+	of := make([]Window, 0, len(windows))
+	for _, w := range windows {
+		if w.Version == arms.Stable || w.Version == arms.Candidate {
+			of = append(of, w)
+		}
+	}
+	slices.SortStableFunc(of, func(a, b Window) int { return a.Compare(b.WindowKey) })
+	return of
+}
+
+// strata sums the windows of one index by epoch, in the order of epochs.
+func strata(windows []Window, arms Arms) []stratum {
+	var ss []stratum
+	for _, w := range windows {
+		i, found := slices.BinarySearchFunc(ss, w.Epoch, func(s stratum, epoch uint64) int {
+			switch {
+			case s.epoch < epoch:
+				return -1
+			case s.epoch > epoch:
+				return 1
+			}
+			return 0
+		})
+		if !found {
+			ss = slices.Insert(ss, i, stratum{epoch: w.Epoch})
+		}
+		if w.Version == arms.Candidate {
+			ss[i].candidate = ss[i].candidate.plus(w)
+		} else {
+			ss[i].stable = ss[i].stable.plus(w)
+		}
+	}
+	return ss
+}
