@@ -20,6 +20,10 @@ type Request struct {
 	Outcome  Outcome
 	Attempt  uint32 // 1 for a first attempt; 0 for a request without one
 
+	// Issued says that the attempt had a connection, and so is in the load reports'
+	// count of issued requests. UF, UO, UH and NC never had one.
+	Issued bool
+
 	// Shadow marks a mirrored copy; nobody waited for its answer.
 	Shadow bool
 }

@@ -1,0 +1,74 @@
+package accesslog
+
+import (
+	"time"
+
+	endpointpb "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	loadspb "github.com/envoyproxy/go-control-plane/envoy/service/load_stats/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/xds/name"
+)
+
+// loadServer is the Server as Envoy's load reporting service.
+type loadServer struct{ *Server }
+
+// StreamLoadStats asks a proxy for the loads of all its clusters and takes them
+// until the stream ends.
+func (s loadServer) StreamLoadStats(stream loadspb.LoadReportingService_StreamLoadStatsServer) error {
+	hello, err := stream.Recv()
+	if err != nil {
+		return ended(err)
+	}
+	proxy := hello.GetNode().GetId()
+	if proxy == "" {
+		return status.Error(codes.InvalidArgument, "node.id: is empty in the stream's first message")
+	}
+	err = stream.Send(&loadspb.LoadStatsResponse{
+		SendAllClusters:       true,
+		LoadReportingInterval: durationpb.New(s.loadInterval),
+	})
+	if err != nil {
+		return err
+	}
+	for {
+		report, err := stream.Recv()
+		if err != nil {
+			return ended(err)
+		}
+		s.counters.reports.Add(1)
+		if loads := loadsOf(proxy, report, time.Now()); len(loads) > 0 {
+			s.sink.Report(loads)
+		}
+	}
+}
+
+// loadsOf reads a report of the clusters that are versions of inference routes.
+func loadsOf(proxy string, report *loadspb.LoadStatsRequest, at time.Time) []analysis.Load {
+	var loads []analysis.Load
+	for _, c := range report.GetClusterStats() {
+		route, version, err := name.ParseCluster(c.GetClusterName())
+		if err != nil {
+			continue // the control plane's own
+		}
+		load := sum(c)
+		load.Route, load.Version, load.Proxy, load.At = route, version, proxy, at
+		loads = append(loads, load)
+	}
+	return loads
+}
+
+// sum adds up the localities of a cluster.
+func sum(c *endpointpb.ClusterStats) analysis.Load {
+	load := analysis.Load{Interval: c.GetLoadReportInterval().AsDuration(), Dropped: c.GetTotalDroppedRequests()}
+	for _, l := range c.GetUpstreamLocalityStats() {
+		load.Issued += l.GetTotalIssuedRequests()
+		load.Succeeded += l.GetTotalSuccessfulRequests()
+		load.Errored += l.GetTotalErrorRequests()
+		load.InProgress += l.GetTotalRequestsInProgress()
+	}
+	return load
+}
