@@ -1,0 +1,159 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sluice-dev/sluice/serving"
+)
+
+// request is an inference request as the caller wrote it, numbers parsed.
+type request struct {
+	id      string
+	tensors []serving.Tensor
+	timeout time.Duration // 0: none asked for
+	outputs []wanted      // empty: all of them
+	binary  bool          // raw outputs where wanted does not say
+}
+
+// wanted is an output that the caller named.
+type wanted struct {
+	name   string
+	binary bool
+}
+
+type parameters map[string]json.RawMessage
+
+type requestJSON struct {
+	ID         string       `json:"id"`
+	Parameters parameters   `json:"parameters"`
+	Inputs     []inputJSON  `json:"inputs"`
+	Outputs    []outputJSON `json:"outputs"`
+}
+
+type inputJSON struct {
+	Name       string           `json:"name"`
+	Datatype   serving.Datatype `json:"datatype"`
+	Shape      serving.Shape    `json:"shape"`
+	Parameters parameters       `json:"parameters"`
+	Data       json.RawMessage  `json:"data"`
+}
+
+type outputJSON struct {
+	Name       string     `json:"name"`
+	Parameters parameters `json:"parameters"`
+}
+
+// decode takes the JSON part and the raw tensors behind it. What it does not
+// know it refuses: a parameter that changes nothing would be a silent lie.
+func decode(header, raw []byte) (*request, error) {
+	var j requestJSON
+	if err := unmarshal(header, &j); err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	r := &request{id: j.ID}
+	if err := r.readParameters(j.Parameters); err != nil {
+		return nil, err
+	}
+	if err := r.readOutputs(j.Outputs); err != nil {
+		return nil, err
+	}
+	return r, r.readInputs(j.Inputs, raw)
+}
+
+func unmarshal(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more after the JSON object")
+	}
+	return nil
+}
+
+// read fills the parameters named in into, and refuses all others.
+func (p parameters) read(into map[string]any) error {
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		target, ok := into[name]
+		if !ok {
+			return fmt.Errorf("parameters.%s: not supported, found %s", name, p[name])
+		}
+		if err := json.Unmarshal(p[name], target); err != nil {
+			return fmt.Errorf("parameters.%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (r *request) readParameters(p parameters) error {
+	var timeout int64
+	if err := p.read(map[string]any{"timeout": &timeout, "binary_data_output": &r.binary}); err != nil {
+		return err
+	}
+	if timeout < 0 {
+		return fmt.Errorf("parameters.timeout: microseconds, found %d", timeout)
+	}
+	r.timeout = time.Duration(timeout) * time.Microsecond
+	return nil
+}
+
+func (r *request) readOutputs(list []outputJSON) error {
+	for _, o := range list {
+		w := wanted{name: o.Name, binary: r.binary}
+		if err := o.Parameters.read(map[string]any{"binary_data": &w.binary}); err != nil {
+			return fmt.Errorf("output %q: %w", o.Name, err)
+		}
+		r.outputs = append(r.outputs, w)
+	}
+	return nil
+}
+
+func (r *request) readInputs(list []inputJSON, raw []byte) error {
+	var mistakes []error
+	for _, in := range list {
+		t, rest, err := in.tensor(raw)
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("input %q: %w", in.Name, err))
+			continue
+		}
+		raw = rest
+		r.tensors = append(r.tensors, t)
+	}
+	if len(mistakes) == 0 && len(raw) > 0 {
+		return fmt.Errorf("body: %d bytes behind the last input's binary data", len(raw))
+	}
+	return errors.Join(mistakes...)
+}
+
+// tensor takes an input's data from its JSON or from the front of raw.
+func (in inputJSON) tensor(raw []byte) (t serving.Tensor, rest []byte, err error) {
+	t = serving.Tensor{Name: in.Name, Datatype: in.Datatype, Shape: in.Shape}
+	if !in.Datatype.Known() {
+		return t, raw, fmt.Errorf("datatype: not one of the protocol's, found %q", in.Datatype)
+	}
+	size := -1
+	if err := in.Parameters.read(map[string]any{"binary_data_size": &size}); err != nil {
+		return t, raw, err
+	}
+	switch {
+	case size >= 0 && in.Data != nil:
+		return t, raw, errors.New("data: given twice, as JSON and as binary_data_size")
+	case size > len(raw):
+		return t, raw, fmt.Errorf("parameters.binary_data_size: %d, but %d bytes are left in the body", size, len(raw))
+	case size >= 0:
+		t.Data = raw[:size:size]
+		return t, raw[size:], nil
+	case in.Data == nil:
+		return t, raw, errors.New("data: missing")
+	}
+	t.Data, err = parseData(in.Datatype, in.Data)
+	return t, raw, err
+}
