@@ -59,7 +59,9 @@ func allowed() map[string]row {
 		"canary/probe":  {[]string{"config", "analysis", "canary", "xds/name"}, whyOneFolder},
 
 		"serving":                {nil, whyServing},
+		"serving/magika":         {nil, whyServing},
 		"serving/server":         {[]string{"serving"}, whyServing},
+		"serving/server/fault":   {[]string{"serving", "serving/server"}, "what goes wrong on purpose wraps the server, which knows nothing of it"},
 		"serving/backend/fake":   {[]string{"serving"}, whyServing},
 		"serving/backend/onnx":   {[]string{"serving"}, whyServing},
 		"serving/backend/remote": {[]string{"serving"}, whyServing},
