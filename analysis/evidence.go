@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"slices"
+	"time"
 
 	"github.com/sluice-dev/sluice/config"
 )
@@ -22,9 +23,13 @@ type Evidence struct {
 	Candidate rate `json:"candidate"` // likewise
 	Pace      fade `json:"pace"`      // candidate requests per window, lately
 
-	Odds   *odds   `json:"odds,omitempty"`
-	Limits []limit `json:"limits,omitempty"` // in the order of limitsOf
-	Shares shares  `json:"shares"`
+	Restarts int64 `json:"restarts"` // minutes that had their part of the evidence
+
+	Odds    *odds    `json:"odds,omitempty"`
+	Limits  []limit  `json:"limits,omitempty"` // in the order of limitsOf
+	Latency *latency `json:"latency,omitempty"`
+	Warm    warmings `json:"warm,omitempty"`
+	Shares  shares   `json:"shares"`
 }
 
 // Closed is what closed since the last update.
@@ -45,6 +50,10 @@ func NewEvidence(p config.PolicySpec, arms Arms) Evidence {
 	if versus := metricOf(p, config.MetricErrors).VersusStable; versus != nil {
 		e.Odds = new(odds)
 	}
+	if specs := ranksOf(p); len(specs) > 0 {
+		e.Latency = newLatency(specs)
+	}
+	e.start(firstPart)
 	return e
 }
 
@@ -69,30 +78,12 @@ func (e Evidence) clone() Evidence {
 		o := *e.Odds
 		e.Odds = &o
 	}
-	e.Limits = slices.Clone(e.Limits)
+	if e.Latency != nil {
+		e.Latency = e.Latency.clone()
+	}
+	e.Limits, e.Warm = slices.Clone(e.Limits), slices.Clone(e.Warm)
 	e.Shares = e.Shares.clone()
 	return e
-}
-
-// updater is what an update computes once.
-type updater struct {
-	block    int64 // windows
-	burst    nats  // of errors against stable
-	odds     oddsGrid
-	limits   []limitSpec
-	grids    []limitGrid
-	declared map[uint64]uint32
-}
-
-func newUpdater(p config.PolicySpec, declared map[uint64]uint32) *updater {
-	u := &updater{block: blockOf(p), burst: burstOf(metricOf(p, config.MetricErrors)), limits: limitsOf(p), declared: declared}
-	if versus := metricOf(p, config.MetricErrors).VersusStable; versus != nil {
-		u.odds = newOddsGrid(float64(versus.RollbackIf), versus.PromoteIf.Ratio)
-	}
-	for _, l := range u.limits {
-		u.grids = append(u.grids, newLimitGrid(l.share))
-	}
-	return u
 }
 
 // observe counts the windows of one index.
@@ -106,6 +97,7 @@ func (e *Evidence) observe(u *updater, windows []Window) {
 	for _, s := range strata(windows, e.Arms) {
 		e.count(u, s)
 	}
+	e.countLatencies(u, windows)
 }
 
 // advance moves to an index, closing the block that ends before it.
@@ -129,7 +121,52 @@ func (e *Evidence) closeBlock(u *updater) {
 		e.Limits[i].closeBlock(u.limits[i].burst)
 		e.Limits[i].Stable.decay(u.block)
 	}
+	if e.Latency != nil {
+		e.Latency.closeBlock(floorDiv(e.Through, u.block), u.block)
+	}
 	e.Pace.decay(u.block)
+	due := min(u.minutes, (e.Through-e.First+1)/int64(time.Minute/WindowLength))
+	for ; e.Restarts < due; e.Restarts++ {
+		e.restart((1 - firstPart) / float64(u.minutes))
+	}
+}
+
+// start gives rollback tests their first part of the evidence.
+func (e *Evidence) start(part float64) {
+	for _, past := range e.harms() {
+		for k := range past {
+			past[k] = fixed(ln(part))
+		}
+	}
+}
+
+func (e *Evidence) restart(part float64) {
+	for _, past := range e.harms() {
+		restart(past, part)
+	}
+}
+
+// harms are the closed evidence of all rollback tests.
+func (e *Evidence) harms() [][]nats {
+	var all [][]nats
+	if e.Odds != nil {
+		all = append(all, e.Odds.Harm.Past[:])
+	}
+	for i := range e.Limits {
+		all = append(all, e.Limits[i].Harm.Past[:])
+	}
+	if e.Latency != nil {
+		for i := range e.Latency.Ranks {
+			all = append(all, e.Latency.Ranks[i].Harm[:])
+		}
+	}
+	return all
+}
+
+// unspent is the part of rollback evidence that later minutes will get.
+func (e *Evidence) unspent(p config.PolicySpec) float64 {
+	minutes := minutesOf(p)
+	return (1 - firstPart) * float64(minutes-e.Restarts) / float64(minutes)
 }
 
 // count adds one stratum to every test of requests.
@@ -149,9 +186,45 @@ func (e *Evidence) count(u *updater, s stratum) {
 	}
 }
 
-func floorDiv(a, b int64) int64 {
-	if a%b < 0 {
-		return a/b - 1
+// countLatencies adds the windows of one index to every test of latency. The
+// candidate's pods that were not warm when it began are left out.
+func (e *Evidence) countLatencies(u *updater, windows []Window) {
+	if e.Latency != nil {
+		e.Latency.look(u.ranks)
 	}
-	return a / b
+	surely, possibly := make([]rate, len(u.limits)), make([]rate, len(u.limits))
+	for _, w := range windows {
+		candidate := w.Version == e.Arms.Candidate
+		if len(w.Latencies) == 0 || candidate && !e.Warm.warm(u.warmup, w.Pod, w.Index) {
+			continue
+		}
+		e.countLatency(u, w, candidate)
+		for i, l := range u.limits {
+			if candidate && l.latency > 0 {
+				surely[i], possibly[i] = surely[i].plus(l.surely(w.Latencies)), possibly[i].plus(l.possibly(w.Latencies))
+			}
+		}
+	}
+	for i := range u.limits {
+		if surely[i].N > 0 {
+			e.Limits[i].add(&u.grids[i], surely[i], possibly[i])
+		}
+	}
+	for _, w := range windows {
+		if w.Version == e.Arms.Candidate && w.Pod != "" {
+			e.Warm.add(w)
+		}
+	}
+}
+
+func (e *Evidence) countLatency(u *updater, w Window, candidate bool) {
+	if e.Latency != nil {
+		e.Latency.add(u.ranks, w, candidate)
+		e.Latency.remember(w, candidate)
+	}
+	for i, l := range u.limits {
+		if !candidate && l.latency > 0 {
+			e.Limits[i].Stable.add(l.surely(w.Latencies))
+		}
+	}
 }

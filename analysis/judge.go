@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/config"
@@ -19,7 +20,7 @@ func Judge(p config.PolicySpec, e Evidence, now time.Time) Assessment {
 		logNeeded: -ln(max(p.Confidence.FalseRollback.Fraction(), 1./config.PerMillion)),
 		logSafe:   -ln(max(p.Confidence.FalsePromotion.Fraction(), 1./config.PerMillion)),
 	}
-	j.standings = append(j.errorStandings(), j.splitStanding())
+	j.standings = slices.Concat(j.errorStandings(), j.latencyStandings(), []standing{j.splitStanding()})
 	j.weigh()
 	j.excuse()
 	a := Assessment{
@@ -95,10 +96,13 @@ func (j *judgement) excuse() {
 	}
 }
 
+// leastBlame is a log e-value above one by more than rounding.
+const leastBlame = 1e-6
+
 // blames says whether a comparison with stable speaks against the candidate.
 func (j *judgement) blames(metric config.MetricName) bool {
 	for _, s := range j.standings {
-		if s.Direction == directionRollback && s.metric == metric && s.versus && s.LogE > 0 {
+		if s.Direction == directionRollback && s.metric == metric && s.versus && s.LogE > leastBlame {
 			return true
 		}
 	}

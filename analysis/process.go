@@ -40,3 +40,24 @@ func (p *process) logE(limit nats) float64 {
 	}
 	return logSumExp(logs[:]...) - ln(shifts)
 }
+
+// A rollout's first moment gets firstPart of a rollback test's evidence, and each
+// of its planned minutes an equal part of the rest: a candidate that was good for
+// long is not acquitted of what it does later. The parts not yet spent count as
+// they are. research: statistics §2a, change-point mixture.
+const firstPart = 0.75
+
+// restart gives each alternative another start with a part of the evidence.
+func restart(past []nats, part float64) {
+	for k, p := range past {
+		past[k] = fixed(logSumExp(p.float(), ln(part)))
+	}
+}
+
+// withUnspent adds evidence that no start has used yet to a log e-value.
+func withUnspent(logE, unspent float64) float64 {
+	if unspent <= 0 {
+		return logE
+	}
+	return logSumExp(logE, ln(unspent))
+}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
@@ -47,11 +48,20 @@ func (j *judgement) blame() string {
 
 // seen is a test in one clause: what was seen of both arms, and its evidence.
 func (s standing) seen() string {
+	write := Estimate.rateText
+	if s.Method == methodRank {
+		write = Estimate.latencyText
+	}
 	return sprintf("%s %s %s: candidate %s, stable %s, log-e %.2f of %.2f",
-		s.Metric, s.Method, s.Threshold, s.Candidate.text(), s.Stable.text(), s.LogE, s.LogNeeded)
+		s.Metric, s.Method, s.Threshold, write(s.Candidate), write(s.Stable), s.LogE, s.LogNeeded)
 }
 
-func (e Estimate) text() string { return sprintf("%d of %d (%s)", e.Count, e.N, percent(e.Value)) }
+func (e Estimate) latencyText() string {
+	latency := time.Duration(e.Value * float64(time.Second)).Round(10 * time.Microsecond)
+	return sprintf("%s (%d of %d slow)", latency, e.Count, e.N)
+}
+
+func (e Estimate) rateText() string { return sprintf("%d of %d (%s)", e.Count, e.N, percent(e.Value)) }
 
 func (j *judgement) praise() string {
 	var names []string

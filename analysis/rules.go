@@ -73,3 +73,19 @@ func limitsOf(p config.PolicySpec) []limitSpec {
 func quantileName(q config.Quantile) string {
 	return string(config.MetricLatency) + "-" + q.String()
 }
+
+// surely counts the latencies that are above the limit for certain: the bucket
+// that the limit lies in counts as within it.
+func (l limitSpec) surely(b Buckets) rate {
+	return rate{N: b.Count(), Bad: b.Above(Index(l.latency))}
+}
+
+// possibly counts the latencies that may be above the limit: the bucket that the
+// limit lies in counts as above it.
+func (l limitSpec) possibly(b Buckets) rate {
+	edge := Index(l.latency)
+	if Edge(edge) > l.latency && edge > 0 {
+		edge--
+	}
+	return rate{N: b.Count(), Bad: b.Above(edge)}
+}

@@ -15,6 +15,7 @@ const (
 const (
 	methodOdds  = "errors-versus-stable"
 	methodLimit = "slo"
+	methodRank  = "pod-rank"
 	methodSplit = "split-integrity"
 )
 
@@ -98,7 +99,7 @@ func (j *judgement) errorStandings() []standing {
 		Ratio: j.e.Odds.estimate(j.logSafe),
 	}
 	harm, safe := t, t
-	harm.Direction, harm.LogE = directionRollback, j.e.Odds.Harm.logE(burstOf(m))
+	harm.Direction, harm.LogE = directionRollback, j.harm(j.e.Odds.Harm.logE(burstOf(m)))
 	harm.Threshold = m.VersusStable.RollbackIf.String()
 	safe.Direction, safe.LogE = directionPromotion, j.e.Odds.Safe.logE(burstOf(m))
 	safe.Threshold = m.VersusStable.PromoteIf.String()
@@ -106,6 +107,61 @@ func (j *judgement) errorStandings() []standing {
 		{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus, idle: j.tooFew(m)},
 		{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
 	}, limits...)
+}
+
+// harm is a rollback test's log e-value with the evidence that is not yet spent.
+func (j *judgement) harm(logE float64) float64 { return withUnspent(logE, j.e.unspent(j.p)) }
+
+// latencyStandings are the tests of latency: against stable, then against limits.
+func (j *judgement) latencyStandings() []standing {
+	m := metricOf(j.p, config.MetricLatency)
+	limits := j.limitStandings(m)
+	if j.e.Latency == nil {
+		return limits
+	}
+	part := partsOf(m, len(limits))
+	var ss []standing
+	specs := ranksOf(j.p)
+	for i, s := range specs {
+		t := j.rankTest(s, &j.e.Latency.Ranks[i])
+		harm, safe := t, t
+		harm.Direction, harm.LogE = directionRollback, j.harm(logMean(j.e.Latency.Ranks[i].Harm[:]))
+		harm.Threshold = m.VersusStable.RollbackIf.String()
+		safe.Direction, safe.LogE = directionPromotion, logMean(j.e.Latency.Ranks[i].Safe[:])
+		safe.Threshold = m.VersusStable.PromoteIf.String()
+		harm.Ratio = j.rankRatio(harm, safe, m)
+		safe.Ratio = harm.Ratio
+		ss = append(
+			ss,
+			standing{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus / float64(len(specs))},
+			standing{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
+		)
+	}
+	return append(ss, limits...)
+}
+
+// rankTest is what both directions of a comparison of one quantile show: the
+// quantile of both arms lately, and how often either went beyond its edge.
+func (j *judgement) rankTest(s rankSpec, r *rank) Test {
+	t := Test{Metric: quantileName(s.q), Method: methodRank, Stable: r.Stable.estimate(), Candidate: r.Candidate.estimate()}
+	t.Stable.Value = j.e.Latency.Stable.Quantile(float64(s.q)).Seconds()
+	t.Candidate.Value = j.e.Latency.Candidate.Quantile(float64(s.q)).Seconds()
+	return t
+}
+
+// rankRatio bounds a ratio of latencies by what the two tests have ruled out.
+func (j *judgement) rankRatio(harm, safe Test, m config.Metric) Interval {
+	if harm.Candidate.Value == 0 || harm.Stable.Value == 0 {
+		return Interval{}
+	}
+	in := Interval{Estimate: harm.Candidate.Value / harm.Stable.Value}
+	if harm.LogE >= j.logSafe {
+		in.Low = float64(m.VersusStable.RollbackIf)
+	}
+	if safe.LogE >= j.logSafe {
+		in.High = m.VersusStable.PromoteIf.Ratio
+	}
+	return in
 }
 
 // tooFew says which further condition of a rollback for errors is not met.
@@ -139,7 +195,7 @@ func (j *judgement) limitStandings(m config.Metric) []standing {
 		stable := e.Stable.rate()
 		t := Test{Metric: l.metric, Method: methodLimit, Stable: stable.estimate(), Candidate: e.Candidate.estimate(), Threshold: l.text}
 		harm, safe := t, t
-		harm.Direction, harm.LogE = directionRollback, e.Harm.logE(l.burst)
+		harm.Direction, harm.LogE = directionRollback, j.harm(e.Harm.logE(l.burst))
 		safe.Direction, safe.LogE = directionPromotion, e.Safe.logE(l.burst)
 		up := standing{Test: harm, metric: m.Name, weight: j.share(m) * part.limit / float64(n)}
 		if stable.value() > l.share {

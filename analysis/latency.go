@@ -1,0 +1,182 @@
+package analysis
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// latency is the evidence on latency against stable, with pods as the unit,
+// because requests share their pod's queue and are not independent.
+// research: statistics §2b.
+type latency struct {
+	Stable    Buckets `json:"stable,omitempty"`    // of past windows, lately; counts are in fadeUnits
+	Candidate Buckets `json:"candidate,omitempty"` // likewise
+
+	Edges []uint16  `json:"edges"`          // of this block, by quantile: buckets above are slow; zero until known
+	Pods  []podLoad `json:"pods,omitempty"` // in this block, by arm and name
+	Ranks []rank    `json:"ranks"`          // by quantile
+}
+
+// podLoad is what a pod served in this block, by quantile.
+type podLoad struct {
+	Pod       string      `json:"pod"`
+	Candidate bool        `json:"candidate,omitempty"`
+	Counts    []slowCount `json:"counts"`
+}
+
+// slowCount counts the requests of a pod and those above two edges: stable's own
+// for stable's pods; for the candidate's, those moved by tolerance and by margin.
+type slowCount struct {
+	N        int64 `json:"n"`
+	Slow     int64 `json:"slow"`
+	SlowSafe int64 `json:"slowSafe"`
+}
+
+// rankSpec is a comparison of one quantile.
+type rankSpec struct {
+	q      config.Quantile
+	harmUp uint16 // buckets that the candidate's edge is moved by, of the rollback test
+	safeUp uint16 // of the promotion test
+}
+
+// ranksOf lists a policy's latency comparisons. Edges are moved by whole buckets:
+// at least the tolerance, at most the margin, so that neither promises too much.
+func ranksOf(p config.PolicySpec) []rankSpec {
+	m := metricOf(p, config.MetricLatency)
+	if m.VersusStable == nil {
+		return nil
+	}
+	var specs []rankSpec
+	for _, q := range m.Quantiles {
+		specs = append(specs, rankSpec{
+			q:      q,
+			harmUp: uint16(math.Ceil(bucketsOf(float64(m.VersusStable.RollbackIf)) - 1e-6)),
+			safeUp: uint16(math.Floor(bucketsOf(m.VersusStable.PromoteIf.Ratio) + 1e-6)),
+		})
+	}
+	return specs
+}
+
+// bucketsOf is how many buckets a ratio of latencies spans.
+func bucketsOf(ratio float64) float64 {
+	if ratio <= 1 {
+		return 0
+	}
+	return ln(ratio) * 5 / ln(1.1)
+}
+
+func newLatency(specs []rankSpec) *latency {
+	return &latency{Edges: make([]uint16, len(specs)), Ranks: make([]rank, len(specs))}
+}
+
+func (l *latency) clone() *latency {
+	c := *l
+	c.Stable, c.Candidate = slices.Clone(l.Stable), slices.Clone(l.Candidate)
+	c.Edges, c.Ranks = slices.Clone(l.Edges), slices.Clone(l.Ranks)
+	c.Pods = slices.Clone(l.Pods)
+	for i, p := range c.Pods {
+		c.Pods[i].Counts = slices.Clone(p.Counts)
+	}
+	return &c
+}
+
+// rememberLeast is how many of stable's requests beyond a quantile must be
+// remembered before it is an edge.
+const rememberLeast = 2
+
+// look sets the edges that past windows allow, where this block has none yet.
+func (l *latency) look(specs []rankSpec) {
+	total := float64(l.Stable.Count()) / fadeUnit
+	for i, s := range specs {
+		beyond := total * min(float64(s.q), 1-float64(s.q))
+		if l.Edges[i] == 0 && beyond >= rememberLeast {
+			l.Edges[i] = min(l.Stable.QuantileIndex(float64(s.q)), LastBucket-1)
+		}
+	}
+}
+
+// add counts a window of a pod that is warm.
+func (l *latency) add(specs []rankSpec, w Window, candidate bool) {
+	at := l.pod(w.Pod, candidate, len(specs))
+	n := w.Latencies.Count()
+	for i, s := range specs {
+		edge := l.Edges[i]
+		if edge == 0 {
+			continue
+		}
+		c := slowCount{N: n, Slow: w.Latencies.Above(edge)}
+		c.SlowSafe = c.Slow
+		if candidate {
+			c.Slow, c.SlowSafe = above(w.Latencies, edge, s.harmUp), above(w.Latencies, edge, s.safeUp)
+			l.Ranks[i].Candidate = l.Ranks[i].Candidate.plus(rate{N: c.N, Bad: c.Slow})
+		} else {
+			l.Ranks[i].Stable = l.Ranks[i].Stable.plus(rate{N: c.N, Bad: c.Slow})
+		}
+		sum := &l.Pods[at].Counts[i]
+		*sum = slowCount{N: sum.N + c.N, Slow: sum.Slow + c.Slow, SlowSafe: sum.SlowSafe + c.SlowSafe}
+	}
+}
+
+// above counts latencies beyond a moved edge. Time-outs lie beyond every edge.
+func above(b Buckets, edge, up uint16) int64 {
+	return b.Above(min(edge+up, LastBucket-1))
+}
+
+// remember adds a window to what later edges are taken from.
+func (l *latency) remember(w Window, candidate bool) {
+	scaled := slices.Clone(w.Latencies)
+	for i := range scaled {
+		scaled[i].Count *= fadeUnit
+	}
+	if candidate {
+		l.Candidate.Merge(scaled)
+	} else {
+		l.Stable.Merge(scaled)
+	}
+}
+
+// pod is the place of a pod's load.
+func (l *latency) pod(name string, candidate bool, quantiles int) int {
+	p := podLoad{Pod: name, Candidate: candidate}
+	at, found := slices.BinarySearchFunc(l.Pods, p, func(a, b podLoad) int {
+		return cmp.Or(cmp.Compare(arm(load{candidate: a.Candidate}), arm(load{candidate: b.Candidate})), cmp.Compare(a.Pod, b.Pod))
+	})
+	if !found {
+		p.Counts = make([]slowCount, quantiles)
+		l.Pods = slices.Insert(l.Pods, at, p)
+	}
+	return at
+}
+
+// closeBlock turns the block's loads into evidence and forgets a little. The
+// block's number is all the chance there is in it.
+func (l *latency) closeBlock(block int64, windows int64) {
+	for i := range l.Ranks {
+		harm, safe := make([]load, len(l.Pods)), make([]load, len(l.Pods))
+		for k, p := range l.Pods {
+			c := p.Counts[i]
+			harm[k] = load{pod: p.Pod, candidate: p.Candidate, n: c.N, slow: c.Slow}
+			safe[k] = load{pod: p.Pod, candidate: p.Candidate, n: c.N, slow: c.SlowSafe}
+		}
+		r := &l.Ranks[i]
+		if addBlock(&r.Harm, harm, 1, uint64(block)) && addBlock(&r.Safe, safe, -1, uint64(block)) {
+			r.Blocks++
+		}
+		l.Edges[i] = 0
+	}
+	l.Pods = nil
+	l.Stable, l.Candidate = fadedBuckets(l.Stable, windows), fadedBuckets(l.Candidate, windows)
+}
+
+func fadedBuckets(b Buckets, windows int64) Buckets {
+	var left Buckets
+	for _, c := range b {
+		if n := faded(int64(c.Count), windows); n > 0 {
+			left = append(left, Bucket{Index: c.Index, Count: uint32(n)})
+		}
+	}
+	return left
+}
