@@ -61,7 +61,7 @@ func allowed() map[string]row {
 		"serving":                {nil, whyServing},
 		"serving/magika":         {nil, whyServing},
 		"serving/server":         {[]string{"serving"}, whyServing},
-		"serving/server/fault":   {[]string{"serving", "serving/server"}, "what goes wrong on purpose wraps the server, which knows nothing of it"},
+		"serving/server/fault":   {[]string{"serving", "serving/server"}, "faults wrap the server, which knows nothing of them"},
 		"serving/backend/fake":   {[]string{"serving"}, whyServing},
 		"serving/backend/onnx":   {[]string{"serving"}, whyServing},
 		"serving/backend/remote": {[]string{"serving"}, whyServing},
