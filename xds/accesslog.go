@@ -1,0 +1,52 @@
+package xds
+
+import (
+	"time"
+
+	accesslogpb "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	grpclogpb "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/grpc/v3"
+	tracingpb "github.com/envoyproxy/go-control-plane/envoy/type/tracing/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/sluice-dev/sluice/xds/name"
+)
+
+const (
+	logName = "sluice"
+	// logFlush bounds how long an entry of a quiet candidate waits in a proxy.
+	logFlush = 50 * time.Millisecond
+	// logRetries lets a stream move to a second log server without loss.
+	logRetries = 3
+)
+
+// accessLogs sends one entry per request, and as the router's upstream log one
+// per attempt, with the stamps that say which version and epoch it was.
+func accessLogs() ([]*accesslogpb.AccessLog, error) {
+	config, err := pack(&grpclogpb.HttpGrpcAccessLogConfig{
+		CommonConfig: &grpclogpb.CommonGrpcAccessLogConfig{
+			LogName:             logName,
+			TransportApiVersion: corepb.ApiVersion_V3,
+			BufferFlushInterval: duration(logFlush),
+			GrpcService: &corepb.GrpcService{TargetSpecifier: &corepb.GrpcService_EnvoyGrpc_{
+				EnvoyGrpc: &corepb.GrpcService_EnvoyGrpc{ClusterName: ClusterALS},
+			}},
+			GrpcStreamRetryPolicy: &corepb.RetryPolicy{NumRetries: wrapperspb.UInt32(logRetries)},
+			// upstream_cluster is empty where no upstream was chosen; this tag is not.
+			CustomTags: []*tracingpb.CustomTag{{
+				Tag:  name.TagArm,
+				Type: &tracingpb.CustomTag_Value{Value: "%UPSTREAM_CLUSTER_RAW%"},
+			}},
+		},
+		AdditionalRequestHeadersToLog:   []string{name.HeaderArm, name.HeaderShadow, "x-envoy-attempt-count"},
+		AdditionalResponseHeadersToLog:  []string{"grpc-status"},
+		AdditionalResponseTrailersToLog: []string{"grpc-status"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []*accesslogpb.AccessLog{{
+		Name:       "envoy.access_loggers.http_grpc",
+		ConfigType: &accesslogpb.AccessLog_TypedConfig{TypedConfig: config},
+	}}, nil
+}

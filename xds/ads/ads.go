@@ -1,0 +1,214 @@
+// Package ads serves xds.Resources to Envoys over one discovery stream each, and
+// knows of every resource which proxy was sent it, took it or refused it. It
+// decides nothing about traffic: what is served is xds.Translate's, the order in
+// which it is served is xds.Progress's.
+//
+// Start reading at Server.Publish and Server.Run, then session.go for one stream.
+package ads
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/xds"
+)
+
+// Config of a Server.
+type Config struct {
+	// AckTimeout is how long a change waits for a connected proxy before the proxy is
+	// named by TimedOut and no longer waited for. Default 10s.
+	AckTimeout time.Duration
+	// Drain is how long a cluster is kept after the last route to it has gone.
+	// Default 10s.
+	Drain time.Duration
+	// Notify is told what happened, in order, by the goroutine of Run. It may call
+	// any method of the Server but must not block for long. Optional.
+	Notify func(Event)
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+	// Log. Default: none.
+	Log *slog.Logger
+}
+
+// Server is the discovery service. Publish, Proxies and the gRPC service may be
+// used at any time; changes reach proxies while Run runs.
+type Server struct {
+	discoverypb.UnimplementedAggregatedDiscoveryServiceServer
+
+	cfg  Config
+	wake chan struct{} // holds one
+
+	publishing sync.Mutex
+	good       map[config.Key]intent // the last that was translated, per inference route
+
+	mu sync.Mutex
+	fleet
+	wanted   xds.Resources
+	progress xds.Progress
+}
+
+type intent struct {
+	route config.InferenceRoute
+	split config.Split
+}
+
+// New gives a Server that serves nothing yet.
+func New(cfg Config) (*Server, error) {
+	if cfg.AckTimeout < 0 || cfg.Drain < 0 {
+		return nil, errors.New("ads: AckTimeout and Drain must not be negative")
+	}
+	if cfg.AckTimeout == 0 {
+		cfg.AckTimeout = 10 * time.Second
+	}
+	if cfg.Drain == 0 {
+		cfg.Drain = 10 * time.Second
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Notify == nil {
+		cfg.Notify = func(Event) {}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{cfg: cfg, wake: make(chan struct{}, 1), fleet: newFleet(), good: map[config.Key]intent{}}, nil
+}
+
+// Register adds the discovery service to g.
+func (s *Server) Register(g *grpc.Server) {
+	discoverypb.RegisterAggregatedDiscoveryServiceServer(g, s)
+}
+
+// Publish makes cfg under splits what proxies should end up with, and returns at
+// once. An inference route that cannot be translated keeps what it had, is named
+// in the error by a *xds.RouteError, and holds up no other.
+func (s *Server) Publish(cfg *config.Config, splits map[config.Key]config.Split) error {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	resources, err := xds.Translate(cfg, splits)
+	refused := resources.Refused
+	if err != nil {
+		resources = s.withLastGood(cfg, splits, refused)
+	}
+	s.remember(cfg, splits, resources, refused)
+	s.mu.Lock()
+	s.wanted = resources
+	s.carry(resources.Placed)
+	s.mu.Unlock()
+	s.rouse()
+	return err
+}
+
+// withLastGood translates again, the refused inference routes as they were.
+func (s *Server) withLastGood(cfg *config.Config, splits map[config.Key]config.Split, refused []config.Key) xds.Resources {
+	bad := map[config.Key]bool{}
+	for _, k := range refused {
+		bad[k] = true
+	}
+	mixed := &config.Config{}
+	old := map[config.Key]config.Split{}
+	for _, r := range cfg.Routes {
+		if !bad[r.Key] {
+			mixed.Routes = append(mixed.Routes, r)
+			old[r.Key] = splits[r.Key]
+		}
+	}
+	for _, k := range refused {
+		if good, ok := s.good[k]; ok {
+			mixed.Routes = append(mixed.Routes, good.route)
+			old[k] = good.split
+		}
+	}
+	// What is refused even so, is refused for what replaced it: that goes first.
+	resources, _ := xds.Translate(mixed, old)
+	return resources
+}
+
+func (s *Server) remember(cfg *config.Config, splits map[config.Key]config.Split, r xds.Resources, refused []config.Key) {
+	next := make(map[config.Key]intent, len(r.Placed))
+	for _, k := range refused {
+		if good, ok := s.good[k]; ok {
+			next[k] = good
+		}
+	}
+	for _, route := range cfg.Routes {
+		if _, placed := r.Placed[route.Key]; placed && !slices.Contains(refused, route.Key) {
+			next[route.Key] = intent{route, splits[route.Key]}
+		}
+	}
+	s.good = next
+}
+
+// Run brings changes to proxies until ctx is done, then ends every stream. It
+// must run once.
+func (s *Server) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.endAll()
+			return nil
+		case <-s.wake:
+		case <-timer.C:
+		}
+		events, due := s.advance()
+		for _, e := range events {
+			s.cfg.Notify(e)
+		}
+		timer.Stop()
+		if !due.IsZero() {
+			timer.Reset(due.Sub(s.cfg.Now()))
+		}
+	}
+}
+
+// advance serves the next phases of the plan and collects what to tell.
+func (s *Server) advance() (events []Event, due time.Time) {
+	s.mu.Lock()
+	now := s.cfg.Now()
+	due = s.expire(now, s.cfg.AckTimeout)
+	var claimed []claim
+	for {
+		next, changes, wake := s.progress.Next(xds.Situation{Wanted: s.wanted, Open: s.open(), Now: now, Drain: s.cfg.Drain})
+		s.progress = next
+		if len(changes) == 0 {
+			due = earlier(due, wake)
+			break
+		}
+		for _, c := range changes {
+			claimed = append(claimed, s.apply(c, now)...)
+		}
+		due = earlier(due, s.expire(now, s.cfg.AckTimeout))
+	}
+	events, s.events = s.events, nil
+	s.mu.Unlock()
+	for _, c := range claimed {
+		c.send()
+	}
+	return events, due
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// rouse wakes Run.
+func (s *Server) rouse() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}

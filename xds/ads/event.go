@@ -1,0 +1,61 @@
+package ads
+
+import (
+	"time"
+
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/xds"
+)
+
+// Event is one of Acked, Nacked, TimedOut, Connected and Disconnected.
+type Event interface{ event() }
+
+// Acked says that every connected proxy that holds the inference route has taken
+// the split of Epoch, except for those that TimedOut named before. It is not said
+// while no proxy is connected.
+type Acked struct {
+	Route   config.Key
+	Epoch   uint64
+	Proxies int // how many took it; at least 1
+	At      time.Time
+}
+
+// Nacked says that a proxy refused a resource that the inference route needs and
+// keeps what it had.
+type Nacked struct {
+	Route    config.Key
+	Epoch    uint64
+	Proxy    string
+	Resource xds.Ref
+	Text     string // Envoy's own
+	At       time.Time
+}
+
+// TimedOut says that proxies have neither taken nor refused a resource that the
+// inference route needs, for the AckTimeout. They are no longer waited for.
+type TimedOut struct {
+	Route    config.Key
+	Epoch    uint64
+	Resource xds.Ref
+	Proxies  []string // sorted
+	At       time.Time
+}
+
+// Connected says that a proxy opened a discovery stream.
+type Connected struct {
+	Proxy string
+	At    time.Time
+}
+
+// Disconnected says that a proxy's discovery stream ended. The proxy serves on
+// with what it has.
+type Disconnected struct {
+	Proxy string
+	At    time.Time
+}
+
+func (Acked) event()        {}
+func (Nacked) event()       {}
+func (TimedOut) event()     {}
+func (Connected) event()    {}
+func (Disconnected) event() {}

@@ -1,0 +1,115 @@
+package ads
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/xds"
+)
+
+// remembered is how many changes of a type are kept, so that a proxy that answers
+// is compared with what changed and not with what exists.
+const remembered = 1024
+
+// entry is one version of a resource as it is served. It is immutable; all
+// streams share it.
+type entry struct {
+	ref       xds.Ref
+	version   string
+	wire      *discoverypb.Resource
+	published time.Time
+	carries   map[config.Key]uint64 // inference routes and their epochs; RouteConfigurations only
+}
+
+// fanout is all that is served of one type and who listens. An update costs what
+// has changed times who subscribes to it. The Server's lock guards it.
+type fanout struct {
+	typ     xds.Type
+	entries map[string]*entry
+	seq     uint64   // counts updates of entries
+	changed []string // the last names that changed, changed[len-1] by update seq
+	byName  map[string]map[*watch]struct{}
+	wild    map[*watch]struct{}
+}
+
+func newFanout(t xds.Type) *fanout {
+	return &fanout{typ: t, entries: map[string]*entry{}, byName: map[string]map[*watch]struct{}{}, wild: map[*watch]struct{}{}}
+}
+
+func newEntry(t xds.Type, r xds.Resource, carries map[config.Key]uint64, now time.Time) *entry {
+	return &entry{
+		ref:     xds.Ref{Type: t, Name: r.Name},
+		version: r.Version,
+		wire: &discoverypb.Resource{
+			Name:     r.Name,
+			Version:  r.Version,
+			Resource: &anypb.Any{TypeUrl: string(t), Value: r.Body},
+		},
+		published: now,
+		carries:   carries,
+	}
+}
+
+// put replaces an entry; a nil e removes it.
+func (f *fanout) put(name string, e *entry) {
+	if e == nil {
+		delete(f.entries, name)
+	} else {
+		f.entries[name] = e
+	}
+	f.seq++
+	if len(f.changed) >= 2*remembered {
+		f.changed = append(f.changed[:0], f.changed[len(f.changed)-remembered:]...)
+	}
+	f.changed = append(f.changed, name)
+}
+
+// since lists the names that changed after update seq, or says that it no longer
+// knows.
+func (f *fanout) since(seq uint64) ([]string, bool) {
+	n := f.seq - seq
+	if n > uint64(len(f.changed)) {
+		return nil, false
+	}
+	return f.changed[uint64(len(f.changed))-n:], true
+}
+
+// listeners calls visit for every watch that hears of name, once.
+func (f *fanout) listeners(name string, visit func(*watch)) {
+	for w := range f.byName[name] {
+		visit(w)
+	}
+	for w := range f.wild {
+		if _, twice := f.byName[name][w]; !twice {
+			visit(w)
+		}
+	}
+}
+
+func (f *fanout) subscribe(w *watch, names ...string) {
+	for _, n := range names {
+		set := f.byName[n]
+		if set == nil {
+			set = map[*watch]struct{}{}
+			f.byName[n] = set
+		}
+		set[w] = struct{}{}
+	}
+}
+
+func (f *fanout) unsubscribe(w *watch, name string) {
+	delete(f.byName[name], w)
+	if len(f.byName[name]) == 0 {
+		delete(f.byName, name)
+	}
+}
+
+func sortEntries(list []*entry) []*entry {
+	slices.SortFunc(list, func(a, b *entry) int { return strings.Compare(a.ref.Name, b.ref.Name) })
+	return list
+}

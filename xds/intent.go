@@ -1,0 +1,102 @@
+package xds
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// What an inference route means when it leaves a field out.
+const (
+	defaultAddress  = "127.0.0.1"
+	defaultRequest  = 30 * time.Second
+	defaultInterval = time.Second
+)
+
+// intent is an inference route and the split in force, defaulted and checked
+// against each other.
+type intent struct {
+	config.InferenceRoute
+	split config.Split
+}
+
+// readIntents pairs routes with splits, in the order of keys.
+func readIntents(cfg *config.Config, splits map[config.Key]config.Split) ([]intent, []*RouteError) {
+	var intents []intent
+	var bad []*RouteError
+	seen := map[config.Key]bool{}
+	for _, r := range sortedRoutes(cfg) {
+		in, err := newIntent(r, splits)
+		if seen[r.Key] {
+			err = errors.New("is there twice")
+		}
+		seen[r.Key] = true
+		if err != nil {
+			bad = append(bad, &RouteError{r.Key, err})
+			continue
+		}
+		intents = append(intents, in)
+	}
+	return intents, bad
+}
+
+func newIntent(r config.InferenceRoute, splits map[config.Key]config.Split) (intent, error) {
+	split, ok := splits[r.Key]
+	if !ok {
+		return intent{}, errors.New("has no split")
+	}
+	if err := checkSplit(r, split); err != nil {
+		return intent{}, fmt.Errorf("split of epoch %d: %w", split.Epoch, err)
+	}
+	if r.Listener.Address == "" {
+		r.Listener.Address = defaultAddress
+	}
+	if r.Timeouts.Request <= 0 {
+		r.Timeouts.Request = config.Duration(defaultRequest)
+	}
+	if len(r.Matches) == 0 {
+		r.Matches = []config.Match{{}}
+	}
+	hosts := make([]string, len(r.Hostnames))
+	for i, h := range r.Hostnames {
+		hosts[i] = strings.ToLower(h)
+	}
+	r.Hostnames = hosts
+	return intent{InferenceRoute: r, split: split}, nil
+}
+
+// checkSplit refuses what would send requests nowhere, or somewhere unasked.
+func checkSplit(r config.InferenceRoute, s config.Split) error {
+	var errs []error
+	var sum uint64
+	for _, share := range s.Shares {
+		sum += uint64(share.Weight)
+		if _, ok := r.Version(share.Version); !ok {
+			errs = append(errs, fmt.Errorf("shares: version %q is not one of the inference route's", share.Version))
+		}
+	}
+	if sum != config.WholeSplit {
+		errs = append(errs, fmt.Errorf("shares: sum to %d, not to %d", sum, config.WholeSplit))
+	}
+	return errors.Join(append(errs, checkMirror(r, s.Mirror)...)...)
+}
+
+func checkMirror(r config.InferenceRoute, m config.Share) []error {
+	if m.Weight == 0 {
+		return nil
+	}
+	var errs []error
+	if _, ok := r.Version(m.Version); !ok {
+		errs = append(errs, fmt.Errorf("mirror: version %q is not one of the inference route's", m.Version))
+	}
+	if m.Weight > config.WholeSplit {
+		errs = append(errs, fmt.Errorf("mirror: weight %d is above %d", m.Weight, config.WholeSplit))
+	}
+	if r.Mirroring != config.MirroringAllowed {
+		errs = append(errs, errors.New("mirror: mirroring is not Allowed"))
+	}
+	return errs
+}

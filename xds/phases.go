@@ -1,0 +1,205 @@
+package xds
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Situation is what is known when the next phase of a change is planned.
+type Situation struct {
+	// Wanted is where it should end.
+	Wanted Resources
+	// Open are the served resources that a connected proxy has neither acknowledged
+	// nor been given up on.
+	Open map[Ref]bool
+	Now  time.Time
+	// Drain is how long a cluster is kept after the last route to it has gone.
+	Drain time.Duration
+}
+
+// Change is what proxies are told about one type of resource.
+type Change struct {
+	Type    Type
+	Set     []Resource // sorted by name
+	Removed []string   // sorted
+}
+
+// Progress is what proxies are told so far. The zero value is nothing. It is
+// immutable.
+type Progress struct {
+	Served map[Ref]Resource
+
+	former map[Ref][]Ref     // what replaced versions needed, until that is acknowledged
+	unused map[Ref]time.Time // clusters that nothing needs, since when
+}
+
+// Next plans make before break: it serves what is wanted as soon as all that it
+// newly needs has been acknowledged, and takes away what nobody needs any more.
+// A change that needs nothing new, as taking a candidate's share away, never
+// waits. Changes come in the order in which Envoy wants to hear of them. Call it
+// again after every change, whenever Open shrinks, and at wake unless that is
+// zero.
+func (p Progress) Next(s Situation) (next Progress, changes []Change, wake time.Time) {
+	next = Progress{Served: maps.Clone(p.Served), former: map[Ref][]Ref{}, unused: map[Ref]time.Time{}}
+	if next.Served == nil {
+		next.Served = map[Ref]Resource{}
+	}
+	for ref, needs := range p.former {
+		if s.Open[ref] {
+			next.former[ref] = needs
+		}
+	}
+	round := planning{Situation: s, before: p, next: &next, wanted: map[Ref]bool{}}
+	lists := s.Wanted.byType()
+	for _, l := range lists {
+		changes = append(changes, Change{Type: l.typ, Set: round.serve(l)})
+	}
+	round.remove(changes)
+	changes = slices.DeleteFunc(changes, func(c Change) bool { return len(c.Set)+len(c.Removed) == 0 })
+	return next, changes, round.wake
+}
+
+type typedList struct {
+	typ  Type
+	list []Resource
+}
+
+// byType lists r in the order in which Envoy wants to hear of it.
+func (r Resources) byType() []typedList {
+	return []typedList{
+		{TypeCluster, r.Clusters}, {TypeEndpoint, r.Endpoints}, {TypeRoute, r.Routes}, {TypeScope, r.Scopes}, {TypeListener, r.Listeners},
+	}
+}
+
+// planning is one call of Next.
+type planning struct {
+	Situation
+	before Progress
+	next   *Progress
+	wanted map[Ref]bool
+	wake   time.Time
+}
+
+func (p *planning) serve(l typedList) []Resource {
+	var set []Resource
+	for _, r := range l.list {
+		ref := Ref{l.typ, r.Name}
+		p.wanted[ref] = true
+		old, served := p.before.Served[ref]
+		if served && old.Version == r.Version || !p.ready(ref, r, old, served) {
+			continue
+		}
+		p.next.Served[ref] = r
+		if served {
+			p.next.former[ref] = append(slices.Clone(old.Needs), p.next.former[ref]...)
+		}
+		set = append(set, r)
+	}
+	return set
+}
+
+// ready says whether r may replace old now.
+func (p *planning) ready(ref Ref, r, old Resource, served bool) bool {
+	switch ref.Type {
+	case TypeCluster:
+		// Endpoints must follow the cluster whose change they end. While another answer
+		// on clusters is out, they would overtake it.
+		return !served || !p.clusterOpen()
+	case TypeEndpoint:
+		return p.clusterCurrent(r.Name)
+	}
+	for _, need := range r.Needs {
+		if served && slices.Contains(old.Needs, need) {
+			continue
+		}
+		if _, known := p.before.Served[need]; !known || p.Open[need] {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *planning) clusterOpen() bool {
+	for ref := range p.Open {
+		if ref.Type == TypeCluster {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *planning) clusterCurrent(cluster string) bool {
+	i, ok := slices.BinarySearchFunc(p.Wanted.Clusters, cluster, func(r Resource, n string) int { return cmp.Compare(r.Name, n) })
+	return ok && p.next.Served[Ref{TypeCluster, cluster}].Version == p.Wanted.Clusters[i].Version
+}
+
+// remove adds to changes, which holds one entry per type, what is not wanted and
+// no longer needed.
+func (p *planning) remove(changes []Change) {
+	needed := p.needed()
+	for i := len(changes) - 1; i >= 0; i-- { // listeners first, clusters last
+		c := &changes[i]
+		for ref := range p.before.Served {
+			if ref.Type == c.Type && !p.wanted[ref] && p.removable(ref, needed) {
+				c.Removed = append(c.Removed, ref.Name)
+			}
+		}
+		slices.Sort(c.Removed)
+	}
+	for _, c := range changes {
+		for _, n := range c.Removed {
+			delete(p.next.Served, Ref{c.Type, n})
+		}
+	}
+}
+
+// needed collects what served resources need, and what proxies may still use.
+func (p *planning) needed() map[Ref]bool {
+	needed := map[Ref]bool{}
+	mark := func(refs []Ref) {
+		for _, r := range refs {
+			needed[r] = true
+		}
+	}
+	for _, r := range p.next.Served {
+		mark(r.Needs)
+	}
+	for _, refs := range p.next.former {
+		mark(refs)
+	}
+	return needed
+}
+
+func (p *planning) removable(ref Ref, needed map[Ref]bool) bool {
+	switch ref.Type {
+	case TypeListener, TypeScope:
+		return true
+	case TypeRoute:
+		return !needed[ref]
+	case TypeCluster:
+		return !needed[ref] && p.drained(ref)
+	}
+	// An endpoint list goes with its cluster.
+	cluster := Ref{TypeCluster, ref.Name}
+	return !p.wanted[cluster] && !needed[cluster] && p.drained(cluster)
+}
+
+// drained says whether a cluster has been unused for long enough, and notes when
+// to ask again.
+func (p *planning) drained(cluster Ref) bool {
+	since, known := p.before.unused[cluster]
+	if !known {
+		since = p.Now
+	}
+	p.next.unused[cluster] = since
+	due := since.Add(p.Drain)
+	if !p.Now.Before(due) {
+		return true
+	}
+	if p.wake.IsZero() || due.Before(p.wake) {
+		p.wake = due
+	}
+	return false
+}

@@ -1,0 +1,145 @@
+package xds
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	mutationpb "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routepb "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	typepb "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/xds/name"
+)
+
+// streamIdle is Envoy's own limit of a request on which nothing moves.
+const streamIdle = 5 * time.Minute
+
+// resource builds the RouteConfiguration. Besides, it returns inference routes
+// that cannot be in it.
+func (t table) resource() (Resource, []*RouteError) {
+	config := &routepb.RouteConfiguration{
+		Name: t.name,
+		// A route to a cluster that a proxy does not know is refused by it, not served.
+		ValidateClusters: wrapperspb.Bool(true),
+	}
+	for _, host := range t.hosts {
+		vhost, bad := virtualHost(host, t.routes)
+		if len(bad) > 0 {
+			return Resource{}, bad
+		}
+		config.VirtualHosts = append(config.VirtualHosts, vhost)
+	}
+	r, err := newResource(t.name, config)
+	if err != nil {
+		return Resource{}, blameAll(t.routes, err)
+	}
+	r.Needs = t.needs()
+	return r, nil
+}
+
+// needs lists the clusters that requests may be sent or copied to.
+func (t table) needs() []Ref {
+	var refs []Ref
+	for _, in := range t.routes {
+		for _, share := range append(slices.Clone(in.split.Shares), in.split.Mirror) {
+			if share.Weight > 0 {
+				refs = append(refs, Ref{TypeCluster, name.Cluster(in.Key, share.Version)})
+			}
+		}
+	}
+	slices.SortFunc(refs, Ref.Compare)
+	return slices.Compact(refs)
+}
+
+func virtualHost(host string, routes []intent) (*routepb.VirtualHost, []*RouteError) {
+	rules := rulesFor(host, routes)
+	if bad := hidden(rules); len(bad) > 0 {
+		return nil, bad
+	}
+	vhost := &routepb.VirtualHost{Name: host, Domains: []string{host}, IncludeRequestAttemptCount: true}
+	var bad []*RouteError
+	for _, r := range rules {
+		route, err := routeOf(r)
+		if err != nil {
+			bad = append(bad, &RouteError{r.route.Key, err})
+			continue
+		}
+		vhost.Routes = append(vhost.Routes, route)
+	}
+	return vhost, bad
+}
+
+// routeOf builds one Envoy route. It is checked alone, so that a bad one is
+// refused alone.
+func routeOf(r rule) (*routepb.Route, error) {
+	match, err := matchOf(r.match)
+	if err != nil {
+		return nil, fmt.Errorf("matches: %w", err)
+	}
+	route := &routepb.Route{
+		Name:   name.Route(r.route.Key, r.route.split.Epoch),
+		Match:  match,
+		Action: &routepb.Route_Route{Route: actionOf(r.route)},
+	}
+	_, err = encode(route)
+	return route, err
+}
+
+func actionOf(in intent) *routepb.RouteAction {
+	action := &routepb.RouteAction{
+		ClusterSpecifier: &routepb.RouteAction_WeightedClusters{WeightedClusters: weighted(in)},
+		Timeout:          duration(in.Timeouts.Request.D()),
+		// Live requests have high priority, for circuit breakers of their own: see breakers.
+		Priority: corepb.RoutingPriority_HIGH,
+	}
+	if in.Timeouts.Request.D() >= streamIdle {
+		action.IdleTimeout = duration(in.Timeouts.Request.D() + time.Minute)
+	}
+	if m := in.split.Mirror; m.Weight > 0 {
+		action.RequestMirrorPolicies = []*routepb.RouteAction_RequestMirrorPolicy{mirror(in, m)}
+	}
+	return action
+}
+
+// weighted lists the shares in interval order, each stamped with its arm.
+func weighted(in intent) *routepb.WeightedCluster {
+	w := &routepb.WeightedCluster{}
+	for _, share := range in.split.Shares {
+		if share.Weight == 0 {
+			continue
+		}
+		arm := name.Arm(share.Version, in.split.Epoch)
+		w.Clusters = append(w.Clusters, &routepb.WeightedCluster_ClusterWeight{
+			Name:                 name.Cluster(in.Key, share.Version),
+			Weight:               wrapperspb.UInt32(share.Weight),
+			RequestHeadersToAdd:  []*corepb.HeaderValueOption{overwrite(name.HeaderArm, arm)},
+			ResponseHeadersToAdd: []*corepb.HeaderValueOption{overwrite(name.HeaderServed, arm)},
+		})
+	}
+	return w
+}
+
+func mirror(in intent, m config.Share) *routepb.RouteAction_RequestMirrorPolicy {
+	return &routepb.RouteAction_RequestMirrorPolicy{
+		Cluster: name.Cluster(in.Key, m.Version),
+		RuntimeFraction: &corepb.RuntimeFractionalPercent{DefaultValue: &typepb.FractionalPercent{
+			Numerator:   m.Weight,
+			Denominator: typepb.FractionalPercent_TEN_THOUSAND,
+		}},
+		DisableShadowHostSuffixAppend: true,
+		RequestHeadersMutations: []*mutationpb.HeaderMutation{{Action: &mutationpb.HeaderMutation_Append{
+			Append: overwrite(name.HeaderShadow, name.Arm(m.Version, in.split.Epoch)),
+		}}},
+	}
+}
+
+func overwrite(header, value string) *corepb.HeaderValueOption {
+	return &corepb.HeaderValueOption{
+		Header:       &corepb.HeaderValue{Key: header, Value: value},
+		AppendAction: corepb.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+	}
+}

@@ -1,0 +1,116 @@
+// Package xds says what Envoy is told: it turns inference routes and their
+// splits into Envoy's resources, byte-equal for equal input, and plans in which
+// order a change may reach a proxy. It never opens a socket, reads a clock or
+// starts a goroutine; xds/ads serves what is decided here, and xds/envoy minds a
+// process.
+//
+// Start reading at Translate, then Next in phases.go.
+package xds
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// Clusters that Bootstrap defines and resources refer to.
+const (
+	ClusterXDS = "sluice_xds" // the control plane's discovery service
+	ClusterALS = "sluice_als" // access logs and load reports
+)
+
+// Resources is everything that Envoy is told for one config and the splits in
+// force. Each list is sorted by name; names are unique within a list. It is
+// immutable.
+type Resources struct {
+	Clusters  []Resource
+	Endpoints []Resource
+	Routes    []Resource // RouteConfigurations
+	Scopes    []Resource
+	Listeners []Resource
+
+	// Placed says where each inference route went. One that was refused is absent.
+	Placed map[config.Key]Place
+	// Refused lists the inference routes that Translate returned an error for, sorted.
+	Refused []config.Key
+}
+
+// Place names the resources that carry one inference route.
+type Place struct {
+	Epoch    uint64
+	Table    string   // the one RouteConfiguration; a change of weight changes nothing else
+	Listener string   // the one Listener
+	Scopes   []string // that lead to the table; sorted, none on a port without scopes
+	Clusters []string // one per version, also the names of their endpoints; sorted
+}
+
+// RouteError says why an inference route was refused. The others are not
+// affected.
+type RouteError struct {
+	Route config.Key
+	Err   error
+}
+
+// Error names the inference route and the fact.
+func (e *RouteError) Error() string { return fmt.Sprintf("inference route %q: %v", e.Route, e.Err) }
+
+// Unwrap gives the fact.
+func (e *RouteError) Unwrap() error { return e.Err }
+
+// Translate builds every Envoy resource for cfg and the splits now in force.
+// Equal inputs give equal bytes. Each resource has passed Envoy's protobuf rules.
+// An inference route that cannot be translated is left out and named by a
+// *RouteError; the returned error joins them, and the Resources beside it hold
+// the others.
+func Translate(cfg *config.Config, splits map[config.Key]config.Split) (Resources, error) {
+	intents, refused := readIntents(cfg, splits)
+	for {
+		resources, bad := assemble(intents)
+		if len(bad) == 0 {
+			return finish(resources, refused)
+		}
+		refused = append(refused, bad...)
+		intents = slices.DeleteFunc(intents, func(in intent) bool { return blames(bad, in.Key) })
+	}
+}
+
+func finish(r Resources, refused []*RouteError) (Resources, error) {
+	slices.SortFunc(refused, func(a, b *RouteError) int { return a.Route.Compare(b.Route) })
+	errs := make([]error, len(refused))
+	for i, e := range refused {
+		errs[i] = e
+		r.Refused = append(r.Refused, e.Route)
+	}
+	r.Refused = slices.Compact(r.Refused)
+	for _, list := range [][]Resource{r.Clusters, r.Endpoints, r.Routes, r.Scopes, r.Listeners} {
+		slices.SortFunc(list, func(a, b Resource) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	return r, errors.Join(errs...)
+}
+
+func blames(errs []*RouteError, k config.Key) bool {
+	return slices.ContainsFunc(errs, func(e *RouteError) bool { return e.Route == k })
+}
+
+// assemble builds the resources of intents that are each valid alone. What is
+// returned beside them says which do not go together with the others.
+func assemble(intents []intent) (Resources, []*RouteError) {
+	r := Resources{Placed: make(map[config.Key]Place, len(intents))}
+	var bad []*RouteError
+	for _, in := range intents {
+		clusters, endpoints, err := backendsOf(in)
+		if err != nil {
+			bad = append(bad, &RouteError{in.Key, err})
+			continue
+		}
+		r.Clusters = append(r.Clusters, clusters...)
+		r.Endpoints = append(r.Endpoints, endpoints...)
+	}
+	for _, p := range portsOf(intents) {
+		bad = append(bad, p.addTo(&r)...)
+	}
+	return r, bad
+}
