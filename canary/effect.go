@@ -36,7 +36,8 @@ func (Refuse) effect()  {}
 type Decision struct {
 	Seq     uint64       `json:"seq"`
 	Route   config.Key   `json:"route"`
-	Rollout string       `json:"rollout,omitempty"` // id; empty between rollouts
+	Rollout string       `json:"rollout,omitempty"` // id of the one it concerned; empty between rollouts
+	Begins  string       `json:"begins,omitempty"`  // id of the rollout that begins with it
 	At      time.Time    `json:"at"`
 	Event   Kind         `json:"event"`
 	Actor   string       `json:"actor"`            // Machine, or who used the verb
@@ -49,6 +50,15 @@ type Decision struct {
 	To      Place        `json:"to"`
 	Split   config.Split `json:"split"` // in force after it
 	Input   Input        `json:"input"`
+	// Origin is in the decision that begins a rollout, so that its decisions can be
+	// replayed without those before.
+	Origin *Origin `json:"origin,omitempty"`
+}
+
+// Origin is what a rollout began from.
+type Origin struct {
+	State State            `json:"state"`
+	Route config.RouteSpec `json:"route"`
 }
 
 // Seen is what a decision rests on.

@@ -45,9 +45,12 @@ const (
 // Configured says that Route is the configuration in force. It is the Step's
 // route argument from this event on. Admit has let it pass.
 type Configured struct {
-	At     time.Time             `json:"at"`
-	Route  config.RouteSpec      `json:"route"`
-	Policy config.AnalysisPolicy `json:"policy"`
+	At     time.Time         `json:"at"`
+	Route  config.RouteSpec  `json:"route"`
+	Policy config.PolicySpec `json:"policy"` // a rollout that begins now copies it
+	// Loaded says that the state came from a store just now: reserved epochs may be
+	// in use, no proxy is connected yet, and clocks begin again.
+	Loaded bool `json:"loaded,omitempty"`
 }
 
 // Judged brings a look at the evidence.
@@ -124,6 +127,11 @@ type By struct {
 	Actor  string `json:"actor"`
 	Reason string `json:"reason"`
 }
+
+// verb is an event that a person caused.
+type verb interface{ by() By }
+
+func (b By) by() By { return b }
 
 // Approved opens the gate whose review has this hash.
 type Approved struct {

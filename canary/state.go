@@ -152,7 +152,8 @@ type Rollout struct {
 	// Deadline is when onInconclusive acts. Time spent held or at a gate moves it.
 	Deadline time.Time `json:"deadline"`
 
-	// Verdict is the last one; Blame is the Assessment's reason when it became so.
+	// Verdict is the last one that was not blind; Blame is the Assessment's reason
+	// when it became so.
 	Verdict analysis.Verdict `json:"verdict,omitempty"`
 	Blame   string           `json:"blame,omitempty"`
 	// Doubt is the Assessment's Hold: no growth, nobody blamed.

@@ -1,0 +1,182 @@
+package canary
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/config"
+)
+
+// look takes an assessment over. Harmful ends the rollout at once, in every
+// phase.
+func (m *machine) look(a analysis.Assessment) (ended bool) {
+	r := m.Rollout
+	if a.Verdict == analysis.Blind {
+		m.lose(a.Reason)
+		return false
+	}
+	if r.Blind != nil {
+		m.say("sees again after %s", span(m.now, r.Blind.Since))
+		r.Blind = nil
+	}
+	if a.Verdict == analysis.Harmful {
+		m.end(OutcomeRolledBack, CauseEvidence, a.Reason)
+		return true
+	}
+	if a.Verdict != r.Verdict {
+		m.say("verdict %s, was %s: %s", a.Verdict, r.Verdict, a.Reason)
+		r.Verdict, r.Blame = a.Verdict, a.Reason
+		if r.Phase == Approving {
+			m.freeze()
+		}
+	}
+	m.doubt(a.Hold)
+	return false
+}
+
+// doubt notes that the evidence asks for no growth, or no longer does.
+func (m *machine) doubt(hold string) {
+	r := m.Rollout
+	switch {
+	case hold != "" && r.Doubt == "":
+		m.say("no growth: %s", hold)
+	case hold == "" && r.Doubt != "":
+		m.say("no longer in doubt: %s", r.Doubt)
+	default:
+		return
+	}
+	r.Doubt = hold
+}
+
+// lose notes that signals are missing or disagree.
+func (m *machine) lose(reason string) {
+	if r := m.Rollout; r.Blind == nil {
+		r.Blind = &Blind{Since: m.now, Reason: reason}
+		m.say("blind: %s", reason)
+	}
+}
+
+func (m *machine) blind(e Blinded) { m.lose(e.Reason) }
+
+func (m *machine) judgeWaiting(e Judged) {
+	if !m.look(e.Assessment) {
+		m.start()
+	}
+}
+
+func (m *machine) judgeStep(e Judged) {
+	if m.look(e.Assessment) {
+		return
+	}
+	m.restore()
+	m.count(e.Assessment)
+	waits := m.State.Waits(e.Assessment, m.now)
+	if len(waits) == 0 {
+		m.advance(CauseEvidence, e.Assessment.Reason)
+		return
+	}
+	m.expirePromoting(waits)
+}
+
+func (m *machine) judgeGate(e Judged) {
+	if !m.look(e.Assessment) {
+		m.restore()
+	}
+}
+
+func (m *machine) judgeTrip(e Judged) {
+	if !m.look(e.Assessment) {
+		m.resumeFirst()
+	}
+}
+
+func (m *machine) judgeBake(e Judged) {
+	if !m.look(e.Assessment) {
+		m.restore()
+	}
+}
+
+// count notes how many requests the candidate had when the step's clock started.
+func (m *machine) count(a analysis.Assessment) {
+	r := m.Rollout
+	if r.Base == Uncounted && !r.Clock.IsZero() {
+		r.Base = a.Requests[r.Candidate]
+		m.say("counting from %d requests to %s", r.Base, r.Candidate)
+	}
+}
+
+// retreat goes back to the first step after being blind for too long. It is
+// reversible: steps go on from there when signals are back.
+func (m *machine) retreat() {
+	r := m.Rollout
+	limit := r.Policy.Limits.MaxBlind.D()
+	if r.Blind == nil || r.Step == 0 || m.now.Sub(r.Blind.Since) < limit || r.weightAt(0) > r.weightAt(r.Step) {
+		return
+	}
+	m.say("blind for %s, longer than %s (%s): back to the first step", span(m.now, r.Blind.Since), r.Policy.Limits.MaxBlind, r.Blind.Reason)
+	m.enter(0)
+}
+
+// lookTime is how long past the deadline the next look may take, where that
+// decides whether an undecided candidate is promoted.
+const lookTime = 5 * time.Second
+
+// expire acts when the rollout has lasted its whole time without a decision.
+// Time held does not count.
+func (m *machine) expire() {
+	r := m.Rollout
+	if r.Direct || r.Hold != nil || m.now.Before(r.Deadline) {
+		return
+	}
+	switch r.Policy.Limits.OnInconclusive {
+	case config.FallbackRollback:
+		m.end(OutcomeRolledBack, CauseInconclusive, m.undecided())
+	case config.FallbackPromote:
+		if m.now.Sub(r.Deadline) > lookTime {
+			m.halt(m.undecided() + "; it has not served enough to be promoted")
+		}
+	default:
+		m.halt(m.undecided())
+	}
+}
+
+// expirePromoting promotes an undecided candidate where the policy says so, and
+// nothing but evidence is missing: it is never promoted unseen.
+func (m *machine) expirePromoting(waits []Wait) {
+	r := m.Rollout
+	if r.Policy.Limits.OnInconclusive != config.FallbackPromote || m.now.Before(r.Deadline) {
+		return
+	}
+	if len(waits) == 1 && waits[0].Reason == WaitEvidence {
+		r.Overridden = true
+		m.promote(CauseInconclusive, m.undecided())
+	}
+}
+
+// undecided says for how long, and why.
+func (m *machine) undecided() string {
+	return fmt.Sprintf("undecided after %s: %s", span(m.now, m.Rollout.Began), m.standing())
+}
+
+// standing is what is known, in a few words.
+func (m *machine) standing() string {
+	switch r := m.Rollout; {
+	case r.Blind != nil:
+		return "blind: " + r.Blind.Reason
+	case r.Unready != nil:
+		return r.Candidate + " has no ready endpoint"
+	case m.Proxies == 0:
+		return "no proxy is connected"
+	case r.Blame != "":
+		return r.Blame
+	}
+	return "no evidence"
+}
+
+// halt holds because nobody and nothing decided.
+func (m *machine) halt(why string) {
+	m.Rollout.Hold = &Hold{Since: m.now, Actor: Machine, Reason: why}
+	m.say("held: %s", why)
+	m.notify(NoticeHeld)
+}

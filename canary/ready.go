@@ -1,0 +1,89 @@
+package canary
+
+import "time"
+
+// resize notes how many endpoints are ready. A candidate without one loses its
+// share at once and gets it back when one is ready and nothing freezes growth.
+func (m *machine) resize(e Resized) {
+	if m.known(e.Version, e.Ready) {
+		return
+	}
+	if m.Ready == nil {
+		m.Ready = map[string]int{}
+	}
+	m.Ready[e.Version] = e.Ready
+	m.say("%s has %d of %d endpoints ready", e.Version, e.Ready, e.Total)
+	if r := m.Rollout; r != nil && e.Version == r.Candidate {
+		m.withhold(e)
+	}
+	m.free = m.Rollout == nil && m.route.Strategy.Split != nil
+}
+
+// withhold takes the share of a candidate that nobody can answer for.
+func (m *machine) withhold(e Resized) {
+	r := m.Rollout
+	switch {
+	case e.Ready > 0:
+		return
+	case r.Unready != nil:
+		r.Unready.Fact = e.Fact
+		return
+	}
+	r.Unready = &Gone{Since: m.now, Fact: e.Fact}
+	if clocked(r.Phase) {
+		r.Clock, r.Base = time.Time{}, Uncounted
+	}
+	m.say("its share is withheld: %s", e.Fact)
+}
+
+func (m *machine) resizeWaiting(e Resized) {
+	m.resize(e)
+	m.start()
+}
+
+func (m *machine) resizeInForce(e Resized) {
+	m.resize(e)
+	m.restore()
+}
+
+func (m *machine) resizeTripped(e Resized) {
+	m.resize(e)
+	m.restore()
+	m.resumeFirst()
+}
+
+// restore gives a withheld share back, when an endpoint is ready and nothing
+// else freezes growth.
+func (m *machine) restore() {
+	r := m.Rollout
+	if r.Unready == nil || m.Ready[r.Candidate] == 0 || len(m.stops(m.now)) > 0 {
+		return
+	}
+	m.say("%s has an endpoint ready after %s", r.Candidate, span(m.now, r.Unready.Since))
+	r.Unready = nil
+}
+
+// start leaves Waiting: for the first step, or, for a former stable that comes
+// back, for everything.
+func (m *machine) start() {
+	r := m.Rollout
+	m.restore()
+	if len(m.freezes(m.now)) > 0 {
+		return
+	}
+	if r.Direct {
+		m.promote(CauseDirect, r.Candidate+" was stable before, within the rollback window")
+		return
+	}
+	m.enter(0)
+}
+
+// outwait rolls back a candidate that has had no ready endpoint for too long.
+func (m *machine) outwait() {
+	r := m.Rollout
+	limit := r.Policy.Limits.ProgressDeadline
+	if r.Unready == nil || m.Ready[r.Candidate] > 0 || m.now.Sub(r.Unready.Since) < limit.D() {
+		return
+	}
+	m.end(OutcomeRolledBack, CauseDeadline, r.Candidate+" has had no ready endpoint for "+limit.String()+": "+r.Unready.Fact)
+}
