@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/sluice-dev/sluice/serving/backend/onnx"
@@ -31,6 +32,7 @@ func run(ctx context.Context, f flags, logs io.Writer) error {
 		return err
 	}
 	config.Backend = model
+	config.Warm = func() { library.Trim(); debug.FreeOSMemory() }
 	if err := injectFaults(&config, f, log); err != nil {
 		return err
 	}

@@ -56,6 +56,8 @@ type Config struct {
 	Parameters map[string]string
 	// Wrap goes round the protocol's handler, health and metrics included. Optional.
 	Wrap   func(http.Handler) http.Handler
+	// Warm is called once, after the warm-up and before the server is ready. Optional.
+	Warm   func()
 	Logger *slog.Logger // default: none
 }
 
@@ -123,6 +125,9 @@ func withDefaults(c Config) Config {
 	if c.Wrap == nil {
 		c.Wrap = func(h http.Handler) http.Handler { return h }
 	}
+	if c.Warm == nil {
+		c.Warm = func() {}
+	}
 	return c
 }
 
@@ -157,10 +162,10 @@ func (s *Server) work(ctx, working context.Context) error {
 	if err := s.engine.warm(ctx, s.signature, s.config.MaxBatch); err != nil {
 		return fmt.Errorf("warm-up: %w", err)
 	}
+	s.config.Warm()
 	s.engine.metrics.loaded.Set(time.Since(began).Seconds())
 	s.ready.Store(true)
-	s.config.Logger.Info("ready", "model", s.config.Model, "version", s.config.Version,
-		"warm_up", time.Since(began).String(), "knee", s.engine.batcher.Cost().Knee(s.config.MaxBatch))
+	s.config.Logger.Info("ready", "warm_up", time.Since(began).String(), "knee", s.engine.batcher.Cost().Knee(s.config.MaxBatch))
 	s.engine.run(working)
 	return nil
 }

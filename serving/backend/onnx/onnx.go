@@ -36,6 +36,7 @@ func Load(path string) (*Library, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLibrary, err)
 	}
+	shareMemory()
 	ort.SetSharedLibraryPath(path)
 	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
 		return nil, fmt.Errorf("%w: %s: %v (at least version 1.24 is needed)", ErrLibrary, path, err)
@@ -77,11 +78,7 @@ func (l *Library) Open(c Config) (*Model, error) {
 		return nil, err
 	}
 	defer options.Destroy() //nolint:errcheck // frees memory, cannot fail
-	inputs, outputs, err := ort.GetInputOutputInfoWithOptions(c.Path, options)
-	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", c.Path, err)
-	}
-	signature, err := signatureOf(inputs, outputs)
+	signature, err := readSignature(c.Path)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", c.Path, err)
 	}
@@ -90,6 +87,24 @@ func (l *Library) Open(c Config) (*Model, error) {
 		return nil, fmt.Errorf("model %s: %w", c.Path, err)
 	}
 	return &Model{session: session, signature: signature}, nil
+}
+
+// readSignature reads the model once without optimizing it, which is cheap: the
+// binding wants the names before it makes a session.
+func readSignature(path string) (serving.Signature, error) {
+	o, err := ort.NewSessionOptions()
+	if err != nil {
+		return serving.Signature{}, err
+	}
+	defer o.Destroy() //nolint:errcheck // frees memory, cannot fail
+	if err := errors.Join(o.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll), o.SetIntraOpNumThreads(1)); err != nil {
+		return serving.Signature{}, err
+	}
+	inputs, outputs, err := ort.GetInputOutputInfoWithOptions(path, o)
+	if err != nil {
+		return serving.Signature{}, err
+	}
+	return signatureOf(inputs, outputs)
 }
 
 // options sets what saves memory and idle time where many servers share a

@@ -1,0 +1,22 @@
+package onnx
+
+/*
+#include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+static void one_arena(void) { mallopt(M_ARENA_MAX, 1); }
+static void give_back(void) { malloc_trim(0); }
+#else
+static void one_arena(void) {}
+static void give_back(void) {}
+#endif
+*/
+import "C"
+
+// shareMemory makes all threads allocate from one pool. A run may be called on
+// any thread, and the C library would otherwise keep a pool for each.
+func shareMemory() { C.one_arena() }
+
+// Trim gives memory that runs no longer use back to the machine. It is worth
+// calling after the largest batches ran once.
+func (l *Library) Trim() { C.give_back() }
