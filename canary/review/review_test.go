@@ -1,0 +1,120 @@
+package review_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/canary/review"
+	"github.com/sluice-dev/sluice/config"
+)
+
+var began = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
+func facts() review.Facts {
+	rollout := canary.Rollout{
+		ID: "v2-1", Stable: "v1", Candidate: "v2", Began: began, Phase: canary.Stepping,
+		Verdict: analysis.Harmful,
+		Passages: []canary.Passage{
+			{Epoch: 7, Phase: canary.Stepping, Weight: 500, Desired: began, Acked: began.Add(2 * time.Millisecond), Observed: began.Add(40 * time.Millisecond)},
+			{Epoch: 8, Phase: canary.Idle, Weight: 0, Desired: began.Add(time.Second)},
+		},
+	}
+	return review.Facts{
+		Route:   config.Key{Namespace: "ml", Name: "filetype"},
+		Rollout: rollout,
+		Finished: &canary.Finished{
+			Rollout: rollout, Outcome: canary.OutcomeRolledBack, Cause: canary.CauseEvidence,
+			Reason: `errors 9 of 12, <b>"limit"</b> 1%`, Ended: began.Add(time.Second),
+		},
+		Versions: []config.Version{{Name: "v1"}, {Name: "v2", Model: &config.Model{Name: "magika", Version: "3.3"}}},
+		Exposure: []review.Exposure{{Version: "v2", Role: "candidate", Requests: 12, Errors: 9, First: began, Last: began.Add(900 * time.Millisecond)}},
+		Last: analysis.Assessment{LogE: 6.1, LogNeeded: 5.3, Tests: []analysis.Test{
+			{Metric: "errors", Method: "slo", Direction: "rollback", LogE: 6.1, LogNeeded: 5.3, Passed: true, Candidate: analysis.Estimate{N: 12, Count: 9, Value: .75}, Threshold: "max 1%"},
+			{Metric: "latency-p95", Method: "pod-rank", Direction: "promotion", LogNeeded: 3},
+		}},
+		Decisions: []canary.Decision{
+			{Seq: 1, At: began, Event: canary.KindConfigured, Actor: canary.Machine, Text: "begins"},
+			{Seq: 2, At: began, Event: canary.KindHeld, Actor: "ann", Reason: "lunch", Text: "holds"},
+		},
+	}
+}
+
+func TestBuild(t *testing.T) {
+	r, err := review.Build(facts(), began.Add(2*time.Second))
+	require.NoError(t, err)
+
+	t.Run("equal facts give an equal hash", func(t *testing.T) {
+		again, err := review.Build(facts(), began.Add(2*time.Second))
+		require.NoError(t, err)
+		require.Equal(t, r.Hash, again.Hash)
+		require.Len(t, r.Hash, 64)
+	})
+	t.Run("a split nobody acknowledged and a test without data are named", func(t *testing.T) {
+		require.Equal(t, []string{
+			"epoch 8 (Idle at 0%) was never acknowledged by every connected proxy",
+			"latency-p95 by pod-rank (promotion) saw no candidate data",
+		}, r.NotMeasured)
+	})
+	t.Run("what people did stands apart", func(t *testing.T) {
+		require.Len(t, r.Overrides, 1)
+		require.Equal(t, "ann", r.Overrides[0].Actor)
+		require.Len(t, r.Log, 2)
+	})
+	t.Run("a finished rollout offers no commands, a running one does", func(t *testing.T) {
+		require.Empty(t, r.Commands)
+		f := facts()
+		f.Finished = nil
+		f.Rollout.Phase = canary.Approving
+		f.Rollout.Gate = &canary.Gate{Number: 1, Hash: "0123456789ab"}
+		running, err := review.Build(f, began)
+		require.NoError(t, err)
+		require.Contains(t, running.Commands[0].Line, "sluice approve ml/filetype --hash 0123456789ab")
+	})
+	t.Run("delays are from the wish", func(t *testing.T) {
+		require.InDelta(t, 2, r.Steps[0].AckDelay, 1e-9)
+		require.InDelta(t, 40, r.Steps[0].ObserveDelay, 1e-9)
+		require.Zero(t, r.Steps[1].AckDelay)
+	})
+}
+
+func TestParse(t *testing.T) {
+	r, err := review.Build(facts(), began)
+	require.NoError(t, err)
+	data, err := r.JSON()
+	require.NoError(t, err)
+
+	t.Run("reads back what was written", func(t *testing.T) {
+		got, err := review.Parse(data)
+		require.NoError(t, err)
+		require.Equal(t, r.Hash, got.Hash)
+	})
+	t.Run("refuses a page whose content was changed", func(t *testing.T) {
+		_, err := review.Parse([]byte(strings.Replace(string(data), `"requests": 12`, `"requests": 13`, 1)))
+		require.ErrorContains(t, err, "but the content has")
+	})
+	t.Run("refuses another schema", func(t *testing.T) {
+		_, err := review.Parse([]byte(`{"schema":"x"}`))
+		require.ErrorContains(t, err, `found "x"`)
+	})
+}
+
+func TestHTML(t *testing.T) {
+	r, err := review.Build(facts(), began.Add(2*time.Second))
+	require.NoError(t, err)
+	page, err := r.HTML()
+	require.NoError(t, err)
+	text := string(page)
+
+	require.Contains(t, text, r.Hash, "the page names its content")
+	require.Contains(t, text, "9 of 12 (75%)")
+	require.Contains(t, text, "6.10 of 5.30")
+	require.NotContains(t, text, `<b>"limit"`, "what others wrote is escaped")
+	for _, outside := range []string{"http://", "https://", "<script", "<link", "@import"} {
+		require.NotContains(t, text, outside, "the page is self-contained")
+	}
+}
