@@ -14,15 +14,13 @@ type checker struct {
 	decoded  int // the first so many mistakes were found while decoding
 }
 
-// refuse notes a mistake. A field that could not be read, or is part of one or
+// refuse notes a mistake; fact may be "fact: why". A field that could not be read, or is part of one or
 // holds one, has been complained about already and is left alone.
 func (c *checker) refuse(path, fact string, found any) {
 	if !sound(c.mistakes[:c.decoded], path) {
 		return
 	}
-	c.mistakes = append(c.mistakes, Mistake{
-		Document: c.document, Line: c.line(path), Path: path, Fact: fact, Found: quoted(found),
-	})
+	c.mistakes = append(c.mistakes, newMistake(c.document, c.line(path), path, fact, found))
 }
 
 // refusef notes a mistake whose fact says it all.

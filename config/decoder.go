@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding"
 	"fmt"
 	"reflect"
 	"slices"
@@ -24,9 +23,7 @@ type decoder struct {
 const maxNodes = 100_000
 
 func (d *decoder) mistake(n *yaml.Node, path, fact string, found any) {
-	d.mistakes = append(d.mistakes, Mistake{
-		Document: d.document, Line: n.Line + d.offset, Path: path, Fact: fact, Found: quoted(found),
-	})
+	d.mistakes = append(d.mistakes, newMistake(d.document, n.Line+d.offset, path, fact, found))
 }
 
 // value reads a node into v. A null is as if nothing had been written.
@@ -64,14 +61,14 @@ func (d *decoder) structure(n *yaml.Node, path string, v reflect.Value) {
 	}
 	fields := fieldsOf(v.Type())
 	written := map[string]bool{}
-	for key, value := range d.entries(n, path) {
-		i := slices.IndexFunc(fields, func(f field) bool { return f.name == key.Value })
+	for _, e := range d.entries(n, path) {
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.key })
 		if i < 0 {
-			d.unknown(key, join(path, key.Value), fields)
+			d.unknown(e, path, fields)
 			continue
 		}
-		written[key.Value] = !isNull(resolve(value))
-		d.value(value, join(path, key.Value), v.Field(fields[i].index))
+		written[e.key] = !isNull(resolve(e.value))
+		d.value(e.value, join(path, e.key), v.Field(fields[i].index))
 	}
 	for _, f := range fields {
 		if !written[f.name] {
@@ -86,7 +83,7 @@ func (d *decoder) absent(n *yaml.Node, path string, f field, v reflect.Value) {
 		d.mistake(n, path, "is required", nil)
 		return
 	}
-	setText(v, f.fallback)
+	setDefault(v, f.fallback)
 	if v.Kind() != reflect.Struct || isText(v.Type()) {
 		return
 	}
@@ -97,21 +94,22 @@ func (d *decoder) absent(n *yaml.Node, path string, f field, v reflect.Value) {
 	}
 }
 
-func (d *decoder) unknown(key *yaml.Node, path string, fields []field) {
+func (d *decoder) unknown(e entry, within string, fields []field) {
+	path := join(within, e.key)
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name
 	}
 	fact := "is not a known field"
-	switch near := nearest(key.Value, names); {
+	switch near := nearest(e.key, names); {
 	case reservedReason(path) != "":
 		fact = reservedReason(path)
 	case near != "":
-		fact += fmt.Sprintf("; did you mean %q?", near)
+		fact += fmt.Sprintf(" (did you mean %q?)", near)
 	default:
-		fact += "; the known ones are " + strings.Join(names, ", ")
+		fact += ": the known ones are " + strings.Join(names, ", ")
 	}
-	d.mistake(key, path, fact, nil)
+	d.mistake(e.at, path, fact, nil)
 }
 
 func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
@@ -120,14 +118,14 @@ func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
 		return
 	}
 	v.Set(reflect.MakeMap(v.Type()))
-	for key, value := range d.entries(n, path) {
-		element := reflect.New(v.Type().Elem()).Elem()
-		if isNull(resolve(value)) {
-			d.mistake(value, join(path, key.Value), "has no value", nil)
+	for _, e := range d.entries(n, path) {
+		if isNull(resolve(e.value)) {
+			d.mistake(e.value, join(path, e.key), "has no value", nil)
 			continue
 		}
-		d.value(value, join(path, key.Value), element)
-		v.SetMapIndex(reflect.ValueOf(key.Value), element)
+		element := reflect.New(v.Type().Elem()).Elem()
+		d.value(e.value, join(path, e.key), element)
+		v.SetMapIndex(reflect.ValueOf(e.key), element)
 	}
 }
 
@@ -149,39 +147,49 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
 
 func (d *decoder) text(n *yaml.Node, path string, v reflect.Value) {
 	// The value of a mapping or a list is empty, which no scalar is.
-	err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value))
-	if err != nil {
+	if err := unmarshalText(v, n.Value); err != nil {
 		d.mistake(n, path, err.Error(), describe(n))
 	}
 }
 
 func (d *decoder) scalar(n *yaml.Node, path string, v reflect.Value) {
-	var err error
+	isString := n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str"
 	switch {
-	case v.Kind() == reflect.String && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str":
+	case v.Kind() == reflect.String && isString:
 		v.SetString(n.Value)
 	case v.Kind() == reflect.String:
-		d.mistake(n, path, "is not a string; put it in quotes if it should be one", describe(n))
-	case v.CanFloat():
-		var x float64
-		if x, err = strconv.ParseFloat(n.Value, 64); err != nil || !isNumber(n) {
-			d.mistake(n, path, "is not a number", describe(n))
-			return
-		}
-		v.SetFloat(x)
-	case v.CanUint():
-		var x uint64
-		if x, err = strconv.ParseUint(n.Value, 10, v.Type().Bits()); err != nil || !isNumber(n) {
-			d.mistake(n, path, "is not a whole number from 0 up", describe(n))
-			return
-		}
-		v.SetUint(x)
+		d.mistake(n, path, "is not a string: put it in quotes if it is to be one", describe(n))
+	case !isNumber(n) || !setNumber(v, n.Value):
+		d.mistake(n, path, numberFact(v.Kind()), describe(n))
+	}
+}
+
+func numberFact(k reflect.Kind) string {
+	switch k {
+	case reflect.Float64:
+		return "is not a number"
+	case reflect.Uint32:
+		return "is not a whole number from 0 up"
 	default:
-		var x int64
-		if x, err = strconv.ParseInt(n.Value, 10, v.Type().Bits()); err != nil || !isNumber(n) {
-			d.mistake(n, path, "is not a whole number", describe(n))
-			return
-		}
+		return "is not a whole number"
+	}
+}
+
+// setNumber reads a decimal number, or says that it does not fit.
+func setNumber(v reflect.Value, text string) bool {
+	bits := v.Type().Bits()
+	switch {
+	case v.CanFloat():
+		x, err := strconv.ParseFloat(text, bits)
+		v.SetFloat(x)
+		return err == nil
+	case v.CanUint():
+		x, err := strconv.ParseUint(text, 10, bits)
+		v.SetUint(x)
+		return err == nil
+	default:
+		x, err := strconv.ParseInt(text, 10, bits)
 		v.SetInt(x)
+		return err == nil
 	}
 }

@@ -38,7 +38,7 @@ func defaults(v reflect.Value) {
 	case v.Kind() == reflect.Struct:
 		for _, f := range fieldsOf(v.Type()) {
 			if v.Field(f.index).IsZero() {
-				setText(v.Field(f.index), f.fallback)
+				setDefault(v.Field(f.index), f.fallback)
 			}
 			defaults(v.Field(f.index))
 		}

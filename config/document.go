@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strconv"
@@ -86,15 +88,21 @@ const (
 
 func (p *parser) document(doc Document) {
 	for _, piece := range split(doc.Data) {
-		var node yaml.Node
-		if err := yaml.Unmarshal(piece.data, &node); err != nil {
-			p.mistakes = append(p.mistakes, syntaxMistake(doc.Name, piece, err))
-			continue
+		nodes := yaml.NewDecoder(bytes.NewReader(piece.data))
+		for {
+			var node yaml.Node
+			err := nodes.Decode(&node)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				p.mistakes = append(p.mistakes, syntaxMistake(doc.Name, piece, err))
+				break
+			}
+			if root := node.Content[0]; !isNull(root) { // a null is nothing but comments
+				p.object(doc.Name, piece.offset, root)
+			}
 		}
-		if len(node.Content) == 0 || isNull(node.Content[0]) {
-			continue // nothing but comments
-		}
-		p.object(doc.Name, piece.offset, node.Content[0])
 	}
 }
 
@@ -140,7 +148,7 @@ func (d *decoder) kind(n *yaml.Node) string {
 		}
 		fact := "is not " + strings.Join(kinds, " or ")
 		if near := nearest(value.Value, kinds); near != "" {
-			fact += fmt.Sprintf("; did you mean %s?", near)
+			fact += fmt.Sprintf(" (did you mean %s?)", near)
 		}
 		d.mistake(n.Content[i], "kind", fact, describe(value))
 		return ""
@@ -209,5 +217,16 @@ func syntaxMistake(document string, p piece, err error) Mistake {
 			line, fact = n, text
 		}
 	}
-	return Mistake{Document: document, Line: line + p.offset, Fact: "is not YAML: " + fact}
+	return newMistake(document, line+p.offset, "", "is not YAML: "+fact+p.hint(line), nil)
+}
+
+// hint guesses at what a syntax error on a line of the piece comes from.
+func (p piece) hint(line int) string {
+	lines := bytes.Split(p.data, []byte("\n"))
+	for _, text := range lines[max(0, line-2):min(len(lines), line+1)] {
+		if _, ratio, ok := bytes.Cut(text, []byte(": >")); ok && len(ratio) > 0 && isDigits(string(ratio[:1])) {
+			return `; put a ratio in quotes, as ">1.5x"`
+		}
+	}
+	return ""
 }

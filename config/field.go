@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 )
 
@@ -53,35 +52,36 @@ func isText(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-// setText sets a scalar from what a `default` tag holds. A tag that does not fit
-// its field is a broken program.
-func setText(v reflect.Value, text string) {
-	var err error
+// unmarshalText reads a scalar of a type of ours.
+func unmarshalText(v reflect.Value, text string) error {
+	t, ok := v.Addr().Interface().(encoding.TextUnmarshaler)
+	if !ok {
+		return fmt.Errorf("is not read from text")
+	}
+	return t.UnmarshalText([]byte(text))
+}
+
+// setDefault sets what a `default` tag says. A tag that does not fit its field is
+// a broken program.
+func setDefault(v reflect.Value, text string) {
+	ok := true
 	switch {
 	case text == "":
 	case isText(v.Type()):
-		err = v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
+		ok = unmarshalText(v, text) == nil
 	case v.Kind() == reflect.String:
 		v.SetString(text)
-	case v.CanInt():
-		var n int64
-		n, err = strconv.ParseInt(text, 10, 64)
-		v.SetInt(n)
-	case v.CanFloat():
-		var x float64
-		x, err = strconv.ParseFloat(text, 64)
-		v.SetFloat(x)
 	default:
-		err = fmt.Errorf("has no default")
+		ok = setNumber(v, text)
 	}
-	if err != nil {
-		panic(fmt.Sprintf("config: default %q of a %s: %v", text, v.Type(), err))
+	if !ok {
+		panic(fmt.Sprintf("config: default %q does not fit a %s", text, v.Type()))
 	}
 }
 
 // nearest finds the name that was probably meant, or "".
 func nearest(written string, names []string) string {
-	best, least := "", 1+len(written)/3
+	best, least := "", len(written)/3
 	for _, name := range names {
 		if strings.EqualFold(name, written) {
 			return name

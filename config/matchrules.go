@@ -34,7 +34,7 @@ func (c *checker) match(path string, m Match) {
 	for i, h := range m.Headers {
 		path, name := at(path+".headers", i), strings.ToLower(h.Name)
 		if first, taken := names[name]; taken {
-			c.refuse(path+".name", fmt.Sprintf("is matched twice, first as headers[%d]: only one could count", first), h.Name)
+			c.refuse(path+".name", fmt.Sprintf("is matched twice, first in headers[%d]: only one could count", first), h.Name)
 		} else {
 			names[name] = i
 		}
@@ -145,7 +145,7 @@ func (all checks) ties(routes []InferenceRoute) {
 		for j, earlier := range routes[:i] {
 			host, common := commonHostname(earlier.Hostnames, r.Hostnames)
 			if earlier.Key == r.Key || earlier.Listener != r.Listener || !common ||
-				!all.sound(i, j, "spec.matches") || !all.sound(i, j, "spec.hostnames") {
+				!all.sound(i, j, "spec.matches", "spec.hostnames", "spec.listener") {
 				continue
 			}
 			all.tie(i, earlier, r, host)

@@ -16,6 +16,7 @@ type Mistake struct {
 	Path     string // of the field, as spec.strategy.canary.steps[1].weight; empty for the whole document
 	Fact     string // what is wrong, as "is not a duration such as 250ms, 2m or 24h"
 	Found    string // what was written, strings in quotes; empty where the fact says it all
+	Why      string // the reason, or what to write instead; may be empty
 }
 
 // Error gives "routes.yaml:12: spec.listener.port: is not from 1 to 65535, found 0".
@@ -32,6 +33,9 @@ func (m Mistake) Error() string {
 	b.WriteString(m.Fact)
 	if m.Found != "" {
 		b.WriteString(", found " + m.Found)
+	}
+	if m.Why != "" {
+		b.WriteString(": " + m.Why)
 	}
 	return b.String()
 }
@@ -75,15 +79,22 @@ func (m Mistakes) sorted() Mistakes {
 	return slices.Compact(m)
 }
 
+// newMistake splits "fact: why" at the first colon, so that what was found stands
+// beside the fact.
+func newMistake(document string, line int, path, fact string, found any) Mistake {
+	fact, why, _ := strings.Cut(fact, ": ")
+	return Mistake{Document: document, Line: line, Path: path, Fact: fact, Found: quoted(found), Why: why}
+}
+
 // quoted writes a found value as a user would recognise it.
 func quoted(found any) string {
 	switch found := found.(type) {
 	case nil:
 		return ""
 	case raw:
-		return string(found)
+		return shortened(string(found))
 	case string:
-		return strconv.Quote(found)
+		return strconv.Quote(shortened(found))
 	case encoding.TextMarshaler:
 		text, err := found.MarshalText()
 		if err != nil {
@@ -93,6 +104,16 @@ func quoted(found any) string {
 	default:
 		return fmt.Sprint(found)
 	}
+}
+
+// maxFound bounds how much of a found value is repeated, in bytes.
+const maxFound = 120
+
+func shortened(text string) string {
+	if len(text) <= maxFound {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxFound], "") + "…"
 }
 
 // raw is a found value that is written as it is.

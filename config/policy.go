@@ -8,7 +8,8 @@ type AnalysisPolicy struct {
 	PolicySpec `json:"spec"`
 }
 
-// PolicySpec is the spec of an AnalysisPolicy. research: statistics §7.
+// PolicySpec is the spec of an AnalysisPolicy. standard.yaml explains every
+// field; what may be left out has its default in a tag.
 type PolicySpec struct {
 	Confidence Confidence `json:"confidence"`
 	Limits     Limits     `json:"limits"`

@@ -40,7 +40,7 @@ func (c *checker) limits(s Limits) {
 	c.positive(path+".maxBlind", s.MaxBlind)
 	c.positive(path+".ackTimeout", s.AckTimeout)
 	if s.OnInconclusive == FallbackRetry {
-		c.refuse(path+".onInconclusive", "cannot be Retry: more time would have decided nothing; a new spec.attempt tries again",
+		c.refuse(path+".onInconclusive", "cannot be Retry: a new spec.attempt tries again",
 			string(s.OnInconclusive))
 	} else {
 		oneOf(c, path+".onInconclusive", s.OnInconclusive, FallbackHold, FallbackPromote, FallbackRollback)
@@ -159,7 +159,7 @@ func (c *checker) latencySLO(path string, s SLO) {
 	}
 	for i, q := range limits {
 		c.positive(path+"."+q.name, q.limit)
-		if i > 0 && q.limit < limits[i-1].limit {
+		if i > 0 && q.limit < limits[i-1].limit && c.sound(path+"."+q.name) {
 			c.refuse(path+"."+q.name, fmt.Sprintf("is below %s, %s: a higher quantile is never faster", limits[i-1].name, limits[i-1].limit), q.limit)
 		}
 	}

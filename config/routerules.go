@@ -24,7 +24,7 @@ func (c *checker) hostnames(names []string) {
 		if fact := hostnameFact(name); fact != "" {
 			c.refuse(path, fact, name)
 		} else if first := slices.Index(names, name); first < i {
-			c.refuse(path, "is written twice, first as "+at("spec.hostnames", first), name)
+			c.refuse(path, "is written twice: first as "+at("spec.hostnames", first), name)
 		}
 	}
 }
@@ -37,7 +37,7 @@ func hostnameFact(name string) string {
 	case strings.Contains(name, "*"):
 		return "holds a wildcard, which is not supported: list the hostnames, or leave them all out to match every one"
 	case notAddress == nil:
-		return "is an IP address, not a hostname; leave hostnames out to match every authority"
+		return "is an IP address, not a hostname: leave hostnames out to match every authority"
 	case strings.Contains(name, ":"):
 		return "holds a port: a hostname has none, spec.listener.port does"
 	case strings.ToLower(name) != name:
@@ -62,21 +62,21 @@ func (c *checker) listener(l Listener) {
 	case err != nil || address.Zone() != "":
 		c.refuse("spec.listener.address", "is not an IP address", l.Address)
 	case address.Unmap().String() != l.Address:
-		c.refuse("spec.listener.address", "is not the shortest form, which is "+address.Unmap().String(), l.Address)
+		c.refuse("spec.listener.address", "is not in its shortest form: write "+address.Unmap().String(), l.Address)
 	}
 }
 
-// listeners refuses an address that cannot be bound beside another one: the
-// unspecified address takes its port on every address.
+// listeners refuses one port on an address and on every address. Envoy would
+// bind both, but the first route would silently be missing from that address.
 func (all checks) listeners(routes []InferenceRoute) {
 	for i, r := range routes {
 		for j, earlier := range routes[:i] {
-			if !clash(earlier.Listener, r.Listener) || !all.sound(i, j, "spec.listener") {
+			if !overlap(earlier.Listener, r.Listener) || !all.sound(i, j, "spec.listener") {
 				continue
 			}
 			all.routes[i].refuse("spec.listener", fmt.Sprintf(
-				"cannot be bound beside inference route %s, which listens on %s: one of the two takes the port on every address",
-				earlier.Key, earlier.Listener), r.Listener)
+				"overlaps that of inference route %s, %s: one of the two would take the port on every address but the other's; "+
+					"give both the same address", earlier.Key, earlier.Listener), raw(r.Listener.String()))
 			break
 		}
 	}
@@ -91,11 +91,10 @@ func (l Listener) String() string {
 	return netip.AddrPortFrom(address, uint16(l.Port)).String()
 }
 
-func clash(a, b Listener) bool {
-	if a.Port != b.Port || a.Address == b.Address {
-		return false
-	}
-	return isEveryAddress(a.Address) || isEveryAddress(b.Address)
+// overlap says whether one of two listeners is on every address of the other's
+// port. That includes :: and an IPv4 address, but not :: and 0.0.0.0.
+func overlap(a, b Listener) bool {
+	return a.Port == b.Port && isEveryAddress(a.Address) != isEveryAddress(b.Address)
 }
 
 func isEveryAddress(address string) bool {
@@ -103,9 +102,9 @@ func isEveryAddress(address string) bool {
 	return err == nil && parsed.IsUnspecified()
 }
 
-// sound says whether a field of two inference routes is free of mistakes.
-func (all checks) sound(i, j int, path string) bool {
-	return all.routes[i].sound(path) && all.routes[j].sound(path)
+// sound says whether some fields of two inference routes are free of mistakes.
+func (all checks) sound(i, j int, paths ...string) bool {
+	return all.routes[i].sound(paths...) && all.routes[j].sound(paths...)
 }
 
 // policyExists refuses the name of a policy that nobody wrote.
@@ -121,6 +120,6 @@ func (all checks) policyExists(config *Config, i int) {
 			names = append(names, p.Name)
 		}
 	}
-	c.refuse("spec.analysis.policy", fmt.Sprintf("names no policy of namespace %s, which has %s",
+	c.refuse("spec.analysis.policy", fmt.Sprintf("names no policy of namespace %s: there are %s",
 		r.Namespace, strings.Join(names, ", ")), r.Analysis.Policy)
 }

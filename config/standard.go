@@ -9,9 +9,9 @@ var standardYAML string
 // policy explained.
 func StandardYAML() string { return standardYAML }
 
-// Standard is the built-in policy: research/statistics.md §7 with a false
-// rollback in 200 rollouts and no absolute limit of latency, which nobody but the
-// user knows.
+// Standard is the built-in policy: one healthy version in 200 rolled back by
+// chance, one harmful one in 20 promoted, and no absolute limit of latency, which
+// nobody but the user knows.
 func Standard() PolicySpec {
 	slo := Percent(1 * perPercent)
 	return PolicySpec{

@@ -70,7 +70,7 @@ func (c *checker) step(path string, index int, s Step) {
 	case s.Approve != nil:
 		c.approve(path, index, s)
 	case !hasWeight:
-		c.refusef(path, "has neither weight nor approve; `approve: {}` waits for a person")
+		c.refusef(path, "has neither weight nor approve: `approve: {}` waits for a person")
 	default:
 		c.weight(path+".weight", s.Weight)
 		c.forTime(path+".for", s.For)
@@ -82,7 +82,7 @@ func (c *checker) approve(path string, index int, s Step) {
 		c.refusef(path+".approve", "comes first: there is no weight yet to be approved")
 	}
 	if s.For != 0 {
-		c.refuse(path+".for", "does not go with approve, which lasts until somebody answers; approve.timeout bounds it", s.For)
+		c.refuse(path+".for", "does not go with approve: that lasts until somebody answers, or approve.timeout", s.For)
 	}
 	c.notNegative(path+".approve.timeout", s.Approve.Timeout)
 }
@@ -132,20 +132,20 @@ func (c *checker) split(s FixedSplit, versions []Version) {
 
 // onlyCanary refuses what a split would ignore.
 func (c *checker) onlyCanary(s RouteSpec) {
-	const fact = "does not go with strategy.split, "
+	const fact = "does not go with strategy.split: that "
 	if s.Target != "" {
-		c.refuse("spec.target", fact+"which serves every version by its weight", s.Target)
+		c.refuse("spec.target", fact+"serves every version by its weight", s.Target)
 	}
 	if s.InitialStable != "" {
-		c.refuse("spec.initialStable", fact+"which trusts no version more than another", s.InitialStable)
+		c.refuse("spec.initialStable", fact+"trusts no version more than another", s.InitialStable)
 	}
 	if s.Attempt != 0 {
-		c.refuse("spec.attempt", fact+"which tries nothing out", s.Attempt)
+		c.refuse("spec.attempt", fact+"tries nothing out", s.Attempt)
 	}
 	if s.Analysis.Policy != "" {
-		c.refuse("spec.analysis.policy", fact+"which is not judged", s.Analysis.Policy)
+		c.refuse("spec.analysis.policy", fact+"is not judged", s.Analysis.Policy)
 	}
 	if s.Mirroring == MirroringAllowed {
-		c.refuse("spec.mirroring", fact+"which mirrors nothing", string(s.Mirroring))
+		c.refuse("spec.mirroring", fact+"mirrors nothing", string(s.Mirroring))
 	}
 }

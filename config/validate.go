@@ -61,7 +61,7 @@ func unique(checkers []*checker, kind string, key func(i int) Key) {
 		if line := earlier.line("metadata.name"); line > 0 {
 			where = fmt.Sprintf("%s:%d", where, line)
 		}
-		c.refuse("metadata.name", fmt.Sprintf("names a second %s; the first is at %s", kind, where), key(i).String())
+		c.refuse("metadata.name", fmt.Sprintf("names a second %s: the first is at %s", kind, where), key(i).String())
 	}
 }
 
@@ -97,7 +97,7 @@ func oneOf[T ~string](c *checker, path string, word T, words ...T) bool {
 	}
 	fact := "is not one of " + strings.Join(names, ", ")
 	if near := nearest(string(word), names); near != "" {
-		fact += fmt.Sprintf("; did you mean %s?", near)
+		fact += fmt.Sprintf(" (did you mean %s?)", near)
 	}
 	c.refuse(path, fact, string(word))
 	return false

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,7 +15,7 @@ func (c *checker) versions(versions []Version) {
 		path := at("spec.versions", i)
 		c.label(path+".name", v.Name)
 		if first, taken := names[v.Name]; taken {
-			c.refuse(path+".name", "is the name of another version, "+first, v.Name)
+			c.refuse(path+".name", "is the name of another version too: "+first, v.Name)
 		}
 		names[v.Name] = path
 		c.endpoints(path, v, endpoints)
@@ -41,7 +40,7 @@ func (c *checker) endpoints(version string, v Version, owners map[string]string)
 		case !taken:
 			owners[endpoint] = path
 		case within(owner, version):
-			c.refuse(path, "is written twice, first as "+owner, endpoint)
+			c.refuse(path, "is written twice: first as "+owner, endpoint)
 		default:
 			c.refuse(path, "is an endpoint of another version too, "+owner+
 				": what one pod does could not be told apart by version", endpoint)
@@ -91,7 +90,7 @@ func (c *checker) model(path string, m *Model) {
 	}
 	digits, ok := strings.CutPrefix(m.Digest, "sha256:")
 	if m.Digest != "" && (!ok || len(digits) != 64 || strings.Trim(digits, "0123456789abcdef") != "") {
-		c.refuse(path+".digest", "is not sha256: and 64 hex digits in lower case", m.Digest)
+		c.refuse(path+".digest", "is not sha256:<64 hex digits in lower case>", m.Digest)
 	}
 }
 
@@ -115,11 +114,7 @@ func (c *checker) namesVersion(path, name string, versions []Version) {
 	if slices.Contains(names, name) || !c.knowsVersions(versions) {
 		return
 	}
-	fact := "names no version; there are " + strings.Join(names, ", ")
-	if near := nearest(name, names); near != "" {
-		fact = fmt.Sprintf("names no version; did you mean %s?", near)
-	}
-	c.refuse(path, fact, name)
+	c.refuse(path, "names no version: there are "+strings.Join(names, ", "), name)
 }
 
 // knowsVersions says whether every version's name could be read.
