@@ -4,8 +4,8 @@
 // and never answers a proxy with an error for an entry that it cannot read: it
 // counts that entry by reason.
 //
-// Start reading at attribution.attribute (what an entry says), then outcomeOf
-// (what became of it), then Server.
+// Start reading at attribution.attribute (what an entry says), then attemptOutcome
+// and endings (what became of it), then Server.
 package accesslog
 
 import (

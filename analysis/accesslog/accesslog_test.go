@@ -88,13 +88,14 @@ func start() time.Time { return time.Unix(1_700_000_000, 250_000_000).UTC() }
 func attempt() *entrypb.HTTPAccessLogEntry {
 	return &entrypb.HTTPAccessLogEntry{
 		CommonProperties: &entrypb.AccessLogCommon{
-			AccessLogType:         entrypb.AccessLogType_UpstreamEnd,
-			StartTime:             timestamppb.New(start()),
-			Duration:              durationpb.New(37 * time.Millisecond),
-			UpstreamCluster:       "ml/filetype/v2",
-			UpstreamRemoteAddress: address("10.0.0.7", 8000),
-			RouteName:             "ml/filetype@17",
-			CustomTags:            map[string]string{"arm": "ml/filetype/v2"},
+			AccessLogType:            entrypb.AccessLogType_UpstreamEnd,
+			StartTime:                timestamppb.New(start()),
+			Duration:                 durationpb.New(37 * time.Millisecond),
+			TimeToLastUpstreamRxByte: durationpb.New(36 * time.Millisecond),
+			UpstreamCluster:          "ml/filetype/v2",
+			UpstreamRemoteAddress:    address("10.0.0.7", 8000),
+			RouteName:                "ml/filetype@17",
+			CustomTags:               map[string]string{"arm": "ml/filetype/v2"},
 		},
 		Request: &entrypb.HTTPRequestProperties{
 			RequestHeaders: map[string]string{"x-sluice-arm": "v2@17", "x-envoy-attempt-count": "1"},

@@ -21,6 +21,7 @@ type result int
 const (
 	attributed result = iota
 	leftOut           // it tells of no request of its own
+	unended           // it waits for the entry that says how it ended
 	// What is missing, or makes no sense.
 	noCluster
 	noEpoch
@@ -31,16 +32,17 @@ const (
 
 // String names what is missing, as metrics label it.
 func (r result) String() string {
-	return [results]string{"attributed", "left-out", "cluster", "epoch", "attempt", "time"}[r]
+	return [results]string{"attributed", "left-out", "unended", "cluster", "epoch", "attempt", "time"}[r]
 }
 
-// attribution reads the entries of one proxy. It remembers the few names that
-// they repeat, and nothing else: equal entries give equal requests.
+// attribution reads the entries of one stream. What it remembers of earlier
+// entries is the few names that they repeat, and how the latest ended.
 type attribution struct {
 	proxy    string
 	clusters map[string]arm
 	epochs   map[string]uint64
 	pods     map[pod]string
+	endings  endings
 }
 
 // arm is a version of an inference route.
@@ -63,21 +65,28 @@ func newAttribution(proxy string) *attribution {
 		clusters: map[string]arm{},
 		epochs:   map[string]uint64{},
 		pods:     map[pod]string{},
+		endings:  newEndings(),
 	}
 }
 
 // attribute says which request an entry tells of. Every attempt has an entry of
 // its own (UpstreamEnd), mirrored ones too. The entry of the whole request
 // (DownstreamEnd) is one only where there was no attempt, so that no request is
-// told twice.
+// told twice; otherwise it may say how an attempt ended that is still waiting.
 func (a *attribution) attribute(e *entrypb.HTTPAccessLogEntry) (analysis.Request, result) {
-	switch common := e.GetCommonProperties(); common.GetAccessLogType() {
+	common := e.GetCommonProperties()
+	switch common.GetAccessLogType() {
 	case entrypb.AccessLogType_UpstreamEnd:
-		return a.attempt(e)
+		r, what := a.attempt(e)
+		if what == attributed && cutOff(e) {
+			return a.endings.attempt(e.GetRequest().GetRequestId(), r)
+		}
+		return r, what
 	case entrypb.AccessLogType_DownstreamEnd:
 		if unattempted(common) {
 			return a.request(e)
 		}
+		return a.endings.request(e.GetRequest().GetRequestId(), clientLeft(common.GetResponseFlags()))
 	}
 	return analysis.Request{}, leftOut
 }
@@ -89,8 +98,7 @@ func (a *attribution) attempt(e *entrypb.HTTPAccessLogEntry) (analysis.Request, 
 	common, headers := e.GetCommonProperties(), e.GetRequest().GetRequestHeaders()
 	r := analysis.Request{Proxy: a.proxy, Attempt: 1}
 	stamp := headers[name.HeaderShadow]
-	r.Shadow = stamp != ""
-	if !r.Shadow {
+	if r.Shadow = stamp != ""; !r.Shadow {
 		stamp = headers[name.HeaderArm]
 		n, err := strconv.ParseUint(headers[headerAttempt], 10, 32)
 		if err != nil || n == 0 {
@@ -99,33 +107,45 @@ func (a *attribution) attempt(e *entrypb.HTTPAccessLogEntry) (analysis.Request, 
 		r.Attempt = uint32(n)
 	}
 	cluster := common.GetUpstreamCluster()
-	if cluster == "" {
+	if cluster == "" { // UO
 		cluster = common.GetCustomTags()[name.TagArm]
 	}
-	if what := a.fill(&r, common, cluster, stamp); what != attributed {
-		return r, what
+	arm, ok := a.arm(cluster)
+	if !ok {
+		return r, noCluster
 	}
 	r.Pod = a.pod(common.GetUpstreamRemoteAddress())
 	r.Issued = issued(common)
 	r.Outcome = attemptOutcome(e)
-	return r, attributed
+	return r, a.fill(&r, common, arm, stamp)
 }
 
 // request reads the entry of a request that had no attempt: the arm failed it.
 func (a *attribution) request(e *entrypb.HTTPAccessLogEntry) (analysis.Request, result) {
 	common := e.GetCommonProperties()
 	r := analysis.Request{Proxy: a.proxy, Outcome: analysis.Failed}
-	what := a.fill(&r, common, common.GetCustomTags()[name.TagArm], e.GetRequest().GetRequestHeaders()[name.HeaderArm])
-	return r, what
+	stamp := e.GetRequest().GetRequestHeaders()[name.HeaderArm]
+	arm, ok := a.arm(common.GetCustomTags()[name.TagArm])
+	if !ok { // NC
+		stamp = e.GetResponse().GetResponseHeaders()[name.HeaderServed]
+		if arm, ok = armOf(common.GetRouteName(), stamp); !ok {
+			return r, noCluster
+		}
+	}
+	return r, a.fill(&r, common, arm, stamp)
+}
+
+// armOf reads the names that Envoy knows of a cluster that does not exist.
+func armOf(routeName, stamp string) (arm, bool) {
+	route, _, errRoute := name.ParseRoute(routeName)
+	version, _, errStamp := name.ParseArm(stamp)
+	return arm{route, version}, errRoute == nil && errStamp == nil
 }
 
 // fill sets what every entry tells alike.
-func (a *attribution) fill(r *analysis.Request, common *entrypb.AccessLogCommon, cluster, stamp string) result {
-	arm, ok := a.arm(cluster)
-	if !ok {
-		return noCluster
-	}
+func (a *attribution) fill(r *analysis.Request, common *entrypb.AccessLogCommon, arm arm, stamp string) result {
 	r.Route, r.Version = arm.route, arm.version
+	var ok bool
 	if r.Epoch, ok = a.epoch(stamp, common.GetRouteName()); !ok {
 		return noEpoch
 	}
@@ -178,7 +198,7 @@ func (a *attribution) pod(address *corepb.Address) string {
 	}
 	text := key.address + ":" + strconv.FormatUint(uint64(key.port), 10)
 	if ip, err := netip.ParseAddr(key.address); err == nil {
-		text = netip.AddrPortFrom(ip, uint16(key.port)).String()
+		text = netip.AddrPortFrom(ip, uint16(key.port)).String() //nolint:gosec // Envoy's own socket: a port
 	}
 	remember(a.pods, key, text)
 	return text

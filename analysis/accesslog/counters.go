@@ -2,8 +2,8 @@ package accesslog
 
 import "sync/atomic"
 
-// Counts says what a Server has taken since it was made. An entry is a request,
-// or left out, or malformed for one reason.
+// Counts says what a Server has taken since it was made. Each entry is left out, or
+// malformed for one reason, or becomes a request in the end.
 type Counts struct {
 	Streams  int64 // access-log streams open now
 	Messages uint64
@@ -30,7 +30,7 @@ func (s *Server) Counts() Counts {
 		LeftOut:   s.counters.left[leftOut].Load(),
 		Malformed: map[string]uint64{},
 	}
-	for what := leftOut + 1; what < results; what++ {
+	for what := noCluster; what < results; what++ {
 		if n := s.counters.left[what].Load(); n > 0 {
 			c.Malformed[what.String()] = n
 		}

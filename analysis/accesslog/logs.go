@@ -31,15 +31,13 @@ func (s logServer) StreamAccessLogs(stream logspb.AccessLogService_StreamAccessL
 
 	at := newAttribution(proxy)
 	var requests []analysis.Request
-	for {
+	for err == nil {
 		requests = s.read(at, message, requests[:0])
-		if len(requests) > 0 {
-			s.sink.Observe(proxy, requests)
-		}
-		if message, err = stream.Recv(); err != nil {
-			return ended(err)
-		}
+		s.observe(proxy, requests)
+		message, err = stream.Recv()
 	}
+	s.observe(proxy, at.endings.rest(requests[:0]))
+	return ended(err)
 }
 
 // read appends what a message tells of requests.
@@ -47,6 +45,7 @@ func (s *Server) read(at *attribution, message *logspb.StreamAccessLogsMessage, 
 	entries := message.GetHttpLogs().GetLogEntry()
 	s.counters.messages.Add(1)
 	s.counters.entries.Add(uint64(len(entries)))
+	requests = at.endings.next(requests)
 	for _, entry := range entries {
 		r, what := at.attribute(entry)
 		if what != attributed {
@@ -55,8 +54,15 @@ func (s *Server) read(at *attribution, message *logspb.StreamAccessLogsMessage, 
 		}
 		requests = append(requests, r)
 	}
-	s.counters.requests.Add(uint64(len(requests)))
 	return requests
+}
+
+func (s *Server) observe(proxy string, requests []analysis.Request) {
+	if len(requests) == 0 {
+		return
+	}
+	s.counters.requests.Add(uint64(len(requests)))
+	s.sink.Observe(proxy, requests)
 }
 
 // ended is how a stream that the proxy closed ends.

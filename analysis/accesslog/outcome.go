@@ -8,13 +8,11 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 )
 
-// attemptOutcome says what became of an attempt.
+// attemptOutcome says what became of an attempt, cut-off ones aside.
 //
-//   - A 5xx answer is an error of the arm, even if the client left after it began.
-//   - A client that left (DC, DR) is censored.
-//   - No answer and no flag is the route's time-out (UT): the flag is in the
-//     request's entry alone.
-//   - A reset after the answer began, or a time-out, is slower than any limit.
+//   - A 5xx answer is an error of the arm, even if its body never came.
+//   - A reset after the answer began, like a time-out, is slower than any limit.
+//   - A 4xx answer is the client's fault, 429 too.
 //   - A gRPC status counts as the HTTP status that Envoy maps it to.
 func attemptOutcome(e *entrypb.HTTPAccessLogEntry) analysis.Outcome {
 	flags := e.GetCommonProperties().GetResponseFlags()
@@ -22,21 +20,28 @@ func attemptOutcome(e *entrypb.HTTPAccessLogEntry) analysis.Outcome {
 	switch {
 	case code >= 500:
 		return analysis.Failed
-	case flags.GetDownstreamConnectionTermination(), flags.GetDownstreamRemoteReset(), flags.GetDownstreamProtocolError():
+	case clientLeft(flags):
 		return analysis.Abandoned
 	case timedOut(flags):
 		return analysis.TimedOut
+	case broken(flags) && code == 0:
+		return analysis.Failed
 	case broken(flags):
-		if code == 0 {
-			return analysis.Failed
-		}
-		return analysis.TimedOut
-	case code == 0:
 		return analysis.TimedOut
 	case code >= 400:
 		return analysis.ClientFault
 	}
 	return grpcOutcome(e.GetResponse())
+}
+
+// cutOff says whether an attempt ended before its answer did, and its entry does
+// not say why: Envoy dropped it, because its request had ended.
+func cutOff(e *entrypb.HTTPAccessLogEntry) bool {
+	flags := e.GetCommonProperties().GetResponseFlags()
+	if e.GetCommonProperties().GetTimeToLastUpstreamRxByte() != nil || clientLeft(flags) || timedOut(flags) || broken(flags) {
+		return false
+	}
+	return e.GetResponse().GetResponseCode().GetValue() < 400 && grpcOutcome(e.GetResponse()) == analysis.Succeeded
 }
 
 // grpcOutcome reads the gRPC status of an answer with HTTP status 200, from its
@@ -63,6 +68,10 @@ func grpcOutcome(response *entrypb.HTTPResponseProperties) analysis.Outcome {
 	return analysis.Failed // 2, 4, 12, 13, 14, 15: 500, 504, 501, 500, 503, 500; and what no standard knows
 }
 
+func clientLeft(f *entrypb.ResponseFlags) bool {
+	return f.GetDownstreamConnectionTermination() || f.GetDownstreamRemoteReset() || f.GetDownstreamProtocolError()
+}
+
 func timedOut(f *entrypb.ResponseFlags) bool {
 	return f.GetUpstreamRequestTimeout() || f.GetStreamIdleTimeout() || f.GetDurationTimeout() || f.GetUpstreamMaxStreamDurationReached()
 }
@@ -80,9 +89,9 @@ func issued(common *entrypb.AccessLogCommon) bool {
 	return common.GetUpstreamRemoteAddress() != nil && !f.GetUpstreamConnectionFailure() && !f.GetUpstreamOverflow()
 }
 
-// unattempted says whether a request ended before there was an attempt: nobody to
-// send it to.
+// unattempted says whether a request ended before its first attempt: there was
+// nobody to send it to.
 func unattempted(common *entrypb.AccessLogCommon) bool {
 	f := common.GetResponseFlags()
-	return common.GetUpstreamRemoteAddress() == nil && (f.GetNoHealthyUpstream() || f.GetNoClusterFound())
+	return common.GetUpstreamRequestAttemptCount() <= 1 && (f.GetNoHealthyUpstream() || f.GetNoClusterFound())
 }
