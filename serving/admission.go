@@ -44,13 +44,24 @@ func (b *Batcher) reachable(now time.Time, w waiting, at int) (needs, has time.D
 	if w.Deadline.IsZero() {
 		return 0, 0, true
 	}
+	needs = b.answeredIn(now, w.Items, at)
+	has = w.Deadline.Sub(now)
+	return needs, has, needs <= has || at == 0 && b.probing(now) && has > 0
+}
+
+// answeredIn predicts how long a request of so many items takes from the given
+// position: the batches ahead, then its own, which is a full one behind others.
+func (b *Batcher) answeredIn(now time.Time, items, at int) time.Duration {
 	ahead := 0
 	for _, other := range b.queue[:at] {
 		ahead += other.Items
 	}
-	needs = b.backlog(now, ahead) + b.cost.Bound(w.Items)
-	has = w.Deadline.Sub(now)
-	return needs, has, needs <= has || at == 0 && b.probing(now) && has > 0
+	knee := b.cost.Knee(b.config.MaxBatch)
+	own := ahead + items
+	if own > knee {
+		own = max(knee, items)
+	}
+	return b.starts(now).Sub(now) + time.Duration(ahead/knee)*b.cost.Predict(knee) + b.cost.Bound(own)
 }
 
 // backlog is the time before a request with so many items ahead of it starts.

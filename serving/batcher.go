@@ -165,9 +165,8 @@ func (b *Batcher) form(now time.Time) (Batch, []Dropped) {
 	limit := b.cost.Knee(b.config.MaxBatch)
 	chosen := b.choose(limit)
 	for len(chosen) > 1 && !b.inTime(now, chosen) {
-		fewer := b.shrink(now, chosen)
-		if b.costly(sum(b.queue, fewer), sum(b.queue, chosen)) {
-			i := b.tightest(chosen)
+		fewer, i := b.shrink(now, chosen), b.tightest(chosen)
+		if b.costly(sum(b.queue, fewer), sum(b.queue, chosen), b.queue[i].Items) {
 			dropped = append(dropped, Dropped{b.queue[i].ID, Expired})
 			b.remove(i)
 			chosen = b.choose(limit)
@@ -223,14 +222,15 @@ func (b *Batcher) shrink(now time.Time, chosen []int) []int {
 	return chosen
 }
 
-// costly says whether running fewer items instead of more would lose over a
-// tenth of the rate while more wait than two full batches. Then it is better
-// to lose the most urgent request than to fall behind for all (Nexus, 2019).
-func (b *Batcher) costly(fewer, more int) bool {
+// costly says whether running fewer items instead of more would lose more items
+// than the most urgent request has, while more wait than two full batches: then
+// it is better to lose that one than to fall behind for all (Nexus, SOSP 2019).
+func (b *Batcher) costly(fewer, more, urgent int) bool {
 	if b.items <= 2*b.config.MaxBatch {
 		return false
 	}
-	return float64(b.cost.perItemAt(more)) < 0.9*float64(b.cost.perItemAt(fewer))
+	meanwhile := float64(fewer) * float64(b.cost.Predict(more)) / float64(b.cost.Predict(fewer))
+	return float64(more)-meanwhile > float64(urgent)
 }
 
 // take removes the chosen positions from the queue.

@@ -20,6 +20,7 @@ const (
 	// surprise caps what one batch may teach: one stall (a paused machine) must
 	// not make every deadline look out of reach.
 	surprise = 4
+	guesses  = 2.5   // batches before which a miss is no surprise: two make a line
 	tail     = 1.645 // standard deviations: one in twenty of a normal error is above
 	// kneeShare of the best rate is enough: larger batches only add waiting.
 	kneeShare = 0.95
@@ -45,7 +46,8 @@ func (c *Cost) Observe(items int, took time.Duration) {
 	b, t := float64(items), took.Seconds()
 	if c.Known() {
 		t = min(t, surprise*c.predict(items))
-		miss := t - c.predict(items)
+	}
+	if miss := t - c.predict(items); c.n > guesses {
 		c.variance = memory*c.variance + (1-memory)*miss*miss
 	}
 	c.n = memory*c.n + 1

@@ -55,7 +55,7 @@ type Config struct {
 	// Parameters are shown in the model's metadata.
 	Parameters map[string]string
 	// Wrap goes round the protocol's handler, health and metrics included. Optional.
-	Wrap   func(http.Handler) http.Handler
+	Wrap func(http.Handler) http.Handler
 	// Warm is called once, after the warm-up and before the server is ready. Optional.
 	Warm   func()
 	Logger *slog.Logger // default: none
