@@ -1,0 +1,259 @@
+package analysis
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// Settlement finds out whether a trip was right. The candidate serves nobody and
+// is sent a copy of the share it had, no more; this is the ledger of what it does
+// with it. It is saved with the rollout and holds nothing but integers.
+//
+// It confirms with the statistic that tripped, on fresh requests only, at a part
+// of the rollout's falseRollback (SettleShare). It clears by Wald's ratio of "as
+// good as the limit" to "half as bad as suspected", and, shortly before its time
+// is up, if nothing at all speaks against the candidate. Few requests settle
+// nothing: no data is not good news.
+type Settlement struct {
+	Arms      Arms      `json:"arms"`
+	Suspicion Suspicion `json:"suspicion"`
+	Trip      int       `json:"trip"`  // 1 for the first of the attempt
+	Until     time.Time `json:"until"` // when onTrip decides
+
+	Candidate []settlingPod `json:"candidate"` // mirrored, by pod name
+	Stable    settling      `json:"stable"`    // live, at the same time
+}
+
+// settlingPod is the ledger of one pod.
+type settlingPod struct {
+	Pod    string `json:"pod"`
+	Second int64  `json:"second"` // of the last request whose latency was counted
+	settling
+}
+
+// settling counts requests by what the trip may have suspected them of.
+type settling struct {
+	Errors rate `json:"errors"`
+	Median rate `json:"median"` // above MedianEdge
+	Tail   rate `json:"tail"`   // above TailEdge
+}
+
+func (s settling) plus(t tally) settling {
+	return settling{
+		Errors: s.Errors.plus(t[suspectErrors]),
+		Median: s.Median.plus(t[suspectMedian]),
+		Tail:   s.Tail.plus(t[suspectTail]),
+	}
+}
+
+func (s settling) tally() tally { return tally{s.Errors, s.Median, s.Tail} }
+
+// SettleShare is the part of confidence.falseRollback that settlements may spend;
+// the final tests have the rest. The first trip of an attempt spends half of it,
+// the second half of what is left, and so on: together never more than all.
+const SettleShare = 0.2
+
+// settleQuiet is how long after the trip latency is not counted yet: a queue that
+// tripped by chance is still full.
+const settleQuiet = 2 * time.Second
+
+// NewSettlement settles a suspicion, the trip-th of the attempt, counted from 1.
+func NewSettlement(p config.PolicySpec, arms Arms, s Suspicion, trip int) Settlement {
+	return Settlement{Arms: arms, Suspicion: s, Trip: max(trip, 1), Until: s.At.Add(p.Trip.Settle.D())}
+}
+
+// Add takes one completed request that started after the trip: mirrored ones of
+// the candidate, live ones of stable. All others are passed over.
+func (s *Settlement) Add(r Request) {
+	if !counted(r, s.Arms) || r.Attempt > 1 || r.Start.Before(s.Suspicion.At) {
+		return
+	}
+	t := tallyOf(r, edges{s.Suspicion.MedianEdge.D(), s.Suspicion.TailEdge.D()})
+	switch {
+	case r.Version == s.Arms.Candidate && r.Shadow:
+		s.pod(r.Pod).add(r.Start.Unix(), s.quieted(r, t))
+	case r.Version == s.Arms.Stable && !r.Shadow:
+		s.Stable = s.Stable.plus(s.quieted(r, t))
+	}
+}
+
+// quieted leaves the latency of requests out that came too soon after the trip.
+func (s *Settlement) quieted(r Request, t tally) tally {
+	if r.Start.Before(s.Suspicion.At.Add(settleQuiet)) {
+		t[suspectMedian], t[suspectTail] = rate{}, rate{}
+	}
+	return t
+}
+
+// add counts the latency of one request per second: those that wait in one queue
+// are late together, and there is no hurry.
+func (p *settlingPod) add(second int64, t tally) {
+	if t[suspectMedian].N+t[suspectTail].N > 0 {
+		if second <= p.Second {
+			t[suspectMedian], t[suspectTail] = rate{}, rate{}
+		}
+		p.Second = max(p.Second, second)
+	}
+	p.settling = p.settling.plus(t)
+}
+
+func (s *Settlement) pod(name string) *settlingPod {
+	at, found := slices.BinarySearchFunc(s.Candidate, name, func(p settlingPod, name string) int {
+		return cmp.Compare(p.Pod, name)
+	})
+	if !found {
+		s.Candidate = slices.Insert(s.Candidate, at, settlingPod{Pod: name})
+	}
+	return &s.Candidate[at]
+}
+
+// Ruling is what a settlement comes to.
+type Ruling struct {
+	Outcome   RulingOutcome
+	Reason    string // one sentence with numbers
+	N         int64  // mirrored requests
+	LogE      float64
+	LogNeeded float64 // nats at which it is confirmed
+}
+
+// RulingOutcome says whether a trip was right.
+type RulingOutcome string
+
+// Ruling outcomes.
+const (
+	RulingOpen      RulingOutcome = "open"
+	RulingConfirmed RulingOutcome = "confirmed" // the candidate is harmful
+	RulingCleared   RulingOutcome = "cleared"   // it is not as bad as was suspected
+)
+
+// Judge may be called at any time, as often as one likes. p is the policy that
+// the settlement began with.
+func (s *Settlement) Judge(p config.PolicySpec, now time.Time) Ruling {
+	all := s.sum(everyPod)
+	r := Ruling{
+		Outcome: RulingOpen, N: all[suspectErrors].N,
+		LogE: s.logE(all), LogNeeded: s.needed(p),
+	}
+	switch {
+	case r.LogE >= r.LogNeeded && s.spread(all):
+		r.Outcome = RulingConfirmed
+	case r.N >= settleLeast && r.LogE < settleDoubt && s.acquits(p, all, now):
+		r.Outcome = RulingCleared
+	}
+	r.Reason = s.reason(all, r)
+	return r
+}
+
+// settleLeast is how many mirrored requests clear a candidate at least.
+const settleLeast = 10
+
+// settleDoubt is the evidence against a candidate, in nats, that forbids to clear it.
+const settleDoubt = 2
+
+// needed is the evidence that confirms.
+func (s *Settlement) needed(p config.PolicySpec) float64 {
+	part := p.Confidence.FalseRollback.Fraction() * SettleShare
+	for range s.Trip {
+		part /= 2
+	}
+	return -ln(max(part, 1e-9))
+}
+
+// limits are what is nothing to suspect: what the trip knew, or what stable does
+// now, if that is worse.
+func (s *Settlement) limits() [suspects]float64 {
+	now := s.Stable.tally()
+	var ls [suspects]float64
+	for i := range suspects {
+		ls[i] = i.excess()
+		if i == suspectErrors {
+			ls[i] = s.Suspicion.ErrorLimit.Fraction()
+		}
+		if now[i].N > 0 {
+			ls[i] = max(ls[i], now[i].value())
+		}
+	}
+	return ls
+}
+
+// logE is the log of the weighted mean of the suspects' e-values.
+func (s *Settlement) logE(t tally) float64 {
+	limits := s.limits()
+	var logs [suspects]float64
+	for i := range suspects {
+		logs[i] = ln(i.share()) + newWager(limits[i], i.shifts()).logE(float64(t[i].Bad), float64(t[i].N))
+	}
+	return logSumExp(logs[:]...)
+}
+
+// spread says whether more than one pod shows it, where there are more.
+func (s *Settlement) spread(all tally) bool {
+	if len(s.Candidate) < 2 {
+		return true
+	}
+	limits := s.limits()
+	for i := range suspects {
+		loudest := slices.MaxFunc(s.Candidate, func(a, b settlingPod) int {
+			return cmp.Compare(a.tally()[i].Bad, b.tally()[i].Bad)
+		})
+		others := s.sum(loudest.Pod)[i]
+		if newWager(limits[i], i.shifts()).logE(float64(others.Bad), float64(others.N)) >= i.spread() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Settlement) sum(without string) tally {
+	var t tally
+	for _, p := range s.Candidate {
+		if p.Pod != without {
+			t = t.plus(p.tally())
+		}
+	}
+	return t
+}
+
+// acquits says whether the suspicion is refuted: the mirrored requests are that
+// much likelier at the limit than half way to what was suspected. Shortly before
+// the time is up any such preference is enough.
+func (s *Settlement) acquits(p config.PolicySpec, all tally, now time.Time) bool {
+	of := s.suspect()
+	limit := s.limits()[of]
+	half := (limit + float64(s.Suspicion.Bad)/float64(max(s.Suspicion.N, 1))) / 2
+	if limit <= 0 || half <= limit || half >= 1 {
+		return false
+	}
+	seen := all[of]
+	ratio := float64(seen.Bad)*ln(limit/half) + float64(seen.N-seen.Bad)*ln((1-limit)/(1-half))
+	if ratio >= -ln(max(p.Confidence.FalsePromotion.Fraction(), 1e-6)) {
+		return true
+	}
+	late := s.Until.Add(-p.Trip.Settle.D() / 4)
+	return ratio > 0 && !now.Before(late)
+}
+
+func (s *Settlement) suspect() suspect {
+	for i := range suspects {
+		if i.String() == s.Suspicion.Metric {
+			return i
+		}
+	}
+	return suspectErrors
+}
+
+func (s *Settlement) reason(all tally, r Ruling) string {
+	of := s.suspect()
+	what := fmt.Sprintf("%d of %d mirrored requests %s", all[of].Bad, all[of].N, s.Suspicion.did())
+	switch r.Outcome {
+	case RulingConfirmed:
+		return fmt.Sprintf("%s; evidence of harm is %.1f nats, %.1f confirm the trip", what, r.LogE, r.LogNeeded)
+	case RulingCleared:
+		return what + ", which clears the candidate"
+	}
+	return fmt.Sprintf("%s; evidence of harm is %.1f of %.1f nats", what, r.LogE, r.LogNeeded)
+}

@@ -1,0 +1,148 @@
+package world
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/config"
+)
+
+// proxy is a fake Envoy: it honours the split it applied last and logs every
+// attempt that ended.
+type proxy struct {
+	name  string
+	index int
+	rng   *rand.Rand
+
+	split   config.Split
+	pending []config.Split
+
+	open  []analysis.Request // by slot, until they complete
+	spare []int              // slots free for reuse
+
+	buffer   []analysis.Request // logged, not yet flushed
+	sending  []analysis.Request
+	flushing bool
+
+	counted [2]counters // per arm, since the last load report
+}
+
+type counters struct{ issued, succeeded, errored, inProgress uint64 }
+
+func newProxy(w *World, index int) *proxy {
+	return &proxy{name: "proxy-" + strconv.Itoa(index), index: index, rng: stream(w.spec.Seed, 100+uint64(index))}
+}
+
+// apply puts the oldest pending split into force, unless a newer one is.
+func (p *proxy) apply(w *World) {
+	next := p.pending[0]
+	p.pending = p.pending[1:]
+	if next.Epoch > p.split.Epoch {
+		p.split = next
+		w.load(next)
+	}
+	if p.rng.Float64() >= w.spec.Network.LostAcks {
+		after := w.between(w.spec.Network.AckDelay)
+		w.queue.push(event{at: w.now + after, kind: ack, proxy: int32(p.index), epoch: next.Epoch})
+	}
+}
+
+// route sends one user's request to the version that the split draws, and a copy
+// of it to the mirror.
+func (p *proxy) route(w *World) {
+	point := p.rng.Uint32N(config.WholeSplit)
+	for _, s := range p.split.Shares {
+		if point < s.Weight {
+			p.send(w, s.Version, false)
+			break
+		}
+		point -= s.Weight
+	}
+	m := p.split.Mirror
+	if m.Weight > 0 && p.rng.Uint32N(config.WholeSplit) < m.Weight {
+		p.send(w, m.Version, true)
+	}
+}
+
+func (p *proxy) send(w *World, version string, shadow bool) {
+	pod, end, outcome := w.arm(version).serve(w.now)
+	r := analysis.Request{
+		Route: w.spec.Arms.Route, Version: version, Epoch: p.split.Epoch, Pod: pod, Proxy: p.name,
+		Start: w.Now(), Duration: time.Duration(end - w.now),
+		Outcome: outcome, Attempt: 1, Shadow: shadow,
+	}
+	w.truth.sent(w, r)
+	c := p.counters(w, version)
+	c.issued++
+	c.inProgress++
+	w.push(end-w.now, completion, p.index, p.keep(r))
+}
+
+func (p *proxy) keep(r analysis.Request) int {
+	if n := len(p.spare); n > 0 {
+		slot := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		p.open[slot] = r
+		return slot
+	}
+	p.open = append(p.open, r)
+	return len(p.open) - 1
+}
+
+func (p *proxy) counters(w *World, version string) *counters {
+	if version == w.spec.Arms.Candidate {
+		return &p.counted[1]
+	}
+	return &p.counted[0]
+}
+
+// complete logs a request that ended; its log entry waits for the next flush.
+func (p *proxy) complete(w *World, slot int) {
+	r := p.open[slot]
+	p.spare = append(p.spare, slot)
+	c := p.counters(w, r.Version)
+	c.inProgress--
+	if r.Outcome.Error() {
+		c.errored++
+	} else {
+		c.succeeded++
+	}
+	if w.inGap() {
+		return
+	}
+	p.buffer = append(p.buffer, r)
+	if !p.flushing {
+		p.flushing = true
+		w.push(p.untilFlush(w)+w.between(w.spec.Network.LogDelay), flush, p.index, 0)
+	}
+}
+
+// untilFlush is the time to the next beat of this proxy's log buffer.
+func (p *proxy) untilFlush(w *World) int64 {
+	period := int64(w.spec.Network.LogFlush)
+	phase := int64(p.index) * period / int64(w.spec.Proxies)
+	return period - (w.now+phase)%period
+}
+
+func (p *proxy) flush(w *World, d Driver) {
+	p.flushing = false
+	p.sending, p.buffer = p.buffer, p.sending[:0]
+	d.Handle(w.Now(), &Logged{Entries: p.sending})
+}
+
+// report sends the load reports of every proxy and version.
+func (w *World) report(d Driver) {
+	for _, p := range w.proxies {
+		for i, version := range []string{w.spec.Arms.Stable, w.spec.Arms.Candidate} {
+			c := &p.counted[i]
+			d.Handle(w.Now(), &Loaded{Load: analysis.Load{
+				Route: w.spec.Arms.Route, Version: version, Proxy: p.name,
+				At: w.Now(), Interval: w.spec.Network.LoadEvery,
+				Issued: c.issued, Succeeded: c.succeeded, Errored: c.errored, InProgress: c.inProgress,
+			}})
+			*c = counters{inProgress: c.inProgress}
+		}
+	}
+}
