@@ -153,9 +153,8 @@ func (d *decoder) text(n *yaml.Node, path string, v reflect.Value) {
 }
 
 func (d *decoder) scalar(n *yaml.Node, path string, v reflect.Value) {
-	isString := n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str"
 	switch {
-	case v.Kind() == reflect.String && isString:
+	case v.Kind() == reflect.String && isString(n):
 		v.SetString(n.Value)
 	case v.Kind() == reflect.String:
 		d.mistake(n, path, "is not a string: put it in quotes if it is to be one", describe(n))

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -88,20 +89,30 @@ const (
 
 func (p *parser) document(doc Document) {
 	for _, piece := range split(doc.Data) {
-		nodes := yaml.NewDecoder(bytes.NewReader(piece.data))
-		for {
-			var node yaml.Node
-			err := nodes.Decode(&node)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				p.mistakes = append(p.mistakes, syntaxMistake(doc.Name, piece, err))
-				break
-			}
-			if root := node.Content[0]; !isNull(root) { // a null is nothing but comments
-				p.object(doc.Name, piece.offset, root)
-			}
+		roots, err := nodesOf(piece.data)
+		for _, root := range roots {
+			p.object(doc.Name, piece.offset, root)
+		}
+		if err != nil {
+			p.mistakes = append(p.mistakes, syntaxMistake(doc.Name, piece, err))
+		}
+	}
+}
+
+// nodesOf reads YAML or JSON. A null is nothing but comments.
+func nodesOf(data []byte) (roots []*yaml.Node, err error) {
+	if json.Valid(data) {
+		data = asYAML(data)
+	}
+	for d := yaml.NewDecoder(bytes.NewReader(data)); ; {
+		var node yaml.Node
+		switch err := d.Decode(&node); {
+		case errors.Is(err, io.EOF):
+			return roots, nil
+		case err != nil:
+			return roots, err
+		case !isNull(node.Content[0]):
+			roots = append(roots, node.Content[0])
 		}
 	}
 }
