@@ -11,11 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,89 +22,122 @@ import (
 	"github.com/sluice-dev/sluice/e2e/parts"
 	"github.com/sluice-dev/sluice/xds"
 	"github.com/sluice-dev/sluice/xds/ads"
+	"github.com/sluice-dev/sluice/xds/envoy"
 )
 
 // patience bounds every wait: a story that needs longer has failed.
 const patience = 20 * time.Second
 
-// Stage is a control plane and one Envoy beside it.
+// Stage is a control plane and one minded Envoy beside it.
 type Stage struct {
 	t      testing.TB
-	Dir    string // short enough for unix sockets
 	Port   uint32 // of Envoy's listener
+	Folder envoy.Folder
 	Server *ads.Server
+	Minder *envoy.Minder
+
+	control *backstage
+	proxy   *backstage
 
 	mu     sync.Mutex
 	events []ads.Event
 	news   chan struct{}
 }
 
-// NewStage starts a control plane on a unix socket and an Envoy that knows it.
-func NewStage(t testing.TB, tune ...func(*ads.Config)) *Stage {
-	t.Helper()
-	s := &Stage{t: t, Dir: shortDir(t), Port: freePort(t), news: make(chan struct{}, 1)}
-	cfg := ads.Config{Notify: s.note}
-	for _, f := range tune {
-		f(&cfg)
+// backstage is something that runs and is waited for.
+type backstage struct {
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+func (b *backstage) run(run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	b.cancel = cancel
+	b.running.Go(func() { _ = run(ctx) })
+}
+
+func (b *backstage) stop() {
+	if b != nil {
+		b.cancel()
+		b.running.Wait()
 	}
-	server, err := ads.New(cfg)
+}
+
+// Tune changes a stage before it opens.
+type Tune struct {
+	ADS       func(*ads.Config)
+	Bootstrap func(*xds.BootstrapConfig)
+}
+
+// NewStage opens a control plane on a unix socket and an Envoy that knows it.
+func NewStage(t testing.TB, tunes ...Tune) *Stage {
+	t.Helper()
+	folder, err := envoy.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Server = server
-	s.serve()
-	s.startEnvoy()
+	s := &Stage{t: t, Port: freePort(t), Folder: folder, news: make(chan struct{}, 1)}
+	cfg := ads.Config{Notify: s.note}
+	bootstrap := xds.BootstrapConfig{NodeID: "envoy-1"}
+	for _, tune := range tunes {
+		if tune.ADS != nil {
+			tune.ADS(&cfg)
+		}
+		if tune.Bootstrap != nil {
+			tune.Bootstrap(&bootstrap)
+		}
+	}
+	s.StartControl(cfg)
+	s.StartEnvoy(bootstrap)
+	t.Cleanup(func() {
+		s.proxy.stop()
+		s.control.stop()
+		if t.Failed() {
+			t.Log(tail(s.Folder.Log()))
+		}
+	})
 	return s
 }
 
-func (s *Stage) serve() {
-	listener, err := net.Listen("unix", s.path("xds.sock"))
+// StartControl opens a control plane that knows nothing yet.
+func (s *Stage) StartControl(cfg ads.Config) {
+	s.t.Helper()
+	listener, err := envoy.Listen(s.Folder.XDS())
 	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.Server, err = ads.New(cfg); err != nil {
 		s.t.Fatal(err)
 	}
 	g := grpc.NewServer()
 	s.Server.Register(g)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { _ = s.Server.Run(ctx) })
-	running.Go(func() { _ = g.Serve(listener) })
-	s.t.Cleanup(func() {
-		cancel()
-		g.Stop()
-		running.Wait()
+	s.control = &backstage{}
+	s.control.running.Go(func() { _ = g.Serve(listener) })
+	server := s.Server
+	s.control.run(func(ctx context.Context) error {
+		defer g.Stop()
+		return server.Run(ctx)
 	})
 }
 
-func (s *Stage) path(name string) string { return filepath.Join(s.Dir, name) }
+// StopControl ends the control plane as a crash would: nobody is told.
+func (s *Stage) StopControl() { s.control.stop() }
 
-func (s *Stage) startEnvoy() {
-	bootstrap, err := xds.Bootstrap(xds.BootstrapConfig{
-		NodeID: "envoy-1", XDSAddress: s.path("xds.sock"), AdminAddress: s.path("admin.sock"),
+// StartEnvoy minds an Envoy.
+func (s *Stage) StartEnvoy(bootstrap xds.BootstrapConfig) {
+	s.t.Helper()
+	minder, err := envoy.New(envoy.Config{
+		Binary: envoy.Binary{Path: parts.Envoy(s.t)}, Folder: s.Folder, Bootstrap: bootstrap, Workers: 2, Drain: time.Second, Grace: 5 * time.Second,
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := os.WriteFile(s.path("envoy.json"), bootstrap, 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	log, err := os.Create(s.path("envoy.log"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	cmd := exec.Command(parts.Envoy(s.t), "-c", s.path("envoy.json"), "--concurrency", "2", "--use-dynamic-base-id", "-l", "info")
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-		log.Close()
-		if s.t.Failed() {
-			s.t.Log(tail(s.path("envoy.log")))
-		}
-	})
+	s.Minder, s.proxy = minder, &backstage{}
+	s.proxy.run(minder.Run)
 }
+
+// StopEnvoy drains and ends it.
+func (s *Stage) StopEnvoy() { s.proxy.stop() }
 
 func tail(path string) string {
 	data, err := os.ReadFile(path)
@@ -190,15 +220,6 @@ func Model(t testing.TB, name string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }))
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
-}
-
-func shortDir(t testing.TB) string {
-	dir, err := os.MkdirTemp("", "sluice")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }
 
 func freePort(t testing.TB) uint32 {

@@ -179,7 +179,7 @@ func (s *Server) advance() (events []Event, due time.Time) {
 	due = s.expire(now, s.cfg.AckTimeout)
 	var claimed []claim
 	for {
-		next, changes, wake := s.progress.Next(xds.Situation{Wanted: s.wanted, Open: s.open(), Now: now, Drain: s.cfg.Drain})
+		next, changes, wake := s.progress.Next(xds.Situation{Wanted: s.wanted, Open: s.unanswered(), Now: now, Drain: s.cfg.Drain})
 		s.progress = next
 		if len(changes) == 0 {
 			due = earlier(due, wake)

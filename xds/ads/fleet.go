@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 
 	"github.com/sluice-dev/sluice/config"
@@ -62,8 +61,8 @@ func (f *fleet) carry(placed map[config.Key]xds.Place) {
 	}
 }
 
-// open lists what a connected proxy has not yet answered or has refused.
-func (f *fleet) open() map[xds.Ref]bool {
+// unanswered lists what a connected proxy has not yet answered or has refused.
+func (f *fleet) unanswered() map[xds.Ref]bool {
 	open := make(map[xds.Ref]bool, len(f.ballots))
 	for ref, b := range f.ballots {
 		if len(b.waiting) > 0 {
@@ -173,20 +172,14 @@ func (s *Server) forget(w *watch, resource string) {
 }
 
 // sent notes a response on its way.
-func (s *Server) sent(w *watch, nonce string, resources []*discoverypb.Resource) {
-	fl := flight{nonce: nonce}
+func (s *Server) sent(w *watch, nonce string, entries []*entry) {
 	now := s.cfg.Now()
-	for _, r := range resources {
-		e := w.fanout.entries[r.GetName()]
-		if e == nil || e.wire != r {
-			continue // already replaced: the next response says so
-		}
-		fl.entries = append(fl.entries, e)
+	for _, e := range entries {
 		if h := w.session.holding(e); h != nil {
 			h.sent, h.sentAt = e, now
 		}
 	}
-	w.flying = append(w.flying, fl)
+	w.flying = append(w.flying, flight{nonce: nonce, entries: entries})
 }
 
 // answered takes a proxy's ACK or NACK of the response with nonce.

@@ -8,6 +8,7 @@ import (
 	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -20,6 +21,8 @@ import (
 type session struct {
 	server *Server
 	end    context.CancelFunc
+	// incremental tells the two protocols apart.
+	incremental bool
 
 	// Guarded by the Server's lock.
 	proxy   string // node id; empty until the first request
@@ -39,11 +42,21 @@ type holding struct {
 
 // DeltaAggregatedResources serves one proxy increments until it goes.
 func (s *Server) DeltaAggregatedResources(stream discoverypb.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	ctx, cancel := context.WithCancel(stream.Context())
-	defer cancel()
-	c := &session{server: s, end: cancel, watches: map[xds.Type]*watch{}, tables: map[string]*holding{}}
-	defer s.leave(c)
+	ctx, c := s.open(stream.Context())
+	c.incremental = true
+	defer c.close()
 	return delta.NewServer(ctx, c, c, named).DeltaStreamHandler(stream, anyType)
+}
+
+// open begins a session, which the caller must close.
+func (s *Server) open(ctx context.Context) (context.Context, *session) {
+	ctx, cancel := context.WithCancel(ctx)
+	return ctx, &session{server: s, end: cancel, watches: map[xds.Type]*watch{}, tables: map[string]*holding{}}
+}
+
+func (c *session) close() {
+	c.end()
+	c.server.leave(c)
 }
 
 const anyType = "" // a stream for all types
@@ -54,11 +67,11 @@ var named = delta.DeactivateLegacyWildcardForTypes([]string{string(xds.TypeEndpo
 
 // identify takes the node of a stream's first request.
 func (c *session) identify(node *corepb.Node) error {
-	if node == nil || c.proxy != "" {
+	if c.proxy != "" {
 		return nil
 	}
 	if node.GetId() == "" {
-		return status.Error(codes.InvalidArgument, "node.id: is empty; a proxy needs one of its own")
+		return status.Error(codes.InvalidArgument, "node.id: is empty; every proxy needs one of its own")
 	}
 	c.proxy, c.build = node.GetId(), buildOf(node)
 	c.since = c.server.cfg.Now()
@@ -74,26 +87,34 @@ func (c *session) OnDeltaStreamClosed(int64, *corepb.Node) {}
 
 // OnStreamDeltaRequest takes a proxy's answer to a response, if the request is one.
 func (c *session) OnStreamDeltaRequest(_ int64, req *discoverypb.DeltaDiscoveryRequest) error {
-	c.server.mu.Lock()
-	defer c.server.mu.Unlock()
-	if err := c.identify(req.GetNode()); err != nil {
-		return err
-	}
-	if c.proxy == "" {
-		return status.Error(codes.InvalidArgument, "node: the first request names none")
-	}
-	if w := c.watches[xds.Type(req.GetTypeUrl())]; w != nil && req.GetResponseNonce() != "" {
-		c.server.answered(w, req.GetResponseNonce(), req.GetErrorDetail())
-	}
-	return nil
+	return c.heard(req.GetNode(), xds.Type(req.GetTypeUrl()), req.GetResponseNonce(), req.GetErrorDetail())
 }
 
 // OnStreamDeltaResponse notes what is being sent.
 func (c *session) OnStreamDeltaResponse(_ int64, _ *discoverypb.DeltaDiscoveryRequest, resp *discoverypb.DeltaDiscoveryResponse) {
+	c.told(xds.Type(resp.GetTypeUrl()), resp.GetNonce())
+}
+
+// heard takes who a request is from and what it answers.
+func (c *session) heard(node *corepb.Node, t xds.Type, nonce string, nack *statuspb.Status) error {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
-	w := c.watches[xds.Type(resp.GetTypeUrl())]
-	c.server.sent(w, resp.GetNonce(), resp.GetResources())
+	if err := c.identify(node); err != nil {
+		return err
+	}
+	if w := c.watches[t]; w != nil && nonce != "" {
+		c.server.answered(w, nonce, nack)
+	}
+	return nil
+}
+
+// told notes that the response in hand goes out under nonce.
+func (c *session) told(t xds.Type, nonce string) {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	w := c.watches[t]
+	c.server.sent(w, nonce, w.sending)
+	w.sending = nil
 }
 
 // CreateDeltaWatch answers req at once if the proxy lacks something, or waits
@@ -106,9 +127,8 @@ func (c *session) CreateDeltaWatch(req *discoverypb.DeltaDiscoveryRequest, sub c
 		s.mu.Unlock()
 		return nil, err
 	}
+	first := w.subscription == nil
 	w.subscription = sub
-	first := !w.started
-	w.started = true
 	resubscribed := first || len(req.GetResourceNamesSubscribe())+len(req.GetResourceNamesUnsubscribe()) > 0
 	if resubscribed {
 		s.subscribe(w, first, req.GetResourceNamesSubscribe(), req.GetResourceNamesUnsubscribe())
@@ -118,24 +138,25 @@ func (c *session) CreateDeltaWatch(req *discoverypb.DeltaDiscoveryRequest, sub c
 		out <- &deltaResponse{watch: w, request: req, set: set, removed: removed}
 	}
 	set, removed := w.stale(resubscribed)
+	return s.answerOrWait(t, first, set, removed), nil
+}
+
+// answerOrWait sends what a proxy lacks, or leaves a ticket for what comes. It
+// unlocks the Server.
+func (s *Server) answerOrWait(t *ticket, first bool, set []*entry, removed []string) (cancel func()) {
 	if len(set)+len(removed) == 0 {
-		set = w.nextSuspect()
+		set = t.watch.nextSuspect()
 	}
 	// A proxy starts only when it has been told of each list, be it empty.
-	now := len(set)+len(removed) > 0 || first && sub.IsWildcard()
+	now := len(set)+len(removed) > 0 || first && t.watch.subscription.IsWildcard()
 	if !now {
-		w.open = t
+		t.watch.open = t
 	}
 	s.mu.Unlock()
 	if now {
 		t.deliver(set, removed)
 	}
-	return func() { s.withdraw(t) }, nil
-}
-
-// CreateWatch is for state-of-the-world streams, which another session serves.
-func (c *session) CreateWatch(*discoverypb.DiscoveryRequest, cache.Subscription, chan cache.Response) (func(), error) {
-	return nil, status.Error(codes.Unimplemented, "this stream is incremental")
+	return func() { s.withdraw(t) }
 }
 
 func (c *session) watch(t xds.Type) (*watch, error) {

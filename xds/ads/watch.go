@@ -9,14 +9,14 @@ import (
 )
 
 // watch is what one stream hears of one type. The Server's lock guards it, except
-// for subscription, which belongs to the stream's goroutine.
+// for what belongs to the stream's goroutine.
 type watch struct {
 	session *session
 	fanout  *fanout
 
 	subscription cache.Subscription
-	started      bool
-	seq          uint64 // of the fanout, when the proxy was last compared with it
+	sending      []*entry // of the response that is being sent; the stream's goroutine's, too
+	seq          uint64   // of the fanout, when the proxy was last compared with it
 	open         *ticket
 	flying       []flight          // responses without an answer
 	suspects     []*entry          // of a refused response; sent again one by one
@@ -112,6 +112,18 @@ func (w *watch) candidates(whole bool, known map[string]string, visit func(strin
 	}
 }
 
+// learn brings what the proxy is known to have up to date, in place.
+func (w *watch) learn(set []*entry, removed []string) map[string]string {
+	known := w.subscription.ReturnedResources()
+	for _, e := range set {
+		known[e.ref.Name] = e.version
+	}
+	for _, n := range removed {
+		delete(known, n)
+	}
+	return known
+}
+
 // nextSuspect gives one of a refused response's resources, if it is still served.
 func (w *watch) nextSuspect() []*entry {
 	for len(w.suspects) > 0 {
@@ -134,6 +146,7 @@ type deltaResponse struct {
 }
 
 func (r *deltaResponse) GetDeltaDiscoveryResponse() (*discoverypb.DeltaDiscoveryResponse, error) {
+	r.watch.sending = r.set
 	out := &discoverypb.DeltaDiscoveryResponse{TypeUrl: string(r.watch.fanout.typ), RemovedResources: r.removed}
 	for _, e := range r.set {
 		out.Resources = append(out.Resources, e.wire)
@@ -142,14 +155,7 @@ func (r *deltaResponse) GetDeltaDiscoveryResponse() (*discoverypb.DeltaDiscovery
 }
 
 func (r *deltaResponse) GetReturnedResources() map[string]string {
-	known := r.watch.subscription.ReturnedResources()
-	for _, e := range r.set {
-		known[e.ref.Name] = e.version
-	}
-	for _, n := range r.removed {
-		delete(known, n)
-	}
-	return known
+	return r.watch.learn(r.set, r.removed)
 }
 
 func (r *deltaResponse) GetNextVersionMap() map[string]string                { return r.GetReturnedResources() }

@@ -1,0 +1,96 @@
+package ads
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/xds"
+)
+
+// ProxyStatus is what is known of one connected proxy.
+type ProxyStatus struct {
+	Proxy string // node id
+	Envoy string // its version, as "1.40.0"; empty if it did not say
+	Since time.Time
+	// Routes are the inference routes that are served, sorted by key.
+	Routes []RouteStatus
+	// Refused are the resources that the proxy refused and that are still served to
+	// it, sorted.
+	Refused []Refusal
+}
+
+// RouteStatus says how far an inference route has come on one proxy.
+type RouteStatus struct {
+	Route     config.Key
+	Published Mark // what all proxies should have
+	Sent      Mark
+	Acked     Mark
+	Nack      string // why the proxy refused what was sent; empty if it did not
+	NackedAt  time.Time
+}
+
+// Mark is an epoch and when it got so far. The zero Mark is never.
+type Mark struct {
+	Epoch uint64
+	At    time.Time
+}
+
+// Refusal is a resource that a proxy refused, in its words.
+type Refusal struct {
+	Resource xds.Ref
+	Text     string
+}
+
+// Proxies lists the connected proxies by node id. Two streams under one id are
+// two proxies.
+func (s *Server) Proxies() []ProxyStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]ProxyStatus, 0, len(s.sessions))
+	for c := range s.sessions {
+		list = append(list, ProxyStatus{Proxy: c.proxy, Envoy: c.build, Since: c.since, Routes: s.routesOf(c), Refused: c.refusals()})
+	}
+	slices.SortFunc(list, func(a, b ProxyStatus) int {
+		return cmp.Or(cmp.Compare(a.Proxy, b.Proxy), a.Since.Compare(b.Since))
+	})
+	return list
+}
+
+func (s *Server) routesOf(c *session) []RouteStatus {
+	var list []RouteStatus
+	for _, k := range slices.SortedFunc(maps.Keys(s.placed), config.Key.Compare) {
+		table := s.placed[k].Table
+		r := RouteStatus{Route: k}
+		if e := s.fanouts[xds.TypeRoute].entries[table]; e != nil {
+			r.Published = Mark{e.carries[k], e.published}
+		}
+		if h := c.tables[table]; h != nil {
+			r.Sent = markOf(h.sent, k, h.sentAt)
+			r.Acked = markOf(h.acked, k, h.ackedAt)
+			r.Nack, r.NackedAt = h.nack, h.nackAt
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+func markOf(e *entry, k config.Key, at time.Time) Mark {
+	if e == nil {
+		return Mark{}
+	}
+	return Mark{Epoch: e.carries[k], At: at}
+}
+
+func (c *session) refusals() []Refusal {
+	var list []Refusal
+	for t, w := range c.watches {
+		for n, text := range w.refused {
+			list = append(list, Refusal{xds.Ref{Type: t, Name: n}, text})
+		}
+	}
+	slices.SortFunc(list, func(a, b Refusal) int { return a.Resource.Compare(b.Resource) })
+	return list
+}

@@ -1,0 +1,200 @@
+package envoy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is one Envoy and, as JSON, what the next run must know of it.
+type process struct {
+	PID int `json:"pid"`
+	// Started is the kernel's start time of the process, in clock ticks since boot:
+	// a later process with the same id has another.
+	Started   uint64 `json:"started"`
+	Bootstrap string `json:"bootstrap"` // digest of what it was started with
+
+	gone chan struct{} // closed when a child of ours is gone; nil: it is not our child
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// start runs an Envoy in a session of its own, so that neither a signal to this
+// process' group nor its death ends it.
+func start(cfg Config, bootstrap string) (process, error) {
+	log, err := os.OpenFile(cfg.Folder.Log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return process{}, err
+	}
+	defer log.Close()
+	cmd := exec.Command(cfg.Binary.Path, arguments(cfg)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return process{}, err
+	}
+	p := process{PID: cmd.Process.Pid, Bootstrap: bootstrap, gone: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // its log says why; this only buries it
+		close(p.gone)
+	}()
+	p.Started, err = startTime(p.PID)
+	if err == nil {
+		err = writePID(cfg.Folder.pid(), p)
+	}
+	if err != nil {
+		return process{}, errors.Join(err, cmd.Process.Kill())
+	}
+	return p, nil
+}
+
+func arguments(cfg Config) []string {
+	args := []string{
+		"-c", cfg.Folder.bootstrap(),
+		"--disable-hot-restart", // it would share memory with other Envoys of the machine
+		"--drain-time-s", strconv.Itoa(max(1, int(cfg.Drain/time.Second))),
+		"--log-level", "warning",
+	}
+	if cfg.Workers > 0 {
+		args = append(args, "--concurrency", strconv.Itoa(cfg.Workers))
+	}
+	return args
+}
+
+// writePID replaces the file in one step.
+func writePID(path string, p process) error {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// running finds the Envoy of the folder's last run, if it lives: the one in the
+// pid file, or the one behind the admin socket where the file could not be
+// written in time.
+func running(f Folder) (process, bool) {
+	if p, err := readPID(f.pid()); err == nil && p.alive() {
+		return p, true
+	}
+	pid, err := peerOf(f.Admin())
+	if err != nil {
+		return process{}, false
+	}
+	started, err := startTime(pid)
+	return process{PID: pid, Started: started}, err == nil
+}
+
+func readPID(path string) (process, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return process{}, err
+	}
+	var p process
+	if err := json.Unmarshal(data, &p); err != nil {
+		return process{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if p.PID <= 0 {
+		return process{}, fmt.Errorf("%s: pid %d is none", path, p.PID)
+	}
+	return p, nil
+}
+
+// alive says whether the process is there and is the one that was started.
+func (p process) alive() bool {
+	select {
+	case <-p.gone:
+		return false
+	default:
+	}
+	started, err := startTime(p.PID)
+	return err == nil && started == p.Started
+}
+
+// startTime reads when a process started. A dead one that nobody has buried has
+// none.
+func startTime(pid int) (uint64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The second field is a name in brackets that may hold anything; the 22nd is the time.
+	_, rest, ok := strings.Cut(string(data[max(0, strings.LastIndexByte(string(data), ')')):]), ") ")
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 20 {
+		return 0, fmt.Errorf("/proc/%d/stat: has no start time", pid)
+	}
+	if fields[0] == "Z" || fields[0] == "X" {
+		return 0, fmt.Errorf("/proc/%d/stat: the process is dead", pid)
+	}
+	return strconv.ParseUint(fields[19], 10, 64)
+}
+
+// end drains p, so that no request is lost, and ends it: new connections are
+// taken for drain, unless no client comes any more; requests under way get grace.
+func end(ctx context.Context, a admin, p process, drain, grace time.Duration) error {
+	// An admin interface that does not answer cannot drain; the signal is still right.
+	if err := a.drain(ctx); err == nil {
+		var calm calm
+		until(ctx, drain, func() bool { return !p.alive() || calm.after(a.traffic(ctx)) })
+		until(ctx, grace, func() bool { t, err := a.traffic(ctx); return err != nil || t.requests == 0 })
+	}
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if !p.alive() {
+			return nil
+		}
+		if err := syscall.Kill(p.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("pid %d: %v: %w", p.PID, signal, err)
+		}
+		until(ctx, 5*time.Second, func() bool { return !p.alive() })
+	}
+	if p.alive() {
+		return fmt.Errorf("pid %d: lives on after %v", p.PID, syscall.SIGKILL)
+	}
+	return nil
+}
+
+// until polls done for at most limit.
+func until(ctx context.Context, limit time.Duration, done func() bool) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for ctx.Err() == nil && !done() {
+		sleep(ctx, glance)
+	}
+}
+
+// lastWords is the end of the log.
+func lastWords(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() > 2048 {
+		if _, err := f.Seek(-2048, io.SeekEnd); err != nil {
+			return err.Error()
+		}
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(lines[max(0, len(lines)-3):], " | ")
+}
