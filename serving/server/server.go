@@ -145,8 +145,11 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { worked <- s.work(ctx, working) }()
 
 	select {
-	case err := <-worked: // the warm-up failed
-		return errors.Join(err, front.Close())
+	case err := <-worked:
+		if ctx.Err() == nil { // the warm-up failed
+			return errors.Join(err, front.Close())
+		}
+		worked <- err
 	case err := <-served:
 		stop(err)
 		return errors.Join(err, <-worked)
@@ -199,9 +202,10 @@ func (s *Server) drain(front *http.Server, stop context.CancelCauseFunc, worked 
 		}
 		unfinished = errors.Join(unfinished, err)
 	case <-ctx.Done():
+		unfinished = ctx.Err() // a run does not end
 	}
 	if unfinished != nil {
-		return errors.Join(fmt.Errorf("drain: %w", unfinished), front.Close())
+		return errors.Join(fmt.Errorf("drain: requests in flight did not finish: %w", unfinished), front.Close())
 	}
 	s.config.Logger.Info("drained")
 	return nil

@@ -1,0 +1,386 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-dev/sluice/serving"
+	"github.com/sluice-dev/sluice/serving/backend/fake"
+	"github.com/sluice-dev/sluice/serving/server"
+)
+
+const ms = time.Millisecond
+
+// quiet is a listener on which nobody ever calls.
+type quiet struct{ closed chan struct{} }
+
+func newQuiet() quiet                     { return quiet{make(chan struct{})} }
+func (q quiet) Accept() (net.Conn, error) { <-q.closed; return nil, net.ErrClosed }
+func (q quiet) Close() error              { close(q.closed); return nil }
+func (quiet) Addr() net.Addr              { return &net.TCPAddr{} }
+
+// world is a server under virtual time.
+type world struct {
+	t       *testing.T
+	model   *fake.Model
+	handler http.Handler
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// serve starts a server in a bubble of virtual time and gives it to the story.
+func serve(t *testing.T, cost fake.Config, change func(*server.Config), story func(*testing.T, *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		model, err := fake.New(2, cost)
+		require.NoError(t, err)
+		c := server.Config{Model: "m", Version: "1", Backend: model, Listener: newQuiet(), MaxBatch: 4, Capacity: 8}
+		if change != nil {
+			change(&c)
+		}
+		s, err := server.New(c)
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		w := &world{t: t, model: model, handler: s.Handler(), stop: stop, ended: make(chan error, 1)}
+		go func() { w.ended <- s.Run(ctx); close(w.ended) }()
+		defer func() {
+			stop()
+			for range w.ended { //nolint:revive // until it is closed
+			}
+		}()
+		story(t, w)
+	})
+}
+
+// warm waits until the server is ready.
+func (w *world) warm() *world {
+	time.Sleep(time.Second) // of virtual time
+	require.Equal(w.t, http.StatusOK, w.get("/v2/health/ready").Code)
+	return w
+}
+
+func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
+	recorder := httptest.NewRecorder()
+	w.handler.ServeHTTP(recorder, r)
+	return recorder
+}
+
+func (w *world) get(path string) *httptest.ResponseRecorder {
+	return w.do(httptest.NewRequest(http.MethodGet, path, nil))
+}
+
+func (w *world) post(body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/v2/models/m/infer", strings.NewReader(body))
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return w.do(r)
+}
+
+// row is a request of one row.
+func row(a, b int) string {
+	return fmt.Sprintf(`{"inputs":[{"name":"in","datatype":"INT32","shape":[1,2],"data":[%d,%d]}]}`, a, b)
+}
+
+func errorOf(t *testing.T, r *httptest.ResponseRecorder) string {
+	t.Helper()
+	var body struct {
+		Error string `json:"error"`
+	}
+	require.NoError(t, json.Unmarshal(r.Body.Bytes(), &body), r.Body.String())
+	require.NotEmpty(t, body.Error)
+	return body.Error
+}
+
+func TestInferring(t *testing.T) {
+	serve(t, fake.Config{PerItem: ms}, nil, func(t *testing.T, w *world) {
+		w.warm()
+		r := w.post(`{"id":"x","inputs":[{"name":"in","datatype":"INT32","shape":[2,2],"data":[[1,2],[-3,4]]}]}`)
+		require.Equal(t, http.StatusOK, r.Code, r.Body)
+		assert.JSONEq(t, `{"model_name":"m","model_version":"1","id":"x",
+			"outputs":[{"name":"out","datatype":"INT32","shape":[2,2],"data":[1,2,-3,4]}]}`, r.Body.String())
+		assert.Equal(t, "application/json", r.Header().Get("Content-Type"))
+	})
+}
+
+func TestInferringInBinary(t *testing.T) {
+	raw := binary.LittleEndian.AppendUint64(nil, 0x0000000500000007)
+	header := `{"inputs":[{"name":"in","datatype":"INT32","shape":[1,2],"parameters":{"binary_data_size":8}}],
+		"outputs":[{"name":"out","parameters":{"binary_data":true}}]}`
+	serve(t, fake.Config{PerItem: ms}, nil, func(t *testing.T, w *world) {
+		w.warm()
+		r := w.post(header+string(raw), "Inference-Header-Content-Length", fmt.Sprint(len(header)))
+		require.Equal(t, http.StatusOK, r.Code, r.Body)
+		var n int
+		_, err := fmt.Sscan(r.Header().Get("Inference-Header-Content-Length"), &n)
+		require.NoError(t, err)
+		assert.JSONEq(t, `{"model_name":"m","model_version":"1",
+			"outputs":[{"name":"out","datatype":"INT32","shape":[1,2],"parameters":{"binary_data_size":8}}]}`, r.Body.String()[:n])
+		assert.Equal(t, raw, r.Body.Bytes()[n:])
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	input := func(fields string) string { return `{"inputs":[{"name":"in",` + fields + `}]}` }
+	tests := []struct {
+		name, path, body string
+		header           []string
+		status           int
+		want             string
+	}{
+		{name: "an unknown model", path: "/v2/models/x/infer", status: 404, want: `model "x": not found, this server has "m"`},
+		{name: "an unknown version", path: "/v2/models/m/versions/2/infer", status: 404, want: `model "m": version "2" not found, this server has "1"`},
+		{name: "an unknown path", path: "/v3", status: 404, want: `path "/v3": not one of this protocol's, for POST`},
+		{name: "no JSON", body: "x", status: 400, want: `body: invalid character 'x' looking for beginning of value`},
+		{name: "an unknown field", body: `{"x":1}`, status: 400, want: `body: json: unknown field "x"`},
+		{name: "more than one object", body: `{}{}`, status: 400, want: `body: more after the JSON object`},
+		{name: "no input", body: `{}`, status: 400, want: `input "in": missing, the model takes INT32 [-1,2]`},
+		{name: "another shape", body: input(`"datatype":"INT32","shape":[1,3],"data":[1,2,3]`), status: 400, want: `input "in": shape is [-1,2], found [1,3]`},
+		{name: "another datatype", body: input(`"datatype":"FP32","shape":[1,2],"data":[1,2]`), status: 400, want: `input "in": datatype is INT32, found FP32`},
+		{name: "no datatype of the protocol", body: input(`"datatype":"INT","shape":[1,2],"data":[1,2]`), status: 400, want: `input "in": datatype: not one of the protocol's, found "INT"`},
+		{name: "too few elements", body: input(`"datatype":"INT32","shape":[1,2],"data":[1]`), status: 400, want: `input "in": 2 elements of INT32 are 8 bytes, found 4`},
+		{name: "an element of another kind", body: input(`"datatype":"INT32","shape":[1,2],"data":[1,2.5]`), status: 400, want: `input "in": data: element 1 is no INT32, found 2.5`},
+		{name: "an element too large", body: input(`"datatype":"INT8","shape":[1,2],"data":[1,200]`), status: 400, want: `input "in": data: element 1 is no INT8, found 200`},
+		{name: "no data", body: input(`"datatype":"INT32","shape":[1,2]`), status: 400, want: `input "in": data: missing`},
+		{name: "no array", body: input(`"datatype":"INT32","shape":[1,2],"data":1`), status: 400, want: `input "in": data: an array, found 1`},
+		{name: "half precision as JSON", body: input(`"datatype":"FP16","shape":[1,2],"data":[1,2]`), status: 400, want: `input "in": data: FP16 has no JSON form, send it as binary data`},
+		{name: "a parameter that would change nothing", body: `{"parameters":{"sequence_id":7}}`, status: 400, want: `parameters.sequence_id: not supported, found 7`},
+		{name: "binary data that is not there", body: input(`"datatype":"INT32","shape":[1,2],"parameters":{"binary_data_size":8}`), status: 400, want: `input "in": parameters.binary_data_size: 8, but 0 bytes are left in the body`},
+		{name: "data twice", body: input(`"datatype":"INT32","shape":[1,2],"data":[1,2],"parameters":{"binary_data_size":0}`), status: 400, want: `input "in": data: given twice, as JSON and as binary_data_size`},
+		{name: "binary data that nobody owns", body: `{}xx`, header: []string{"Inference-Header-Content-Length", "2"}, status: 400, want: `body: 2 bytes behind the last input's binary data`},
+		{name: "a header length beyond the body", body: `{}`, header: []string{"Inference-Header-Content-Length", "9"}, status: 400, want: `header Inference-Header-Content-Length: a length between 0 and the body's 2, found "9"`},
+		{name: "a compressed body", body: `{}`, header: []string{"Content-Encoding", "gzip"}, status: 400, want: `header Content-Encoding: "gzip" is not supported, only identity is`},
+		{name: "a body above the limit", body: strings.Repeat(" ", 2000), status: 413, want: `body: more than 1024 bytes`},
+		{name: "an unknown output", body: `{"inputs":[{"name":"in","datatype":"INT32","shape":[1,2],"data":[1,2]}],"outputs":[{"name":"x"}]}`, status: 400, want: `output "x": the model has no such output`},
+		{name: "more rows than a batch holds", body: input(`"datatype":"INT32","shape":[5,2],"data":[1,2,3,4,5,6,7,8,9,0]`), status: 400, want: `batch: between 1 and 4 items, found 5`},
+		{name: "a negative time-out", body: `{"parameters":{"timeout":-1}}`, status: 400, want: `parameters.timeout: microseconds, found -1`},
+		{name: "a time-out that is no number", body: row(1, 2), header: []string{"x-envoy-expected-rq-timeout-ms", "soon"}, status: 400, want: `header X-Envoy-Expected-Rq-Timeout-Ms: milliseconds, found "soon"`},
+	}
+	serve(t, fake.Config{PerItem: ms}, func(c *server.Config) { c.MaxBody = 1024 }, func(t *testing.T, w *world) {
+		w.warm()
+		for _, test := range tests {
+			path := test.path
+			if path == "" {
+				path = "/v2/models/m/infer"
+			}
+			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(test.body))
+			for i := 0; i < len(test.header); i += 2 {
+				r.Header.Set(test.header[i], test.header[i+1])
+			}
+			answer := w.do(r)
+			assert.Equal(t, test.status, answer.Code, test.name)
+			assert.Equal(t, test.want, errorOf(t, answer), test.name)
+		}
+	})
+}
+
+func TestReadiness(t *testing.T) {
+	serve(t, fake.Config{Fixed: 10 * ms}, nil, func(t *testing.T, w *world) {
+		synctest.Wait()
+		assert.Equal(t, http.StatusOK, w.get("/v2/health/live").Code, "alive while it warms up")
+		for _, path := range []string{"/v2/health/ready", "/v2/models/m/ready", "/v2/models/m/versions/1/ready"} {
+			r := w.get(path)
+			assert.Equal(t, http.StatusServiceUnavailable, r.Code)
+			assert.Equal(t, `model "m": warming up`, errorOf(t, r))
+		}
+		assert.Equal(t, http.StatusServiceUnavailable, w.post(row(1, 2)).Code)
+
+		time.Sleep(5*10*ms + 1) // the largest batch, then all four
+		synctest.Wait()
+		assert.Equal(t, int64(5), w.model.Runs())
+		assert.Equal(t, http.StatusOK, w.get("/v2/health/ready").Code)
+		assert.Equal(t, http.StatusNotFound, w.get("/v2/models/x/ready").Code)
+
+		w.stop()
+		synctest.Wait()
+		assert.NoError(t, <-w.ended)
+		r := w.get("/v2/health/ready")
+		assert.Equal(t, http.StatusServiceUnavailable, r.Code)
+		assert.Equal(t, "server is shutting down", errorOf(t, r))
+	})
+}
+
+func TestAFailedWarmUpEndsTheServer(t *testing.T) {
+	broken := func([]serving.Tensor) error { return errors.New("out of memory") }
+	serve(t, fake.Config{Before: broken}, nil, func(t *testing.T, w *world) {
+		assert.EqualError(t, <-w.ended, "warm-up: batch of 4: out of memory")
+	})
+}
+
+// together sends requests at once and collects the answers.
+func (w *world) together(n int, header ...string) []*httptest.ResponseRecorder {
+	answers := make([]*httptest.ResponseRecorder, n)
+	var group sync.WaitGroup
+	for i := range answers {
+		group.Go(func() { answers[i] = w.post(row(i, -i), header...) })
+		synctest.Wait() // one after the other, so that the order is known
+	}
+	group.Wait()
+	return answers
+}
+
+func TestRequestsShareABatchAndKeepTheirRows(t *testing.T) {
+	serve(t, fake.Config{Fixed: 10 * ms}, nil, func(t *testing.T, w *world) {
+		w.warm()
+		before := w.model.Runs()
+		for i, r := range w.together(5) {
+			require.Equal(t, http.StatusOK, r.Code)
+			assert.Contains(t, r.Body.String(), fmt.Sprintf(`"data":[%d,%d]`, i, -i))
+		}
+		assert.Equal(t, int64(2), w.model.Runs()-before, "one at once, the four others together")
+		metrics := w.get("/metrics").Body.String()
+		for _, line := range []string{
+			`nv_inference_request_success{model="m",version="1"} 5`,
+			`nv_inference_count{model="m",version="1"} 5`,
+			`nv_inference_exec_count{model="m",version="1"} 2`,
+			`nv_inference_queue_duration_us{model="m",version="1"} 40000`,
+			`nv_inference_compute_infer_duration_us{model="m",version="1"} 50000`,
+			`nv_inference_request_failure{model="m",reason="REJECTED",version="1"} 0`,
+		} {
+			assert.Contains(t, metrics, line)
+		}
+	})
+}
+
+func TestOverload(t *testing.T) {
+	t.Run("a full queue answers 429 and when to come again", func(t *testing.T) {
+		serve(t, fake.Config{Fixed: 100 * ms}, nil, func(t *testing.T, w *world) {
+			w.warm()
+			answers := w.together(10) // one runs, eight wait
+			for _, r := range answers[:9] {
+				assert.Equal(t, http.StatusOK, r.Code)
+			}
+			assert.Equal(t, http.StatusTooManyRequests, answers[9].Code)
+			assert.Equal(t, "queue is full: 8 items wait, 8 may", errorOf(t, answers[9]))
+			assert.Equal(t, "1", answers[9].Header().Get("Retry-After"))
+			assert.Contains(t, w.get("/metrics").Body.String(), `nv_inference_request_failure{model="m",reason="REJECTED",version="1"} 1`)
+		})
+	})
+	t.Run("a deadline out of reach answers 429 at once", func(t *testing.T) {
+		serve(t, fake.Config{Fixed: 100 * ms}, nil, func(t *testing.T, w *world) {
+			w.warm()
+			answers := w.together(2, "x-envoy-expected-rq-timeout-ms", "150")
+			assert.Equal(t, http.StatusOK, answers[0].Code)
+			assert.Equal(t, http.StatusTooManyRequests, answers[1].Code)
+			assert.Contains(t, errorOf(t, answers[1]), "deadline cannot be met: the answer is 200ms away, the deadline 150ms")
+		})
+	})
+	t.Run("a deadline that a late run puts out of reach answers 504 before it passes", func(t *testing.T) {
+		slow := false
+		stall := func([]serving.Tensor) error {
+			if slow {
+				time.Sleep(time.Second)
+			}
+			return nil
+		}
+		serve(t, fake.Config{Fixed: 100 * ms, Before: stall}, nil, func(t *testing.T, w *world) {
+			w.warm()
+			slow = true
+			began := time.Now()
+			go w.post(row(1, 1))
+			synctest.Wait()
+			body := strings.Replace(row(2, 2), `{"inputs"`, `{"parameters":{"timeout":300000},"inputs"`, 1)
+			r := w.post(body)
+			assert.Equal(t, http.StatusGatewayTimeout, r.Code)
+			assert.Equal(t, "deadline can no longer be met: expired while waiting", errorOf(t, r))
+			assert.InDelta(t, 200*ms, time.Since(began), float64(5*ms), "a run takes 100 ms")
+		})
+	})
+}
+
+func TestACallerWhoLeavesCostsNobodyElse(t *testing.T) {
+	serve(t, fake.Config{Fixed: 100 * ms}, nil, func(t *testing.T, w *world) {
+		w.warm()
+		go w.post(row(0, 0)) // keeps the device busy
+		synctest.Wait()
+		ctx, leave := context.WithCancel(t.Context())
+		left := make(chan int, 1)
+		go func() {
+			r := httptest.NewRequest(http.MethodPost, "/v2/models/m/infer", strings.NewReader(row(1, 1)))
+			left <- w.do(r.WithContext(ctx)).Code
+		}()
+		synctest.Wait()
+		stays := make(chan *httptest.ResponseRecorder, 1)
+		go func() { stays <- w.post(row(2, 2)) }()
+		synctest.Wait()
+		leave()
+		<-left
+		r := <-stays
+		require.Equal(t, http.StatusOK, r.Code)
+		assert.Contains(t, r.Body.String(), `"data":[2,2]`)
+		metrics := w.get("/metrics").Body.String()
+		assert.Contains(t, metrics, `nv_inference_request_failure{model="m",reason="CANCELED",version="1"} 1`)
+		assert.Contains(t, metrics, `nv_inference_count{model="m",version="1"} 2`)
+	})
+}
+
+func TestAModelThatFailsCostsOneBatch(t *testing.T) {
+	tests := []struct {
+		name string
+		fail func() error
+		want string
+	}{
+		{"with an error", func() error { return errors.New("bad node") }, "model: bad node"},
+		{"with a panic", func() error { panic("index out of range") }, "model: model panicked: index out of range"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			failing := false
+			before := func([]serving.Tensor) error {
+				if failing {
+					return test.fail()
+				}
+				return nil
+			}
+			serve(t, fake.Config{PerItem: ms, Before: before}, nil, func(t *testing.T, w *world) {
+				w.warm()
+				failing = true
+				r := w.post(row(1, 1))
+				assert.Equal(t, http.StatusInternalServerError, r.Code)
+				assert.Equal(t, test.want, errorOf(t, r))
+				failing = false
+				assert.Equal(t, http.StatusOK, w.post(row(1, 1)).Code)
+				assert.Contains(t, w.get("/metrics").Body.String(), `nv_inference_request_failure{model="m",reason="BACKEND",version="1"} 1`)
+			})
+		})
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	change := func(c *server.Config) {
+		c.Platform = "onnxruntime_onnx"
+		c.Parameters = map[string]string{"injected_faults": "error-rate=0.5"}
+	}
+	serve(t, fake.Config{PerItem: ms}, change, func(t *testing.T, w *world) {
+		for _, path := range []string{"/v2/models/m", "/v2/models/m/versions/1"} {
+			assert.JSONEq(t, `{"name":"m","versions":["1"],"platform":"onnxruntime_onnx",
+				"inputs":[{"name":"in","datatype":"INT32","shape":[-1,2]}],
+				"outputs":[{"name":"out","datatype":"INT32","shape":[-1,2]}],
+				"parameters":{"injected_faults":"error-rate=0.5"}}`, w.get(path).Body.String())
+		}
+		var about map[string]any
+		require.NoError(t, json.NewDecoder(bytes.NewReader(w.get("/v2").Body.Bytes())).Decode(&about))
+		assert.Equal(t, "sluice-serve", about["name"])
+		assert.Equal(t, []any{"binary_tensor_data"}, about["extensions"])
+	})
+}
+
+func TestANewServerIsCheckedWhole(t *testing.T) {
+	_, err := server.New(server.Config{})
+	assert.EqualError(t, err, "model name: missing\nmodel version: missing\nbackend: missing\nlistener: missing")
+}
