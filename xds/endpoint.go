@@ -25,7 +25,11 @@ func endpointsOf(route config.Key, v config.Version, clusterVersion string) (Res
 			return Resource{}, fmt.Errorf("endpoints[%d]: %w", i, err)
 		}
 		hosts = append(hosts, &endpointpb.LbEndpoint{HostIdentifier: &endpointpb.LbEndpoint_Endpoint{
-			Endpoint: &endpointpb.Endpoint{Address: address},
+			Endpoint: &endpointpb.Endpoint{
+				Address: address,
+				// Envoy's default is the cluster's name, which is no valid hostname.
+				HealthCheckConfig: &endpointpb.Endpoint_HealthCheckConfig{Hostname: e},
+			},
 		}})
 	}
 	return newResource(id, &endpointpb.ClusterLoadAssignment{

@@ -230,3 +230,10 @@ func freePort(t testing.TB) uint32 {
 	defer l.Close()
 	return uint32(l.Addr().(*net.TCPAddr).Port)
 }
+
+// Forget makes Await look only at what happens from now on.
+func (s *Stage) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = nil
+}
