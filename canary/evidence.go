@@ -60,8 +60,11 @@ func (m *machine) lose(reason string) {
 func (m *machine) blind(e Blinded) { m.lose(e.Reason) }
 
 func (m *machine) judgeWaiting(e Judged) {
-	if !m.look(e.Assessment) {
-		m.start()
+	if m.look(e.Assessment) {
+		return
+	}
+	if m.start(); m.Rollout != nil && m.Rollout.Phase == Waiting {
+		m.expireSeen(e.Assessment)
 	}
 }
 
@@ -71,12 +74,11 @@ func (m *machine) judgeStep(e Judged) {
 	}
 	m.restore()
 	m.count(e.Assessment)
-	waits := m.State.Waits(e.Assessment, m.now)
-	if len(waits) == 0 {
+	if len(m.State.Waits(e.Assessment, m.now)) == 0 {
 		m.advance(CauseEvidence, e.Assessment.Reason)
 		return
 	}
-	m.expirePromoting(waits)
+	m.expireSeen(e.Assessment)
 }
 
 func (m *machine) judgeGate(e Judged) {
@@ -118,45 +120,46 @@ func (m *machine) retreat() {
 	m.enter(0)
 }
 
-// lookTime is how long past the deadline the next look may take, where that
-// decides whether an undecided candidate is promoted.
-const lookTime = 5 * time.Second
+// lookTime is how long past the deadline the next look may take. It has the
+// numbers; without one, time alone decides.
+const lookTime = 2 * time.Second
 
-// expire acts when the rollout has lasted its whole time without a decision.
-// Time held does not count.
-func (m *machine) expire() {
-	r := m.Rollout
-	if r.Direct || r.Hold != nil || m.now.Before(r.Deadline) {
-		return
-	}
-	switch r.Policy.Limits.OnInconclusive {
-	case config.FallbackRollback:
-		m.end(OutcomeRolledBack, CauseInconclusive, m.undecided())
-	case config.FallbackPromote:
-		if m.now.Sub(r.Deadline) > lookTime {
-			m.halt(m.undecided() + "; it has not served enough to be promoted")
-		}
-	default:
-		m.halt(m.undecided())
+// expireUnseen acts when the rollout has lasted its whole time and nobody looked.
+func (m *machine) expireUnseen() {
+	if m.now.Sub(m.Rollout.Deadline) >= lookTime {
+		m.expire(nil)
 	}
 }
 
-// expirePromoting promotes an undecided candidate where the policy says so, and
-// nothing but evidence is missing: it is never promoted unseen.
-func (m *machine) expirePromoting(waits []Wait) {
+// expireSeen acts when the rollout has lasted its whole time without a decision.
+func (m *machine) expireSeen(a analysis.Assessment) {
+	if m.now.Before(m.Rollout.Deadline) || m.Rollout.Hold != nil {
+		return // time held does not count
+	}
+	m.Rollout.Blame = a.Reason
+	m.expire(m.State.Waits(a, m.now))
+}
+
+// expire lets the policy decide about an undecided candidate. It promotes only
+// where nothing but evidence is missing: never one that was not seen to serve.
+func (m *machine) expire(waits []Wait) {
 	r := m.Rollout
-	if r.Policy.Limits.OnInconclusive != config.FallbackPromote || m.now.Before(r.Deadline) {
+	if r.Direct || r.Hold != nil {
 		return
 	}
-	if len(waits) == 1 && waits[0].Reason == WaitEvidence {
+	why := fmt.Sprintf("undecided after %s: %s", span(m.now, r.Began), m.standing())
+	served := len(waits) == 1 && waits[0].Reason == WaitEvidence
+	switch {
+	case r.Policy.Limits.OnInconclusive == config.FallbackRollback:
+		m.end(OutcomeRolledBack, CauseInconclusive, why)
+	case r.Policy.Limits.OnInconclusive != config.FallbackPromote:
+		m.halt(why)
+	case served:
 		r.Overridden = true
-		m.promote(CauseInconclusive, m.undecided())
+		m.promote(CauseInconclusive, why)
+	default:
+		m.halt(why + "; it has not served enough to be promoted")
 	}
-}
-
-// undecided says for how long, and why.
-func (m *machine) undecided() string {
-	return fmt.Sprintf("undecided after %s: %s", span(m.now, m.Rollout.Began), m.standing())
 }
 
 // standing is what is known, in a few words.

@@ -91,6 +91,7 @@ func (m *machine) conclude(rule string, ev Event) (State, []Effect) {
 	case changed && m.shrinks():
 		effects = append(publish, Save{m.State}, record)
 	default:
+		m.Fault = nil // this state counts only if it is saved
 		m.reserve()
 		effects = append([]Effect{Save{m.State}}, publish...)
 		effects = append(effects, record)

@@ -1,6 +1,9 @@
 package canary
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // resize notes how many endpoints are ready. A candidate without one loses its
 // share at once and gets it back when one is ready and nothing freezes growth.
@@ -33,7 +36,7 @@ func (m *machine) withhold(e Resized) {
 	if clocked(r.Phase) {
 		r.Clock, r.Base = time.Time{}, Uncounted
 	}
-	m.say("its share is withheld: %s", e.Fact)
+	m.say("its share is withheld (%s)", cmp.Or(e.Fact, "no reason is known"))
 }
 
 func (m *machine) resizeWaiting(e Resized) {

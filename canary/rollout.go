@@ -99,11 +99,11 @@ func (m *machine) advance(cause Cause, why string) {
 func (m *machine) promote(cause Cause, why string) {
 	r := m.Rollout
 	m.Stable = r.Candidate
-	m.say("%s is promoted: %s", r.Candidate, why)
 	if r.Bake == 0 || r.Direct {
 		m.end(OutcomePromoted, cause, why)
 		return
 	}
+	m.say("%s is promoted: %s", r.Candidate, why)
 	r.Phase, r.Since = Baking, m.now
 	r.Clock, r.Base, r.Gate = time.Time{}, Uncounted, nil
 	m.say("%s is kept for %s", r.Stable, r.Bake)
@@ -151,7 +151,7 @@ const keptFormers = 10
 func (m *machine) retire(r Rollout) {
 	is := func(f Former) bool { return f.Version.Name == r.Candidate }
 	if i := slices.IndexFunc(m.Formers, is); r.Direct && i >= 0 {
-		m.Formers = m.Formers[i+1:]
+		m.dropFormers(i + 1)
 		return
 	}
 	for _, v := range m.Pinned {
@@ -160,6 +160,14 @@ func (m *machine) retire(r Rollout) {
 		}
 	}
 	m.Formers = m.Formers[:min(len(m.Formers), keptFormers)]
+}
+
+// dropFormers forgets the newest n.
+func (m *machine) dropFormers(n int) {
+	m.Formers = m.Formers[n:]
+	if len(m.Formers) == 0 {
+		m.Formers = nil // as JSON gives it back
+	}
 }
 
 // keptRejections bounds the list of rejected tries.

@@ -142,3 +142,6 @@ func verbRow(k Kind) cells {
 	}
 	panic("canary: verb " + string(k) + " is not in the table")
 }
+
+// RuleName says what a phase does with a kind of event; "-" is nothing.
+func RuleName(p Phase, k Kind) string { return decide(p, k).name }

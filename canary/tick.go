@@ -14,11 +14,11 @@ func (m *machine) either(rules ...func()) {
 func (m *machine) tickIdle(Tick) { m.saveAgain() }
 
 func (m *machine) tickWaiting(Tick) {
-	m.either(m.saveAgain, m.outwait, m.start, m.expire)
+	m.either(m.saveAgain, m.outwait, m.start, m.expireUnseen)
 }
 
 func (m *machine) tickStepping(Tick) {
-	m.either(m.saveAgain, m.outwait, m.retreat, m.restore, m.expire)
+	m.either(m.saveAgain, m.outwait, m.retreat, m.restore, m.expireUnseen)
 }
 
 func (m *machine) tickApproving(Tick) {

@@ -113,7 +113,7 @@ func (m *machine) revertIdle(e Reverted) {
 		return
 	}
 	m.leaveStable(former, e)
-	m.Formers = m.Formers[i+1:]
+	m.dropFormers(i + 1)
 }
 
 // leaveStable files the way back as a rollout that ended at once.
@@ -159,6 +159,10 @@ func (m *machine) retry(e Retried) {
 }
 
 func (m *machine) refuseIdle(verb) {
+	if m.route.Strategy.Canary == nil {
+		m.refuse("the strategy is split: there is no rollout")
+		return
+	}
 	m.refuse("no rollout is running; %s is stable", m.Stable)
 }
 

@@ -96,7 +96,7 @@ func (r *Rollout) waitTrip() []Wait {
 	case r.resumable():
 		return nil
 	default:
-		return []Wait{{WaitTrip, fmt.Sprintf("trip %d was not settled (%s): resume, abort or retry decides", trip.Number, trip.Text)}}
+		return []Wait{{WaitTrip, fmt.Sprintf("trip %d was not settled (%s): resume or abort decides", trip.Number, trip.Text)}}
 	}
 }
 
@@ -162,7 +162,7 @@ func (r *Rollout) counted(a analysis.Assessment) int64 {
 	if r.Base == Uncounted {
 		return 0
 	}
-	return a.Requests[r.Candidate] - r.Base
+	return max(0, a.Requests[r.Candidate]-r.Base)
 }
 
 // span writes how long ago something was, to the tenth of a second.

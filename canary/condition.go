@@ -1,0 +1,163 @@
+package canary
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+)
+
+// Condition is one thing that holds or does not, in Kubernetes' form.
+type Condition struct {
+	Type    ConditionType   `json:"type"`
+	Status  ConditionStatus `json:"status"`
+	Reason  string          `json:"reason"`  // one CamelCase word
+	Message string          `json:"message"` // one sentence with numbers
+	// LastTransitionTime is when Status became so; Merge keeps it.
+	LastTransitionTime time.Time `json:"lastTransitionTime"`
+}
+
+// ConditionType names a condition.
+type ConditionType string
+
+// Condition types. Reconciling and Stalled are what kstatus reads.
+const (
+	Accepted    ConditionType = "Accepted"    // the newest configuration is in force
+	Ready       ConditionType = "Ready"       // users are served as the split says
+	Progressing ConditionType = "Progressing" // a rollout goes on by itself
+	Reconciling ConditionType = "Reconciling" // what is asked for is not in force yet
+	Stalled     ConditionType = "Stalled"     // it does not go on before somebody acts
+	RolledBack  ConditionType = "RolledBack"  // the asked target was tried and left
+)
+
+// ConditionStatus is True, False or Unknown.
+type ConditionStatus string
+
+// Condition statuses.
+const (
+	True    ConditionStatus = "True"
+	False   ConditionStatus = "False"
+	Unknown ConditionStatus = "Unknown"
+)
+
+// Conditions derives all conditions but Accepted, in a fixed order, with At as
+// the transition time of all.
+func Conditions(s State, a analysis.Assessment, now time.Time) []Condition {
+	conditions := []Condition{
+		s.ready(),
+		s.progressing(a, now),
+		s.reconciling(),
+		s.stalled(a, now),
+		s.rolledBack(),
+	}
+	for i := range conditions {
+		conditions[i].LastTransitionTime = now
+	}
+	return conditions
+}
+
+// Merge keeps the transition times of conditions whose status is as before.
+func Merge(before, now []Condition) []Condition {
+	merged := make([]Condition, len(now))
+	for i, c := range now {
+		for _, b := range before {
+			if b.Type == c.Type && b.Status == c.Status {
+				c.LastTransitionTime = b.LastTransitionTime
+			}
+		}
+		merged[i] = c
+	}
+	return merged
+}
+
+func condition(t ConditionType, s ConditionStatus, reason, format string, args ...any) Condition {
+	return Condition{Type: t, Status: s, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+func (s State) ready() Condition {
+	switch {
+	case s.Proxies == 0:
+		return condition(Ready, Unknown, "NoProxy", "no proxy is connected")
+	case s.Nack != nil:
+		return condition(Ready, False, "Refused", "%s refused epoch %d and keeps what it had: %s", s.Nack.Proxy, s.Nack.Epoch, s.Nack.Text)
+	case s.Stable != "" && s.known(s.Stable, 0):
+		return condition(Ready, False, "NoReadyEndpoint", "%s is stable and has no ready endpoint", s.Stable)
+	}
+	return condition(Ready, True, "Serving", "%s connected; epoch %d was acknowledged", proxies(s.Proxies), s.Acked)
+}
+
+func (s State) progressing(a analysis.Assessment, now time.Time) Condition {
+	r := s.Rollout
+	if r == nil {
+		return condition(Progressing, False, "Idle", "no rollout is running")
+	}
+	waits := s.Waits(a, now)
+	if len(waits) == 0 {
+		return condition(Progressing, True, string(r.Phase), "rollout %s goes on", r.ID)
+	}
+	status := True
+	if s.stuck(waits) {
+		status = False
+	}
+	return condition(Progressing, status, string(waits[0].Reason), "%s", waits[0].Text)
+}
+
+// stuck says whether nothing but a person, or a repair, lets the rollout go on.
+func (s State) stuck(waits []Wait) bool {
+	for _, w := range waits {
+		switch w.Reason {
+		case WaitHeld, WaitNack, WaitFault:
+			return true
+		case WaitTrip:
+			return s.Rollout.openTrip() == nil
+		case WaitBlind, WaitReady, WaitApproval, WaitDoubt, WaitAck, WaitTime, WaitRequests, WaitEvidence:
+		}
+	}
+	return false
+}
+
+func (s State) reconciling() Condition {
+	switch {
+	case s.Rollout != nil:
+		r := s.Rollout
+		return condition(Reconciling, True, string(r.Phase), "rollout %s is at step %d of %d", r.ID, r.Step+1, len(r.Steps))
+	case s.Published.Epoch != s.Acked:
+		return condition(Reconciling, True, "NotAcknowledged", "epoch %d is not acknowledged by every connected proxy", s.Published.Epoch)
+	}
+	return condition(Reconciling, False, "InForce", "epoch %d is in force", s.Acked)
+}
+
+func (s State) stalled(a analysis.Assessment, now time.Time) Condition {
+	if s.Rollout == nil {
+		switch {
+		case s.Nack != nil:
+			return condition(Stalled, True, string(WaitNack), "%s refused epoch %d: %s", s.Nack.Proxy, s.Nack.Epoch, s.Nack.Text)
+		case s.Fault != nil:
+			return condition(Stalled, True, string(WaitFault), "the state is not saved: %s", s.Fault.Text)
+		}
+		return condition(Stalled, False, "Idle", "no rollout is running")
+	}
+	waits := s.Waits(a, now)
+	for _, w := range waits {
+		if s.stuck([]Wait{w}) {
+			return condition(Stalled, True, string(w.Reason), "%s", w.Text)
+		}
+	}
+	return condition(Stalled, False, string(s.Rollout.Phase), "rollout %s goes on by itself", s.Rollout.ID)
+}
+
+// rolledBack is about the target that is asked for: it was tried and left.
+func (s State) rolledBack() Condition {
+	if s.Rollout != nil || len(s.History) == 0 {
+		return condition(RolledBack, False, "NotTried", "no rollout of the target was rolled back")
+	}
+	f := s.History[0]
+	if f.Outcome != OutcomeRolledBack || f.Try.Target != s.Asked.Target {
+		return condition(RolledBack, False, "NotTried", "the last rollout, %s, ended %s", f.ID, f.Outcome)
+	}
+	text := "not yet confirmed by every connected proxy"
+	if !f.Confirmed.IsZero() {
+		text = fmt.Sprintf("confirmed by every connected proxy after %s", span(f.Confirmed, f.Ended))
+	}
+	return condition(RolledBack, True, string(f.Cause), "%s, and back to %s (%s)", f.Reason, f.Stable, text)
+}
