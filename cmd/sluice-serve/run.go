@@ -44,10 +44,10 @@ func run(ctx context.Context, f flags, logs io.Writer) error {
 		return err
 	}
 	address := config.Listener.Addr().String()
-	log.Info("listening", "address", address, "onnxruntime", library.Version(), "max_batch", f.maxBatch)
 	if err := writeAddress(f.addressFile, address); err != nil {
 		return err
 	}
+	log.Info("listening", "address", address, "onnxruntime", library.Version(), "max_batch", f.maxBatch)
 	return s.Run(ctx)
 }
 

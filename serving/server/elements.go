@@ -112,6 +112,9 @@ func parseBool(out, text []byte) ([]byte, error) {
 }
 
 func parseString(out, text []byte) ([]byte, error) {
+	if text[0] != '"' {
+		return out, strconv.ErrSyntax
+	}
 	var s string
 	err := json.Unmarshal(text, &s)
 	return serving.AppendBytes(out, []byte(s)), err

@@ -1,0 +1,177 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-dev/sluice/serving/magika"
+)
+
+const samples = "../../serving/magika/testdata"
+
+func configOf(t *testing.T, version string) *magika.Config {
+	t.Helper()
+	text, err := os.ReadFile(part(t, "magika/"+version+"/config.min.json"))
+	require.NoError(t, err)
+	c, err := magika.Parse(text)
+	require.NoError(t, err)
+	return c
+}
+
+// body is the request for one file.
+func body(t *testing.T, c *magika.Config, content []byte) []byte {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{"inputs": []any{map[string]any{
+		"name": "bytes", "datatype": "INT32", "shape": []int{1, c.Size()}, "data": c.Features(content),
+	}}})
+	require.NoError(t, err)
+	return text
+}
+
+type answer struct {
+	Version string `json:"model_version"`
+	Outputs []struct {
+		Data []float32 `json:"data"`
+	} `json:"outputs"`
+}
+
+// infer posts a request and gives the answer of a 200.
+func infer(client *http.Client, url string, body []byte) (*answer, error) {
+	r, err := client.Post(url+"/v2/models/magika/infer", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close() //nolint:errcheck // read
+	text, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		return nil, errors.Join(err, fmt.Errorf("status %d: %s", r.StatusCode, text))
+	}
+	var a answer
+	return &a, json.Unmarshal(text, &a)
+}
+
+func TestTwoVersionsLabelRealFiles(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(samples, "golden.json"))
+	require.NoError(t, err)
+	var golden map[string]struct{ Label string }
+	require.NoError(t, json.Unmarshal(text, &golden))
+	require.NotEmpty(t, golden)
+	for _, version := range []string{"v3-2", "v3-3"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			p, config := start(t, version), configOf(t, version)
+			for file, want := range golden {
+				content, err := os.ReadFile(filepath.Join(samples, file))
+				require.NoError(t, err)
+				a, err := infer(http.DefaultClient, p.url, body(t, config, content))
+				require.NoError(t, err)
+				assert.Equal(t, version, a.Version)
+				assert.Equal(t, want.Label, config.Label(a.Outputs[0].Data), file)
+			}
+			code, text := p.get("/v2/models/magika/versions/" + version)
+			assert.Equal(t, http.StatusOK, code)
+			assert.Contains(t, text, `"shape":[-1,2048]`)
+			_, text = p.get("/metrics")
+			assert.Contains(t, text, fmt.Sprintf(`nv_inference_request_success{model="magika",version="%s"} %d`, version, len(golden)))
+		})
+	}
+}
+
+func TestTerminationLosesNoRequest(t *testing.T) {
+	p, config := start(t, "v3-3"), configOf(t, "v3-3")
+	request := body(t, config, []byte("package main\n\nfunc main() {\n\tprintln(1)\n}\n"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var answered atomic.Int64
+	halfway := make(chan struct{})
+	var senders sync.WaitGroup
+	for range 4 {
+		senders.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			for ctx.Err() == nil { // as a proxy would: until readiness is seen to be gone
+				if _, err := infer(client, p.url, request); err != nil {
+					assert.NoError(t, err)
+					return
+				}
+				if answered.Add(1) == 20 {
+					close(halfway)
+				}
+			}
+		})
+	}
+	<-halfway
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.await("draining")
+	code, _ := p.get("/v2/health/ready")
+	assert.Equal(t, http.StatusServiceUnavailable, code)
+	cancel()
+	senders.Wait()
+	assert.GreaterOrEqual(t, answered.Load(), int64(20))
+	assert.NoError(t, <-p.exited, "exit code 0")
+}
+
+func TestInjectedFaultsAreShown(t *testing.T) {
+	p, config := start(t, "v3-2", "--inject-fault", "error-rate=1,after-requests=1", "--inject-fault", "crash-after-requests=3"), configOf(t, "v3-2")
+	assert.Contains(t, p.history, "faults are injected on purpose")
+	_, text := p.get("/v2/models/magika")
+	assert.Contains(t, text, `"injected_faults":"error-rate=1,after-requests=1,crash-after-requests=3"`)
+	request := body(t, config, []byte("{}"))
+	_, err := infer(http.DefaultClient, p.url, request)
+	assert.NoError(t, err)
+	for range 2 {
+		_, err = infer(http.DefaultClient, p.url, request)
+		assert.ErrorContains(t, err, "status 500: {\"error\":\"error is injected on purpose\"}")
+	}
+	_, err = infer(http.DefaultClient, p.url, request)
+	assert.Error(t, err, "the process is gone")
+	var exit *exec.ExitError
+	require.ErrorAs(t, <-p.exited, &exit)
+	assert.Equal(t, 3, exit.ExitCode())
+}
+
+func TestCommandLineMistakesAreNamed(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"all at once", []string{"--model-path", "x", "--max-batch", "0"}, []string{"--model-name: missing", "--max-batch: positive, found 0"}},
+		{"an absent library", []string{"--model-path", "x", "--model-name", "m", "--onnxruntime-library", "absent.so"}, []string{"ONNX Runtime library: stat absent.so: no such file or directory"}},
+		{"an absent model", []string{"--model-path", "absent.onnx", "--model-name", "m"}, []string{"model: stat absent.onnx: no such file or directory"}},
+		{"a fault that is none", []string{"--model-path", part(t, "magika/v3-2/model.onnx"), "--model-name", "m", "--inject-fault", "slow=1"}, []string{`--inject-fault: fault "slow=1": key is one of`}},
+		{"a capacity below the batch", []string{"--model-path", part(t, "magika/v3-2/model.onnx"), "--model-name", "m", "--http-address", "127.0.0.1:0", "--queue-capacity", "4"}, []string{"queue capacity: less than the max batch of 8, found 4"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			out, err := command(t, test.args...).CombinedOutput()
+			require.Error(t, err)
+			for _, want := range test.want {
+				assert.Contains(t, string(out), want)
+			}
+		})
+	}
+}
+
+func TestHelpTeaches(t *testing.T) {
+	out, err := command(t, "--help").CombinedOutput()
+	require.NoError(t, err)
+	for _, want := range []string{"curl -s localhost:8000/v2/models/filetype", "--inject-fault", "--drain-delay", "SIGTERM"} {
+		assert.Contains(t, string(out), want)
+	}
+}
