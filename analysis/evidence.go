@@ -194,13 +194,20 @@ func (e *Evidence) countLatencies(u *updater, windows []Window) {
 	}
 	surely, possibly := make([]rate, len(u.limits)), make([]rate, len(u.limits))
 	for _, w := range windows {
-		candidate := w.Version == e.Arms.Candidate
-		if len(w.Latencies) == 0 || candidate && !e.Warm.warm(u.warmup, w.Pod, w.Index) {
+		of := e.Arms.side(w.Version)
+		if len(w.Latencies) == 0 || of == ofCandidate && !e.Warm.warm(u.warmup, w.Pod, w.Index) {
 			continue
 		}
-		e.countLatency(u, w, candidate)
+		if e.Latency != nil {
+			e.Latency.add(u.ranks, w, of)
+			e.Latency.remember(w, of)
+		}
 		for i, l := range u.limits {
-			if candidate && l.latency > 0 {
+			switch {
+			case l.latency == 0:
+			case of == ofStable:
+				e.Limits[i].Stable.add(l.surely(w.Latencies))
+			default:
 				surely[i], possibly[i] = surely[i].plus(l.surely(w.Latencies)), possibly[i].plus(l.possibly(w.Latencies))
 			}
 		}
@@ -213,18 +220,6 @@ func (e *Evidence) countLatencies(u *updater, windows []Window) {
 	for _, w := range windows {
 		if w.Version == e.Arms.Candidate && w.Pod != "" {
 			e.Warm.add(w)
-		}
-	}
-}
-
-func (e *Evidence) countLatency(u *updater, w Window, candidate bool) {
-	if e.Latency != nil {
-		e.Latency.add(u.ranks, w, candidate)
-		e.Latency.remember(w, candidate)
-	}
-	for i, l := range u.limits {
-		if !candidate && l.latency > 0 {
-			e.Limits[i].Stable.add(l.surely(w.Latencies))
 		}
 	}
 }

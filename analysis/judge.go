@@ -56,7 +56,7 @@ func (j *judgement) weigh() {
 		case directionIntegrity:
 			s.LogNeeded = ln(splitAlarm)
 		}
-		s.Passed = s.LogE >= s.LogNeeded && s.idle == ""
+		s.Passed = s.LogE >= s.LogNeeded && s.Idle == ""
 	}
 }
 
@@ -65,7 +65,7 @@ func (j *judgement) weigh() {
 func (j *judgement) logE() float64 {
 	logs := []float64{-natsLimit / perNat}
 	for _, s := range j.standings {
-		if s.Direction == directionRollback && s.idle == "" {
+		if s.Direction == directionRollback && s.Idle == "" {
 			logs = append(logs, s.LogE+ln(s.weight))
 		}
 	}
@@ -79,8 +79,8 @@ func (j *judgement) excuse() {
 	before := j.logE()
 	for i := range j.standings {
 		s := &j.standings[i]
-		if s.shared != "" && s.idle == "" && !j.blames(s.metric) {
-			s.idle, s.Passed = s.shared, false
+		if s.shared != "" && s.Idle == "" && !j.blames(s.metric) {
+			s.Idle, s.Passed = s.shared, false
 			if before >= j.logNeeded {
 				j.hold = s.shared
 			}

@@ -22,9 +22,9 @@ type latency struct {
 
 // podLoad is what a pod served in this block, by quantile.
 type podLoad struct {
-	Pod       string      `json:"pod"`
-	Candidate bool        `json:"candidate,omitempty"`
-	Counts    []slowCount `json:"counts"`
+	Pod    string      `json:"pod"`
+	Side   side        `json:"side"`
+	Counts []slowCount `json:"counts"`
 }
 
 // slowCount counts the requests of a pod and those above two edges: stable's own
@@ -99,25 +99,29 @@ func (l *latency) look(specs []rankSpec) {
 }
 
 // add counts a window of a pod that is warm.
-func (l *latency) add(specs []rankSpec, w Window, candidate bool) {
-	at := l.pod(w.Pod, candidate, len(specs))
+func (l *latency) add(specs []rankSpec, w Window, of side) {
+	counts := l.pod(w.Pod, of, len(specs))
 	n := w.Latencies.Count()
 	for i, s := range specs {
 		edge := l.Edges[i]
 		if edge == 0 {
 			continue
 		}
-		c := slowCount{N: n, Slow: w.Latencies.Above(edge)}
-		c.SlowSafe = c.Slow
-		if candidate {
-			c.Slow, c.SlowSafe = above(w.Latencies, edge, s.harmUp), above(w.Latencies, edge, s.safeUp)
-			l.Ranks[i].Candidate = l.Ranks[i].Candidate.plus(rate{N: c.N, Bad: c.Slow})
+		r, c := &l.Ranks[i], slowCount{N: n}
+		if of == ofStable {
+			c.Slow = w.Latencies.Above(edge)
+			c.SlowSafe = c.Slow
+			r.Stable = r.Stable.plus(rate{N: n, Bad: c.Slow})
 		} else {
-			l.Ranks[i].Stable = l.Ranks[i].Stable.plus(rate{N: c.N, Bad: c.Slow})
+			c.Slow, c.SlowSafe = above(w.Latencies, edge, s.harmUp), above(w.Latencies, edge, s.safeUp)
+			r.Candidate = r.Candidate.plus(rate{N: n, Bad: c.Slow})
 		}
-		sum := &l.Pods[at].Counts[i]
-		*sum = slowCount{N: sum.N + c.N, Slow: sum.Slow + c.Slow, SlowSafe: sum.SlowSafe + c.SlowSafe}
+		counts[i] = counts[i].plus(c)
 	}
+}
+
+func (c slowCount) plus(o slowCount) slowCount {
+	return slowCount{N: c.N + o.N, Slow: c.Slow + o.Slow, SlowSafe: c.SlowSafe + o.SlowSafe}
 }
 
 // above counts latencies beyond a moved edge. Time-outs lie beyond every edge.
@@ -126,40 +130,40 @@ func above(b Buckets, edge, up uint16) int64 {
 }
 
 // remember adds a window to what later edges are taken from.
-func (l *latency) remember(w Window, candidate bool) {
+func (l *latency) remember(w Window, of side) {
 	scaled := slices.Clone(w.Latencies)
 	for i := range scaled {
 		scaled[i].Count *= fadeUnit
 	}
-	if candidate {
+	if of == ofCandidate {
 		l.Candidate.Merge(scaled)
 	} else {
 		l.Stable.Merge(scaled)
 	}
 }
 
-// pod is the place of a pod's load.
-func (l *latency) pod(name string, candidate bool, quantiles int) int {
-	p := podLoad{Pod: name, Candidate: candidate}
+// pod is a pod's counts in this block.
+func (l *latency) pod(name string, of side, quantiles int) []slowCount {
+	p := podLoad{Pod: name, Side: of}
 	at, found := slices.BinarySearchFunc(l.Pods, p, func(a, b podLoad) int {
-		return cmp.Or(cmp.Compare(arm(load{candidate: a.Candidate}), arm(load{candidate: b.Candidate})), cmp.Compare(a.Pod, b.Pod))
+		return cmp.Or(cmp.Compare(a.Side, b.Side), cmp.Compare(a.Pod, b.Pod))
 	})
 	if !found {
 		p.Counts = make([]slowCount, quantiles)
 		l.Pods = slices.Insert(l.Pods, at, p)
 	}
-	return at
+	return l.Pods[at].Counts
 }
 
 // closeBlock turns the block's loads into evidence and forgets a little. The
 // block's number is all the chance there is in it.
-func (l *latency) closeBlock(block int64, windows int64) {
+func (l *latency) closeBlock(block, windows int64) {
 	for i := range l.Ranks {
 		harm, safe := make([]load, len(l.Pods)), make([]load, len(l.Pods))
 		for k, p := range l.Pods {
 			c := p.Counts[i]
-			harm[k] = load{pod: p.Pod, candidate: p.Candidate, n: c.N, slow: c.Slow}
-			safe[k] = load{pod: p.Pod, candidate: p.Candidate, n: c.N, slow: c.SlowSafe}
+			harm[k] = load{pod: p.Pod, side: p.Side, n: c.N, slow: c.Slow}
+			safe[k] = load{pod: p.Pod, side: p.Side, n: c.N, slow: c.SlowSafe}
 		}
 		r := &l.Ranks[i]
 		if addBlock(&r.Harm, harm, 1, uint64(block)) && addBlock(&r.Safe, safe, -1, uint64(block)) {

@@ -50,8 +50,8 @@ func ln(x float64) float64 {
 // expo is e^x to a part in 1e14, by its series on [-ln2/2, ln2/2] and a power of two.
 func expo(x float64) float64 {
 	switch {
-	case x < -745:
-		return 0
+	case x < -700:
+		return 0 // and not a subnormal number
 	case x > 709:
 		return math.Inf(1)
 	}
@@ -61,7 +61,7 @@ func expo(x float64) float64 {
 	for _, c := range [...]float64{1. / 3628800, 1. / 362880, 1. / 40320, 1. / 5040, 1. / 720, 1. / 120, 1. / 24, 1. / 6, 1. / 2, 1, 1} {
 		sum = float64(sum*r) + c
 	}
-	return math.Ldexp(sum, int(k))
+	return float64(sum * math.Float64frombits(uint64(1023+int64(k))<<52)) // 2^k
 }
 
 // logSumExp is log(Σ e^x); it is -Inf for no terms.

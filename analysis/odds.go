@@ -1,5 +1,7 @@
 package analysis
 
+import "math"
+
 // ladderRungs is the number of odds ratios that the likelihood is kept at, for
 // an estimate and its bounds.
 const ladderRungs = 29
@@ -87,13 +89,28 @@ func newDraw(s stratum) (draw, bool) {
 // log is the log probability of what was seen at a log odds ratio, up to a
 // constant of the stratum.
 func (d draw) log(logPsi float64) float64 {
-	top := 0.0
+	mode, top := 0, 0.0
 	for y, w := range d.weights {
-		top = max(top, w+float64(float64(y)*logPsi))
+		if term := w + float64(float64(y)*logPsi); term > top {
+			mode, top = y, term
+		}
 	}
-	sum := 0.0
-	for y, w := range d.weights {
-		sum += expo(w + float64(float64(y)*logPsi) - top)
+	// The terms fall off on both sides of the mode; what is below e^-40 of it is
+	// lost in the sum anyway.
+	sum := 1.0
+	for y := mode + 1; y < len(d.weights); y++ {
+		term := d.weights[y] + float64(float64(y)*logPsi) - top
+		if term < -40 {
+			break
+		}
+		sum += expo(term)
+	}
+	for y := mode - 1; y >= 0; y-- {
+		term := d.weights[y] + float64(float64(y)*logPsi) - top
+		if term < -40 {
+			break
+		}
+		sum += expo(term)
 	}
 	return float64(d.x*logPsi) - top - ln(sum)
 }
@@ -102,36 +119,53 @@ func (d draw) log(logPsi float64) float64 {
 // every look: the last rung on either side with an e-value of 1/alpha against
 // it. Zero High means unbounded.
 func (o *odds) estimate(logNeeded float64) Interval {
-	rungs := ladder()
-	best := 0
-	for k := range o.Likelihood {
-		if o.Likelihood[k] > o.Likelihood[best] {
-			best = k
-		}
-	}
 	if o.Likelihood == ([ladderRungs]nats{}) {
 		return Interval{}
 	}
-	in := Interval{Estimate: expo(rungs[best])}
-	for k := range o.Likelihood {
-		if o.against(k, o.Likelihood[k+1:]) >= logNeeded {
-			in.Low = expo(rungs[k])
-		}
-		if in.High == 0 && o.against(k, o.Likelihood[:k]) >= logNeeded {
-			in.High = expo(rungs[k])
-		}
+	rungs := ladder()
+	in := Interval{Estimate: expo(o.peak(rungs))}
+	if low, ok := o.rejected(ladderRungs-1, -1, logNeeded); ok {
+		in.Low = expo(rungs[low])
+	}
+	if high, ok := o.rejected(0, 1, logNeeded); ok {
+		in.High = expo(rungs[high])
 	}
 	return in
 }
 
-// against is the log e-value against rung k, averaged over other rungs.
-func (o *odds) against(k int, others []nats) float64 {
-	if len(others) == 0 {
-		return -natsLimit
+// rejected is the first rung, from one end of the ladder, that the mean likelihood
+// ratio of all rungs before it is enough against.
+func (o *odds) rejected(from, step int, logNeeded float64) (rung int, ok bool) {
+	before := math.Inf(-1)
+	for n := range ladderRungs {
+		rung = from + n*step
+		l := o.Likelihood[rung].float()
+		if before-ln(max(1, float64(n)))-l >= logNeeded {
+			return rung, true
+		}
+		before = logSumExp(before, l)
 	}
-	logs := make([]float64, len(others))
-	for i, l := range others {
-		logs[i] = (l - o.Likelihood[k]).float()
+	return 0, false
+}
+
+// peak is where the likelihood is greatest: the top of the parabola through the
+// best rung and its neighbours, or the first or last rung.
+func (o *odds) peak(rungs [ladderRungs]float64) float64 {
+	best := 0
+	for k, l := range o.Likelihood {
+		if l > o.Likelihood[best] {
+			best = k
+		}
 	}
-	return logSumExp(logs...) - ln(float64(len(others)))
+	if best == 0 || best == ladderRungs-1 {
+		return rungs[best]
+	}
+	left, right := rungs[best]-rungs[best-1], rungs[best+1]-rungs[best]
+	fallLeft := (o.Likelihood[best] - o.Likelihood[best-1]).float()
+	fallRight := (o.Likelihood[best] - o.Likelihood[best+1]).float()
+	slope := fallRight*left + fallLeft*right
+	if slope <= 0 {
+		return rungs[best]
+	}
+	return rungs[best] - (left*left*fallRight-right*right*fallLeft)/(2*slope)
 }

@@ -30,14 +30,30 @@ func logMean(ns []nats) float64 {
 	return logSumExp(logs...) - ln(float64(len(ns)))
 }
 
-// load is what one pod served in a block.
-type load struct {
-	pod       string
-	candidate bool
-	n, slow   int64
+// side is an arm as an index.
+type side uint8
+
+const (
+	ofStable side = iota
+	ofCandidate
+	sides
+)
+
+func (a Arms) side(version string) side {
+	if version == a.Candidate {
+		return ofCandidate
+	}
+	return ofStable
 }
 
-// block adds a block's evidence to past, for high ranks of the candidate's pods
+// load is what one pod served in a block.
+type load struct {
+	pod     string
+	side    side
+	n, slow int64
+}
+
+// addBlock adds a block's evidence to past, for high ranks of the candidate's pods
 // if sign is 1, for low ones if it is -1. It reports whether pods could be
 // compared. The seed is a number that depends on no outcome.
 //
@@ -46,7 +62,7 @@ type load struct {
 // busy one, at random, and the e-value is the mean over some such draws, which
 // is one too.
 func addBlock(past *[slopes]nats, loads []load, sign float64, seed uint64) bool {
-	loads = comparable(loads)
+	loads = alike(loads)
 	h := candidates(loads)
 	if h == 0 || h == len(loads) {
 		return false
@@ -64,7 +80,7 @@ func addBlock(past *[slopes]nats, loads []load, sign float64, seed uint64) bool 
 
 func candidates(loads []load) (h int) {
 	for _, l := range loads {
-		if l.candidate {
+		if l.side == ofCandidate {
 			h++
 		}
 	}
@@ -74,31 +90,22 @@ func candidates(loads []load) (h int) {
 // podsPerArm bounds a block's cost; pods beyond it, by name, are not compared.
 const podsPerArm = 64
 
-// comparable leaves out pods with less than a quarter of their arm's mean load,
+// alike leaves out pods with less than a quarter of their arm's mean load,
 // which came or went within the block: they would leave little of the others.
-func comparable(loads []load) []load {
-	var n, pods [2]int64
+func alike(loads []load) []load {
+	var n, pods, used [sides]int64
 	for _, l := range loads {
-		n[arm(l)] += l.n
-		pods[arm(l)]++
+		n[l.side] += l.n
+		pods[l.side]++
 	}
 	var kept []load
-	var used [2]int64
 	for _, l := range loads {
-		a := arm(l)
-		if l.n > 0 && 4*l.n*pods[a] >= n[a] && used[a] < podsPerArm {
+		if l.n > 0 && 4*l.n*pods[l.side] >= n[l.side] && used[l.side] < podsPerArm {
 			kept = append(kept, l)
-			used[a]++
+			used[l.side]++
 		}
 	}
 	return kept
-}
-
-func arm(l load) int {
-	if l.candidate {
-		return 1
-	}
-	return 0
 }
 
 // midRanks spreads the pods over [-1, 1] by their slow requests; ties share the
@@ -132,7 +139,7 @@ func logRank(loads []load, us []float64, h int, lambda float64) float64 {
 		for j := min(i+1, h); j >= 1; j-- {
 			sums[j] += float64(w * sums[j-1])
 		}
-		if loads[i].candidate {
+		if loads[i].side == ofCandidate {
 			chosen += float64(lambda * (u - center))
 		}
 	}

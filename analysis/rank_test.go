@@ -10,7 +10,10 @@ import (
 func loadsOf(candidates int, slow ...int64) []load {
 	ls := make([]load, len(slow))
 	for i, s := range slow {
-		ls[i] = load{pod: string(rune('a' + i)), candidate: i < candidates, n: 100, slow: s}
+		ls[i] = load{pod: string(rune('a' + i)), n: 100, slow: s}
+		if i < candidates {
+			ls[i].side = ofCandidate
+		}
 	}
 	return ls
 }

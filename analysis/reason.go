@@ -10,8 +10,8 @@ import (
 
 func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 
-// percent writes a share with three significant digits.
-func percent(share float64) string {
+// asPercent writes a share with three significant digits.
+func asPercent(share float64) string {
 	return strconv.FormatFloat(math.Round(share*1e8)/1e6, 'g', 3, 64) + "%"
 }
 
@@ -22,7 +22,7 @@ func (j *judgement) noRequests() string {
 
 func splitReason(s standing) string {
 	return sprintf("the candidate got %s of %d requests where %s was declared: log-e %.2f of %.2f",
-		percent(s.Candidate.Value), s.Candidate.N, s.Threshold, s.LogE, s.LogNeeded)
+		asPercent(s.Candidate.Value), s.Candidate.N, s.Threshold, s.LogE, s.LogNeeded)
 }
 
 // blame names the tests that decide alone, or else the one with the most weight.
@@ -30,7 +30,7 @@ func (j *judgement) blame() string {
 	var names []string
 	best := standing{}
 	for _, s := range j.standings {
-		if s.Direction != directionRollback || s.idle != "" {
+		if s.Direction != directionRollback || s.Idle != "" {
 			continue
 		}
 		if s.Passed {
@@ -61,7 +61,9 @@ func (e Estimate) latencyText() string {
 	return sprintf("%s (%d of %d slow)", latency, e.Count, e.N)
 }
 
-func (e Estimate) rateText() string { return sprintf("%d of %d (%s)", e.Count, e.N, percent(e.Value)) }
+func (e Estimate) rateText() string {
+	return sprintf("%d of %d (%s)", e.Count, e.N, asPercent(e.Value))
+}
 
 func (j *judgement) praise() string {
 	var names []string
@@ -86,7 +88,10 @@ func (j *judgement) needed(missing []standing) string {
 		text += sprintf(": about %.0f more candidate requests, %.0f s at %.3g/s", more, more/pace, pace)
 	}
 	if others := len(missing) - 1; others > 0 {
-		text += sprintf("; %d more promotion tests are nearer", others)
+		text += sprintf("; %d nearer promotion tests are missing, too", others)
+	}
+	if harm := j.logE(); harm > j.logNeeded/2 {
+		text += sprintf("; evidence of harm has log-e %.2f of %.2f", harm, j.logNeeded)
 	}
 	return text
 }

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -34,7 +35,7 @@ func (s shares) clone() shares {
 // all held, once others had to give way, counts no more.
 func (s *shares) add(st stratum, declared uint32) {
 	i, found := slices.BinarySearchFunc(s.Open, st.epoch, func(h share, epoch uint64) int {
-		return int(min(1, max(-1, int64(h.Epoch)-int64(epoch))))
+		return cmp.Compare(h.Epoch, epoch)
 	})
 	if !found {
 		if declared == 0 || declared >= 10_000 || i == 0 && len(s.Open) == openEpochs {

@@ -32,7 +32,6 @@ type standing struct {
 	versus bool    // compares with stable
 	path   path    // of promotion
 	weight float64 // of the bound on false rollbacks or false promotions
-	idle   string  // why it does not count towards rollback now, if so
 	shared string  // how stable breaches the same limit, if so
 	slope  float64 // nats per candidate request, if known
 }
@@ -103,8 +102,9 @@ func (j *judgement) errorStandings() []standing {
 	harm.Threshold = m.VersusStable.RollbackIf.String()
 	safe.Direction, safe.LogE = directionPromotion, j.e.Odds.Safe.logE(burstOf(m))
 	safe.Threshold = m.VersusStable.PromoteIf.String()
+	harm.Idle = j.tooFew(m)
 	return append([]standing{
-		{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus, idle: j.tooFew(m)},
+		{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus},
 		{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
 	}, limits...)
 }
@@ -171,7 +171,7 @@ func (j *judgement) tooFew(m config.Metric) string {
 	case c.Bad < leastErrors:
 		return sprintf("%d errors are fewer than %d", c.Bad, leastErrors)
 	case c.value() < floor.Fraction():
-		return sprintf("an error rate of %s is below the floor of %s", percent(c.value()), floor)
+		return sprintf("an error rate of %s is below the floor of %s", asPercent(c.value()), floor)
 	}
 	return ""
 }
@@ -199,7 +199,7 @@ func (j *judgement) limitStandings(m config.Metric) []standing {
 		safe.Direction, safe.LogE = directionPromotion, e.Safe.logE(l.burst)
 		up := standing{Test: harm, metric: m.Name, weight: j.share(m) * part.limit / float64(n)}
 		if stable.value() > l.share {
-			up.shared = sprintf("stable breaches %s %s too: %s of its last %d requests", l.metric, l.text, percent(stable.value()), stable.N)
+			up.shared = sprintf("stable breaches %s %s too: %s of its last %d requests", l.metric, l.text, asPercent(stable.value()), stable.N)
 		}
 		down := standing{Test: safe, metric: m.Name, weight: part.limitOr, path: part.limitPath, slope: l.slope(e.Candidate)}
 		ss = append(ss, up, down)
@@ -217,6 +217,6 @@ func (j *judgement) splitStanding() standing {
 	}
 	return standing{Test: Test{
 		Metric: "split", Method: methodSplit, Direction: directionIntegrity, LogE: j.e.Shares.logE(),
-		Candidate: seen.estimate(), Threshold: percent(declared),
+		Candidate: seen.estimate(), Threshold: asPercent(declared),
 	}}
 }

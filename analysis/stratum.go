@@ -1,6 +1,9 @@
 package analysis
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // stratum is what both arms did in one window of one epoch. Arms are compared
 // within strata only: load, faults and the split may change from one to the next.
@@ -41,23 +44,15 @@ func inOrder(windows []Window, arms Arms) []Window {
 func strata(windows []Window, arms Arms) []stratum {
 	var ss []stratum
 	for _, w := range windows {
-		i, found := slices.BinarySearchFunc(ss, w.Epoch, func(s stratum, epoch uint64) int {
-			switch {
-			case s.epoch < epoch:
-				return -1
-			case s.epoch > epoch:
-				return 1
-			}
-			return 0
-		})
+		at, found := slices.BinarySearchFunc(ss, w.Epoch, func(s stratum, epoch uint64) int { return cmp.Compare(s.epoch, epoch) })
 		if !found {
-			ss = slices.Insert(ss, i, stratum{epoch: w.Epoch})
+			ss = slices.Insert(ss, at, stratum{epoch: w.Epoch})
 		}
-		if w.Version == arms.Candidate {
-			ss[i].candidate = ss[i].candidate.plus(w)
-		} else {
-			ss[i].stable = ss[i].stable.plus(w)
+		arm := &ss[at].stable
+		if arms.side(w.Version) == ofCandidate {
+			arm = &ss[at].candidate
 		}
+		*arm = arm.plus(w)
 	}
 	return ss
 }

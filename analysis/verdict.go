@@ -42,6 +42,7 @@ type Test struct {
 	LogE      float64 `json:"logE"`      // nats
 	LogNeeded float64 `json:"logNeeded"` // nats at which this test alone decides
 	Passed    bool    `json:"passed"`
+	Idle      string  `json:"idle,omitempty"` // why it does not count towards rollback now, whatever its evidence
 
 	Stable    Estimate `json:"stable"`
 	Candidate Estimate `json:"candidate"`
