@@ -1,8 +1,6 @@
 package xds
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -17,8 +15,6 @@ import (
 	metricspb "github.com/envoyproxy/go-control-plane/envoy/config/metrics/v3"
 	httppb "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	matcherpb "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
@@ -80,7 +76,11 @@ func Bootstrap(c BootstrapConfig) ([]byte, error) {
 	if err := b.ValidateAll(); err != nil {
 		return nil, fmt.Errorf("bootstrap: envoy refuses it: %w", err)
 	}
-	return stableJSON(b)
+	text, err := stableJSON(b)
+	if err != nil {
+		return nil, fmt.Errorf("bootstrap: %w", err)
+	}
+	return text, nil
 }
 
 func (c *BootstrapConfig) setDefaults() error {
@@ -202,18 +202,4 @@ func keptStats() *metricspb.StatsMatcher {
 		list.Patterns = append(list.Patterns, &matcherpb.StringMatcher{MatchPattern: &matcherpb.StringMatcher_Suffix{Suffix: "." + suffix}})
 	}
 	return &metricspb.StatsMatcher{StatsMatcher: &metricspb.StatsMatcher_InclusionList{InclusionList: list}}
-}
-
-// stableJSON undoes protojson's random spaces.
-func stableJSON(m proto.Message) ([]byte, error) {
-	raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	if err := json.Indent(&out, raw, "", "  "); err != nil {
-		return nil, err
-	}
-	out.WriteByte('\n')
-	return out.Bytes(), nil
 }

@@ -1,9 +1,12 @@
 package xds
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
@@ -19,27 +22,32 @@ type Document struct {
 // them, for people and for other tools. Equal resources give equal bytes.
 func (r Resources) Documents() ([]Document, error) {
 	var all []Document
-	for _, kind := range []struct {
-		t    Type
-		list []Resource
-	}{
-		{TypeCluster, r.Clusters},
-		{TypeEndpoint, r.Endpoints},
-		{TypeListener, r.Listeners},
-		{TypeScope, r.Scopes},
-		{TypeRoute, r.Routes},
-	} {
-		for _, resource := range kind.list {
-			message, err := (&anypb.Any{TypeUrl: string(kind.t), Value: resource.Body}).UnmarshalNew()
+	for _, l := range r.byType() {
+		for _, resource := range l.list {
+			message, err := (&anypb.Any{TypeUrl: string(l.typ), Value: resource.Body}).UnmarshalNew()
 			if err != nil {
-				return nil, fmt.Errorf("%s %q: %w", kind.t, resource.Name, err)
+				return nil, fmt.Errorf("%s %q: %w", l.typ, resource.Name, err)
 			}
 			body, err := stableJSON(message)
 			if err != nil {
-				return nil, fmt.Errorf("%s %q: %w", kind.t, resource.Name, err)
+				return nil, fmt.Errorf("%s %q: %w", l.typ, resource.Name, err)
 			}
-			all = append(all, Document{kind.t, resource.Name, resource.Version, body})
+			all = append(all, Document{l.typ, resource.Name, resource.Version, body})
 		}
 	}
 	return all, nil
+}
+
+// stableJSON is Envoy's JSON form without the random spaces that protojson puts
+// in.
+func stableJSON(m proto.Message) ([]byte, error) {
+	raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, raw, "", "  "); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }

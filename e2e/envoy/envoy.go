@@ -217,7 +217,12 @@ func (s *Stage) Get(host, path string) (*http.Response, string) {
 
 // Model is a version that answers every request with its name.
 func Model(t testing.TB, name string) string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }))
+	return Server(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
+}
+
+// Server is a version that answers as it likes.
+func Server(t testing.TB, answer http.HandlerFunc) string {
+	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
 }

@@ -16,14 +16,15 @@ import (
 // is compared with what changed and not with what exists.
 const remembered = 1024
 
-// entry is one version of a resource as it is served. It is immutable; all
-// streams share it.
+// entry is one version of a resource as it is served. All streams share it, and
+// only the count of those that took it ever changes.
 type entry struct {
 	ref       xds.Ref
 	version   string
 	wire      *discoverypb.Resource
 	published time.Time
 	carries   map[config.Key]uint64 // inference routes and their epochs; RouteConfigurations only
+	takers    int                   // streams that took it last; RouteConfigurations only
 }
 
 // fanout is all that is served of one type and who listens. An update costs what

@@ -22,7 +22,7 @@ type fleet struct {
 	ballots   map[xds.Ref]*ballot
 	placed    map[config.Key]xds.Place
 	carried   map[string]map[config.Key]uint64 // table to inference routes and epochs, as wanted
-	announced map[config.Key]uint64            // the last epoch told by Acked
+	announced map[config.Key]uint64            // the epoch told by Acked, if all have it
 	events    []Event
 }
 
@@ -155,6 +155,7 @@ func (s *Server) subscribe(w *watch, first bool, names, gone []string) {
 			s.took(w, e, now)
 		default:
 			s.await(e, w.session, now)
+			s.tellAgain(e)
 		}
 	}
 	s.rouse()
@@ -163,7 +164,8 @@ func (s *Server) subscribe(w *watch, first bool, names, gone []string) {
 // forget ends what is known of a resource that a proxy no longer wants.
 func (s *Server) forget(w *watch, resource string) {
 	delete(w.refused, resource)
-	if w.fanout.typ == xds.TypeRoute {
+	if h := w.session.tables[resource]; h != nil && w.fanout.typ == xds.TypeRoute {
+		h.take(nil, s.cfg.Now())
 		delete(w.session.tables, resource)
 	}
 	if b := s.ballots[xds.Ref{Type: w.fanout.typ, Name: resource}]; b != nil {
@@ -213,7 +215,11 @@ func (s *Server) took(w *watch, e *entry, now time.Time) {
 		if h.sent == nil {
 			h.sent, h.sentAt = e, now
 		}
-		h.acked, h.ackedAt, h.nack = e, now, ""
+		h.take(e, now)
+		h.nack = ""
+		if e.takers == 1 {
+			s.tellAgain(e)
+		}
 	}
 	b := s.ballots[e.ref]
 	if b == nil || b.entry != e {
@@ -251,27 +257,29 @@ func (s *Server) drop(b *ballot, c *session) {
 	s.announce(b.entry, s.cfg.Now())
 }
 
-// announce tells that every proxy waited for has taken a table, once per epoch.
+// announce tells that every proxy waited for has taken a table, once per epoch
+// unless tellAgain asks for more.
 func (s *Server) announce(e *entry, now time.Time) {
 	b := s.ballots[e.ref]
 	current := s.fanouts[e.ref.Type].entries[e.ref.Name] == e
 	if !current || len(e.carries) == 0 || b != nil && len(b.waiting)+len(b.refused) > 0 {
 		return
 	}
-	n := 0
-	s.fanouts[e.ref.Type].listeners(e.ref.Name, func(w *watch) {
-		if h := w.session.tables[e.ref.Name]; h != nil && h.acked == e {
-			n++
-		}
-	})
-	if n == 0 {
+	if e.takers == 0 {
 		return
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(e.carries), config.Key.Compare) {
 		if epoch := e.carries[k]; s.announced[k] != epoch {
 			s.announced[k] = epoch
-			s.events = append(s.events, Acked{Route: k, Epoch: epoch, Proxies: n, At: now})
+			s.events = append(s.events, Acked{Route: k, Epoch: epoch, Proxies: e.takers, At: now})
 		}
+	}
+}
+
+// tellAgain makes the next announcement of a table one, though nothing changed.
+func (s *Server) tellAgain(e *entry) {
+	for k := range e.carries {
+		delete(s.announced, k)
 	}
 }
 
@@ -362,8 +370,8 @@ func (s *Server) leave(c *session) {
 			}
 		}
 	}
-	if len(s.sessions) == 0 {
-		clear(s.announced)
+	for _, h := range c.tables {
+		h.take(nil, s.cfg.Now())
 	}
 	for _, b := range s.ballots {
 		if _, waited := b.waiting[c]; waited || b.late[c] {

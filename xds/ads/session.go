@@ -40,6 +40,17 @@ type holding struct {
 	nackAt          time.Time
 }
 
+// take notes that the proxy has e now; nil: nothing.
+func (h *holding) take(e *entry, now time.Time) {
+	if h.acked != nil {
+		h.acked.takers--
+	}
+	if e != nil {
+		e.takers++
+	}
+	h.acked, h.ackedAt = e, now
+}
+
 // DeltaAggregatedResources serves one proxy increments until it goes.
 func (s *Server) DeltaAggregatedResources(stream discoverypb.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
 	ctx, c := s.open(stream.Context())

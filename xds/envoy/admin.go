@@ -110,14 +110,24 @@ const calmAfter = 10
 // after says whether, with the newest look, nobody is there and nobody has come
 // for a while. A look that failed finds an Envoy that is gone.
 func (c *calm) after(t traffic, err error) bool {
+	return c.note(t.connections == 0 && t.accepted == c.last.accepted, t, err)
+}
+
+// afterRequests says whether nobody is left, or those who are have asked nothing
+// for a while.
+func (c *calm) afterRequests(t traffic, err error) bool {
+	return c.note(t.requests == 0, t, err) || t.connections == 0
+}
+
+func (c *calm) note(quiet bool, t traffic, err error) bool {
 	if err != nil {
 		return true
 	}
-	if t.connections == 0 && t.accepted == c.last.accepted {
-		c.streak++
-	} else {
-		c.streak = 0
-	}
 	c.last = t
+	if !quiet {
+		c.streak = 0
+		return false
+	}
+	c.streak++
 	return c.streak >= calmAfter
 }

@@ -146,14 +146,15 @@ func startTime(pid int) (uint64, error) {
 	return strconv.ParseUint(fields[19], 10, 64)
 }
 
-// end drains p, so that no request is lost, and ends it: new connections are
-// taken for drain, unless no client comes any more; requests under way get grace.
+// end drains p, so that no request is lost that it took, and ends it: new
+// connections are taken for drain, unless no client comes any more; requests
+// under way get grace.
 func end(ctx context.Context, a admin, p process, drain, grace time.Duration) error {
 	// An admin interface that does not answer cannot drain; the signal is still right.
 	if err := a.drain(ctx); err == nil {
-		var calm calm
-		until(ctx, drain, func() bool { return !p.alive() || calm.after(a.traffic(ctx)) })
-		until(ctx, grace, func() bool { t, err := a.traffic(ctx); return err != nil || t.requests == 0 })
+		var open, busy calm
+		until(ctx, drain, func() bool { return !p.alive() || open.after(a.traffic(ctx)) })
+		until(ctx, grace, func() bool { return !p.alive() || busy.afterRequests(a.traffic(ctx)) })
 	}
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		if !p.alive() {
