@@ -233,9 +233,9 @@ func syntaxMistake(document string, p piece, err error) Mistake {
 
 // hint guesses at what a syntax error on a line of the piece comes from.
 func (p piece) hint(line int) string {
-	lines := bytes.Split(p.data, []byte("\n"))
-	for _, text := range lines[max(0, line-2):min(len(lines), line+1)] {
-		if _, ratio, ok := bytes.Cut(text, []byte(": >")); ok && len(ratio) > 0 && isDigits(string(ratio[:1])) {
+	for i, text := range strings.Split(string(p.data), "\n") {
+		near := i >= line-2 && i <= line
+		if _, ratio, ok := strings.Cut(text, ": >"); near && ok && ratio != "" && isDigits(ratio[:1]) {
 			return `; put a ratio in quotes, as ">1.5x"`
 		}
 	}
