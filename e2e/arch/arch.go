@@ -42,6 +42,7 @@ func rules() map[string]func(*house) []Violation {
 		"pure imports":    checkPureImports,
 		"pure code":       checkPureCode,
 		"package comment": checkPackageComment,
+		"waiting tests":   checkWaiting,
 		"readme's map":    checkReadme,
 	}
 }
