@@ -1,0 +1,140 @@
+package canary
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/config"
+)
+
+// Checkpoint is what a store keeps of one inference route, as one whole: a state
+// that is saved without its evidence would void the bounds on errors.
+type Checkpoint struct {
+	State State `json:"state"`
+
+	// Route and Policy are the configuration in force: the last that was accepted.
+	Route  config.RouteSpec  `json:"route"`
+	Policy config.PolicySpec `json:"policy"`
+
+	// Evidence is of the rollout that runs, or else of the last one.
+	Evidence *analysis.Evidence `json:"evidence,omitempty"`
+	// Settlement is of the open trip.
+	Settlement *analysis.Settlement `json:"settlement,omitempty"`
+
+	// Traces are what was seen of the last rollouts, newest first.
+	Traces []Trace `json:"traces,omitempty"`
+
+	// Conditions as they were last told, with their transition times.
+	Conditions []Condition `json:"conditions,omitempty"`
+}
+
+// Trace is what was seen of one rollout, beside what was decided.
+type Trace struct {
+	Rollout  string           `json:"rollout"` // id
+	Arms     analysis.Arms    `json:"arms"`
+	Versions []config.Version `json:"versions"` // as they were when it began
+
+	Stable    Exposure `json:"stable"`
+	Candidate Exposure `json:"candidate"`
+
+	// Served counts live requests by the epoch stamped on them, oldest first.
+	Served []Served `json:"served,omitempty"`
+
+	// Gaps are times in which log entries were lost, at most KeptGaps.
+	Gaps []string `json:"gaps,omitempty"`
+
+	// Assessment is the last one that was not blind.
+	Assessment *analysis.Assessment `json:"assessment,omitempty"`
+}
+
+// KeptGaps is how many gaps a trace names.
+const KeptGaps = 20
+
+// KeptTraces is how many traces a checkpoint holds.
+const KeptTraces = KeptHistory + 1
+
+// Exposure is what users felt of one arm.
+type Exposure struct {
+	Requests int64     `json:"requests"` // live, answered or failed
+	Errors   int64     `json:"errors"`   // of Requests
+	Mirrored int64     `json:"mirrored"` // copies that nobody waited for
+	First    time.Time `json:"first,omitzero"`
+	Last     time.Time `json:"last,omitzero"` // start of the last live request
+}
+
+// Served is how many live requests of each arm carried an epoch.
+type Served struct {
+	Epoch     uint64 `json:"epoch"`
+	Stable    int64  `json:"stable"`
+	Candidate int64  `json:"candidate"`
+}
+
+// Weight is the candidate's observed share in basis points, and whether there
+// was any request to observe it by.
+func (s Served) Weight() (basisPoints uint32, ok bool) {
+	total := s.Stable + s.Candidate
+	if total == 0 {
+		return 0, false
+	}
+	return uint32((s.Candidate*config.WholeSplit + total/2) / total), true
+}
+
+// Clone copies what Count changes in place.
+func (t Trace) Clone() Trace {
+	t.Served = slices.Clone(t.Served)
+	t.Gaps = slices.Clone(t.Gaps)
+	return t
+}
+
+// Count adds one request that the trace's rollout is answerable for.
+func (t *Trace) Count(r analysis.Request) {
+	arm := &t.Stable
+	switch r.Version {
+	case t.Arms.Stable:
+	case t.Arms.Candidate:
+		arm = &t.Candidate
+	default:
+		return
+	}
+	if r.Shadow {
+		arm.Mirrored++
+		return
+	}
+	if !r.Evident() || r.Outcome == analysis.Abandoned {
+		return
+	}
+	arm.count(r)
+	t.serve(r)
+}
+
+func (e *Exposure) count(r analysis.Request) {
+	e.Requests++
+	if r.Outcome.Error() {
+		e.Errors++
+	}
+	start := instant(r.Start)
+	if e.First.IsZero() || start.Before(e.First) {
+		e.First = start
+	}
+	if start.After(e.Last) {
+		e.Last = start
+	}
+}
+
+// serve counts by epoch.
+func (t *Trace) serve(r analysis.Request) {
+	i := len(t.Served) - 1
+	for i >= 0 && t.Served[i].Epoch > r.Epoch {
+		i--
+	}
+	if i < 0 || t.Served[i].Epoch != r.Epoch {
+		i++
+		t.Served = slices.Insert(t.Served, i, Served{Epoch: r.Epoch})
+	}
+	if r.Version == t.Arms.Candidate {
+		t.Served[i].Candidate++
+	} else {
+		t.Served[i].Stable++
+	}
+}
