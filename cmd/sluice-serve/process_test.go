@@ -141,4 +141,3 @@ func (p *process) get(path string) (int, string) {
 	require.NoError(p.t, err)
 	return r.StatusCode, string(body)
 }
-
