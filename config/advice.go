@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 )
 
 // Advise names what is allowed and yet probably not what the user wants, mostly
@@ -48,11 +47,14 @@ func (c *checker) adviseRoute(s RouteSpec) {
 		digests[v.Model.Digest] = v.Name
 	}
 	for i, m := range s.Matches {
-		if s.Protocol == ProtocolGRPC && m.Method != "" && m.Method != "POST" {
+		if s.Protocol == ProtocolGRPC && m.Method != "" && m.Method != methodOfGRPC {
 			c.refuse(at("spec.matches", i)+".method", "matches nothing: every gRPC request is a POST", m.Method)
 		}
 	}
 }
+
+// methodOfGRPC is the one that every gRPC request has.
+const methodOfGRPC = "POST"
 
 func (c *checker) adviseCanary(s RouteSpec, p PolicySpec) {
 	canary := *s.Strategy.Canary
@@ -122,20 +124,20 @@ func (c *checker) advisePods(path string, stable, candidate Version, p PolicySpe
 		return
 	}
 	needed := math.Log(1 / p.Confidence.FalsePromotion.Fraction())
-	least := blocks(needed, all, one) * p.Unit.Block.D()
-	if least >= p.Limits.MaxDuration.D() {
+	least := Duration(blocks(needed, all, one)) * p.Unit.Block
+	if least >= p.Limits.MaxDuration {
 		c.refusef(path, "and those of version %s are %d pods together: latency needs %s at the best to promote, "+
-			"and the policy's limits.maxDuration is %s", stable.Name, all, Duration(least), p.Limits.MaxDuration)
+			"and the policy's limits.maxDuration is %s", stable.Name, all, least, p.Limits.MaxDuration)
 	}
 }
 
 // blocks counts those in which pod ranks can gather so many nats at the best:
 // log C(all, one) each.
-func blocks(nats float64, all, one int) time.Duration {
+func blocks(nats float64, all, one int) int64 {
 	lnAll, _ := math.Lgamma(float64(all + 1))
 	lnOne, _ := math.Lgamma(float64(one + 1))
 	lnRest, _ := math.Lgamma(float64(all - one + 1))
-	return time.Duration(math.Ceil(nats / (lnAll - lnOne - lnRest)))
+	return int64(math.Ceil(nats / (lnAll - lnOne - lnRest)))
 }
 
 // overload is how much more than a stable pod's usual share a candidate pod may

@@ -88,8 +88,8 @@ func (d *decoder) absent(n *yaml.Node, path string, f field, v reflect.Value) {
 		return
 	}
 	for _, f := range fieldsOf(v.Type()) {
-		if !f.required {
-			d.absent(n, join(path, f.name), f, v.Field(f.index))
+		if field := v.Field(f.index); !f.required || !needed(field.Type()) {
+			d.absent(n, join(path, f.name), f, field)
 		}
 	}
 }

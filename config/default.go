@@ -71,6 +71,9 @@ const defaultBurstCap = 3
 func defaultQuantiles() []Quantile { return []Quantile{0.5, 0.95, 0.99} }
 
 func (s PolicySpec) conditionalDefaults(written func(path string) bool) PolicySpec {
+	if len(s.Metrics) == 0 {
+		return s
+	}
 	metrics := make([]Metric, len(s.Metrics))
 	for i, m := range s.Metrics {
 		path := at("metrics", i)

@@ -54,7 +54,7 @@ func isText(t reflect.Type) bool {
 
 // unmarshalText reads a scalar of a type of ours.
 func unmarshalText(v reflect.Value, text string) error {
-	t, ok := v.Addr().Interface().(encoding.TextUnmarshaler)
+	t, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	if !ok {
 		return fmt.Errorf("is not read from text")
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +68,7 @@ func TestMistakesOfAllDocumentsComeSortedAndCanBeTakenApart(t *testing.T) {
 	require.Equal(t, Mistake{
 		Document: "a.yaml", Line: 1, Path: "apiVersion", Fact: "is not sluice.dev/v1alpha1", Found: `"sluice.dev/v1beta1"`,
 	}, first)
-	require.True(t, errors.Is(err, first))
+	require.ErrorIs(t, err, first)
 }
 
 func TestParseSortsByKeyAndFillsInTheDefaults(t *testing.T) {

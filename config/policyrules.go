@@ -109,11 +109,11 @@ func (c *checker) errorsMetric(path string, m Metric) {
 	for _, q := range m.SLO.latencies() {
 		c.refuse(path+".slo."+q.name, "is for latency: the slo of errors is max", q.limit)
 	}
-	switch max := m.SLO.Max; {
-	case max == nil:
+	switch limit := m.SLO.Max; {
+	case limit == nil:
 		c.refusef(path+".slo.max", "is required for errors")
-	case *max <= 0 || *max >= PerMillion:
-		c.refuse(path+".slo.max", "is not above 0% and below 100%", *max)
+	case *limit <= 0 || *limit >= PerMillion:
+		c.refuse(path+".slo.max", "is not above 0% and below 100%", *limit)
 	}
 }
 

@@ -201,8 +201,8 @@ type RollbackWindow struct {
 }
 
 // Version finds a version by name.
-func (r RouteSpec) Version(name string) (Version, bool) {
-	for _, v := range r.Versions {
+func (s RouteSpec) Version(name string) (Version, bool) {
+	for _, v := range s.Versions {
 		if v.Name == name {
 			return v, true
 		}

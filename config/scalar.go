@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"strconv"
@@ -42,7 +43,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 // UnmarshalText reads what time.ParseDuration reads, but for a sign.
 func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
-	if err != nil || parsed < 0 || strings.ContainsAny(string(text), "+-") {
+	if err != nil || parsed < 0 || bytes.ContainsAny(text, "+-") {
 		return errDuration
 	}
 	*d = Duration(parsed)

@@ -66,7 +66,7 @@ func TestTheStandardPolicyHoldsTheDefaults(t *testing.T) {
 	require.Equal(t, standard.Warmup, least.Warmup)
 	require.Equal(t, standard.Unit, least.Unit)
 	require.Equal(t, standard.Trip, least.Trip)
-	require.Equal(t, standard.Metrics[0].BurstCap, least.Metrics[0].BurstCap)
+	require.InDelta(t, standard.Metrics[0].BurstCap, least.Metrics[0].BurstCap, 0)
 	require.Equal(t, standard.Metrics[1].Quantiles, least.Metrics[1].Quantiles)
 	require.InDelta(t, 1, least.Metrics[0].Weight, 0)
 	require.Zero(t, least.Metrics[0].VersusStable.Floor)

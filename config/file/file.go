@@ -66,7 +66,7 @@ func (s *Source) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: cannot be watched: %w", s.config.Path, err)
 	}
-	defer watcher.Close()
+	defer func() { _ = watcher.Close() }() // nothing is left to be told
 
 	var last state
 	for {
@@ -112,7 +112,8 @@ func (s *Source) wait(ctx context.Context, watcher *fsnotify.Watcher) error {
 			return nil
 		case <-enough:
 			return nil
-		case <-watcher.Errors: // events were lost: what is there is read anyway
+		case err := <-watcher.Errors:
+			_ = err // events were lost, and what is there is read anyway
 		case <-watcher.Events:
 		}
 		settled = time.After(s.config.Settle)
