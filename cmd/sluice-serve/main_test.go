@@ -126,6 +126,14 @@ func TestTerminationLosesNoRequest(t *testing.T) {
 	assert.NoError(t, <-p.exited, "exit code 0")
 }
 
+func TestASecondSignalEndsTheDrain(t *testing.T) {
+	p := start(t, "v3-2", "--drain-delay", "1h")
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	p.await("draining")
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	assert.ErrorContains(t, <-p.exited, "signal: interrupt")
+}
+
 func TestInjectedFaultsAreShown(t *testing.T) {
 	p, config := start(t, "v3-2", "--inject-fault", "error-rate=1,after-requests=1", "--inject-fault", "crash-after-requests=3"), configOf(t, "v3-2")
 	assert.Contains(t, p.history, "faults are injected on purpose")

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -359,6 +361,73 @@ func TestAModelThatFailsCostsOneBatch(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestEveryRequestEndsOnce lets callers leave, deadlines pass and runs fail at
+// random, and counts.
+func TestEveryRequestEndsOnce(t *testing.T) {
+	const requests = 2000
+	random := rand.New(rand.NewPCG(3, 3)) //nolint:gosec // repeatable on purpose
+	warm := false
+	sometimes := func([]serving.Tensor) error { // runs are one at a time
+		switch draw := random.IntN(20); {
+		case !warm:
+		case draw == 0:
+			panic("bad luck")
+		case draw == 1:
+			return errors.New("bad node")
+		case draw < 5:
+			time.Sleep(20 * ms)
+		}
+		return nil
+	}
+	serve(t, fake.Config{Fixed: 3 * ms, PerItem: ms, Before: sometimes}, nil, func(t *testing.T, w *world) {
+		w.warm()
+		warm = true
+		callers := rand.New(rand.NewPCG(4, 4)) //nolint:gosec // repeatable on purpose
+		codes := make([]int, requests)
+		var group sync.WaitGroup
+		for i := range requests {
+			r := httptest.NewRequest(http.MethodPost, "/v2/models/m/infer", strings.NewReader(row(i, -i)))
+			r.Header.Set("x-envoy-expected-rq-timeout-ms", fmt.Sprint(5+callers.IntN(60)))
+			ctx, leave := context.WithTimeout(t.Context(), time.Duration(1+callers.IntN(100))*ms)
+			group.Go(func() {
+				defer leave()
+				answer := w.do(r.WithContext(ctx))
+				codes[i] = answer.Code
+				if answer.Code == http.StatusOK {
+					assert.Contains(t, answer.Body.String(), fmt.Sprintf(`"data":[%d,%d]`, i, -i))
+				}
+			})
+			time.Sleep(time.Duration(callers.ExpFloat64() * float64(ms)))
+		}
+		group.Wait()
+		time.Sleep(time.Second) // what nobody waits for any more ends, too
+
+		seen := map[int]int{}
+		for _, code := range codes {
+			seen[code]++
+		}
+		t.Log(seen)
+		for _, code := range []int{200, 429, 500, 503, 504} { // 503: left
+			assert.NotZero(t, seen[code], code)
+		}
+		assert.Equal(t, requests, counted(t, w.get("/metrics").Body.String()), "each counted as one success or one failure")
+	})
+}
+
+// counted sums Triton's request counters.
+func counted(t *testing.T, metrics string) int {
+	t.Helper()
+	total := 0
+	for line := range strings.Lines(metrics) {
+		if strings.HasPrefix(line, "nv_inference_request_success{") || strings.HasPrefix(line, "nv_inference_request_failure{") {
+			n, err := strconv.Atoi(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]))
+			require.NoError(t, err)
+			total += n
+		}
+	}
+	return total
 }
 
 func TestMetadata(t *testing.T) {
