@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -112,16 +113,24 @@ func matchOf(m config.Match) (*routepb.RouteMatch, error) {
 		out.Headers = append(out.Headers, headerIs(":method", exactly(m.Method)))
 	}
 	for _, h := range m.Headers {
-		switch h.Type {
-		case config.HeaderExact, "":
-			out.Headers = append(out.Headers, headerIs(h.Name, exactly(h.Value)))
-		case config.HeaderExpression:
-			out.Headers = append(out.Headers, headerIs(h.Name, &matcherpb.StringMatcher{MatchPattern: &matcherpb.StringMatcher_SafeRegex{SafeRegex: expression(h.Value)}}))
-		default:
-			return nil, fmt.Errorf("header %q: type %q is neither Exact nor RegularExpression", h.Name, h.Type)
+		matcher, err := headerValue(h)
+		if err != nil {
+			return nil, fmt.Errorf("header %q: %w", h.Name, err)
 		}
+		out.Headers = append(out.Headers, headerIs(h.Name, matcher))
 	}
 	return out, nil
+}
+
+func headerValue(h config.HeaderMatch) (*matcherpb.StringMatcher, error) {
+	switch h.Type {
+	case config.HeaderExact, "":
+		return exactly(h.Value), nil
+	case config.HeaderExpression:
+		re, err := expression(h.Value)
+		return &matcherpb.StringMatcher{MatchPattern: &matcherpb.StringMatcher_SafeRegex{SafeRegex: re}}, err
+	}
+	return nil, fmt.Errorf("type %q is neither Exact nor RegularExpression", h.Type)
 }
 
 func setPath(out *routepb.RouteMatch, p *config.PathMatch) error {
@@ -132,7 +141,11 @@ func setPath(out *routepb.RouteMatch, p *config.PathMatch) error {
 	case config.PathExact:
 		out.PathSpecifier = &routepb.RouteMatch_Path{Path: p.Value}
 	case config.PathExpression:
-		out.PathSpecifier = &routepb.RouteMatch_SafeRegex{SafeRegex: expression(p.Value)}
+		re, err := expression(p.Value)
+		if err != nil {
+			return fmt.Errorf("path: %w", err)
+		}
+		out.PathSpecifier = &routepb.RouteMatch_SafeRegex{SafeRegex: re}
 	case config.PathPrefix, "":
 		// Gateway API's prefixes end at a slash: /v1 matches /v1/x and not /v11.
 		if prefix := strings.TrimRight(p.Value, "/"); prefix != "" {
@@ -154,4 +167,10 @@ func exactly(s string) *matcherpb.StringMatcher {
 	return &matcherpb.StringMatcher{MatchPattern: &matcherpb.StringMatcher_Exact{Exact: s}}
 }
 
-func expression(s string) *matcherpb.RegexMatcher { return &matcherpb.RegexMatcher{Regex: s} }
+// expression checks the syntax, which is Envoy's too.
+func expression(s string) (*matcherpb.RegexMatcher, error) {
+	if _, err := regexp.Compile(s); err != nil {
+		return nil, err
+	}
+	return &matcherpb.RegexMatcher{Regex: s}, nil
+}

@@ -19,6 +19,7 @@ type port struct {
 // whole one for every change in it.
 type table struct {
 	name   string
+	scoped bool     // reached by hostname
 	hosts  []string // sorted; one "*" matches the rest
 	routes []intent
 }
@@ -121,7 +122,7 @@ func (p port) tables() []table {
 	}
 	var tables []table
 	for _, in := range p.routes {
-		joined := table{routes: []intent{in}}
+		joined := table{scoped: true, routes: []intent{in}}
 		tables = slices.DeleteFunc(tables, func(t table) bool {
 			if !sharesHost(t.routes, in) {
 				return false

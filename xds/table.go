@@ -27,7 +27,11 @@ func (t table) resource() (Resource, []*RouteError) {
 		ValidateClusters: wrapperspb.Bool(true),
 	}
 	for _, host := range t.hosts {
-		vhost, bad := virtualHost(host, t.routes)
+		domain := host
+		if t.scoped && len(t.hosts) == 1 {
+			domain = "*" // the scope has matched it, and it would be sent with every weight
+		}
+		vhost, bad := virtualHost(host, domain, t.routes)
 		if len(bad) > 0 {
 			return Resource{}, bad
 		}
@@ -55,12 +59,12 @@ func (t table) needs() []Ref {
 	return slices.Compact(refs)
 }
 
-func virtualHost(host string, routes []intent) (*routepb.VirtualHost, []*RouteError) {
+func virtualHost(host, domain string, routes []intent) (*routepb.VirtualHost, []*RouteError) {
 	rules := rulesFor(host, routes)
 	if bad := hidden(rules); len(bad) > 0 {
 		return nil, bad
 	}
-	vhost := &routepb.VirtualHost{Name: host, Domains: []string{host}, IncludeRequestAttemptCount: true}
+	vhost := &routepb.VirtualHost{Name: domain, Domains: []string{domain}, IncludeRequestAttemptCount: true}
 	var bad []*RouteError
 	for _, r := range rules {
 		route, err := routeOf(r)
