@@ -11,7 +11,7 @@ import (
 )
 
 // epoch is when every story begins.
-var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const ms = time.Millisecond
 

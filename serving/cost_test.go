@@ -20,20 +20,20 @@ func observed(fixed, perItem time.Duration, sizes ...int) serving.Cost {
 }
 
 func TestCost(t *testing.T) {
-	const close = float64(10 * time.Microsecond)
+	const near = float64(10 * time.Microsecond)
 	t.Run("a line through what was seen predicts what was not", func(t *testing.T) {
 		c := observed(2*ms, 100*time.Microsecond, 1, 4, 16)
-		assert.InDelta(t, 8400*time.Microsecond, c.Predict(64), close)
+		assert.InDelta(t, 8400*time.Microsecond, c.Predict(64), near)
 	})
 	t.Run("batches of one size count all time per item", func(t *testing.T) {
-		assert.InDelta(t, 24*ms, observed(2*ms, 4*ms, 1).Predict(4), close)
+		assert.InDelta(t, 24*ms, observed(2*ms, 4*ms, 1).Predict(4), near)
 	})
 	t.Run("a slope once learned survives batches of one size", func(t *testing.T) {
 		c := observed(2*ms, ms, 1, 8)
 		for range 500 {
 			c.Observe(1, 5*ms) // it became slower
 		}
-		assert.InDelta(t, 5*ms, c.Predict(1), close)
+		assert.InDelta(t, 5*ms, c.Predict(1), near)
 		assert.InDelta(t, 11*ms, c.Predict(8), float64(2*ms))
 	})
 	t.Run("one stall does not put every deadline out of reach", func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestCost(t *testing.T) {
 	})
 	t.Run("the bound is the prediction where nothing varies, and more where it does", func(t *testing.T) {
 		steady := observed(2*ms, ms, 1, 8)
-		assert.InDelta(t, steady.Predict(4), steady.Bound(4), close)
+		assert.InDelta(t, steady.Predict(4), steady.Bound(4), near)
 		for i := range 200 {
 			steady.Observe(4, time.Duration(4+4*(i%2))*ms)
 		}

@@ -59,14 +59,18 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.fact }
 
 func full(waiting, capacity int, retry time.Duration) *Refusal {
-	return &Refusal{Reason: Full, RetryAfter: retry,
-		fact: fmt.Sprintf("queue is full: %d items wait, %d may", waiting, capacity)}
+	return &Refusal{
+		Reason: Full, RetryAfter: retry,
+		fact: fmt.Sprintf("queue is full: %d items wait, %d may", waiting, capacity),
+	}
 }
 
 func late(needs, has, retry time.Duration) *Refusal {
-	return &Refusal{Reason: Late, RetryAfter: retry,
+	return &Refusal{
+		Reason: Late, RetryAfter: retry,
 		fact: fmt.Sprintf("deadline cannot be met: the answer is %v away, the deadline %v",
-			needs.Round(100*time.Microsecond), has.Round(100*time.Microsecond))}
+			needs.Round(100*time.Microsecond), has.Round(100*time.Microsecond)),
+	}
 }
 
 // Dropped is a request that was admitted and will not run.

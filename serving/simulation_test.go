@@ -34,7 +34,7 @@ func (e events) Less(i, j int) bool {
 	return e[i].at < e[j].at || e[i].at == e[j].at && e[i].order < e[j].order
 }
 func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) } //nolint:errcheck,forcetypeassert // heap's contract
+func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
 func (e *events) Pop() any {
 	last := (*e)[len(*e)-1]
 	*e = (*e)[:len(*e)-1]
@@ -82,7 +82,7 @@ func (s *simulation) schedule(after time.Duration, do func(time.Time)) {
 func (s *simulation) advance() {
 	now := s.asked
 	if s.pending.Len() > 0 && s.pending[0].at <= s.asked {
-		e := heap.Pop(&s.pending).(event) //nolint:errcheck,forcetypeassert // only events are in it
+		e := heap.Pop(&s.pending).(event)
 		now = e.at
 		e.do(at(now))
 	}
@@ -150,7 +150,7 @@ func drawArrivals(t *rapid.T, maxBatch int) []arrival {
 	for i := range arrivals {
 		now += time.Duration(rapid.SampledFrom([]int{0, 0, 1, 3, 10, 100, 1500}).Draw(t, "gap")) * ms
 		a := arrival{at: now, request: serving.Request{
-			ID:    uint64(i), //nolint:gosec // small
+			ID:    uint64(i),
 			Items: rapid.IntRange(1, maxBatch).Draw(t, "items"),
 			Key:   rapid.SampledFrom([]string{"", "", "x"}).Draw(t, "key"),
 		}}
@@ -222,7 +222,7 @@ func checkBatches(t *rapid.T, s *simulation, maxBatch int) {
 
 // poisson draws single requests at a rate per second for ten seconds.
 func poisson(rate float64, budget time.Duration) []arrival {
-	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // repeatable on purpose
+	random := rand.New(rand.NewPCG(7, 7))
 	var arrivals []arrival
 	for now := 0.0; now < 10; now += random.ExpFloat64() / rate {
 		d := time.Duration(now * float64(time.Second))

@@ -115,7 +115,7 @@ func checkFrames(data []byte, want int64) error {
 
 // AppendBytes appends one BYTES element in the raw form.
 func AppendBytes(data, element []byte) []byte {
-	data = binary.LittleEndian.AppendUint32(data, uint32(len(element))) //nolint:gosec // bodies are far below 4 GiB
+	data = binary.LittleEndian.AppendUint32(data, uint32(len(element)))
 	return append(data, element...)
 }
 

@@ -54,7 +54,9 @@ const example = `  # Serve a model and ask it what it takes.
   sluice-serve --model-path model.onnx --model-name m \
     --inject-fault error-rate=0.05 --inject-fault latency-factor=2 --inject-fault after=15s`
 
-const faultHelp = `for demonstrations only, repeatable: go wrong on purpose. What: error-rate=0.05 (share answered 500), latency-factor=2 and latency-add=20ms (runs take longer), crash-after-requests=20, unready-after=30s. When errors and latency begin: after=15s (from the start), after-requests=100`
+const faultHelp = "for demonstrations only, repeatable: go wrong on purpose. What: error-rate=0.05 (share answered 500), " +
+	"latency-factor=2 and latency-add=20ms (runs take longer), crash-after-requests=20, unready-after=30s. " +
+	"When errors and latency begin: after=15s (from the start), after-requests=100"
 
 func command() *cobra.Command {
 	var f flags
@@ -113,8 +115,11 @@ func (f *flags) check() error {
 		flag  string
 		value int64
 	}{
-		{"--max-batch", int64(f.maxBatch)}, {"--threads", int64(f.threads)},
-		{"--queue-capacity", int64(f.capacity)}, {"--max-body", f.maxBody}, {"--drain-timeout", int64(f.drainTimeout)},
+		{"--max-batch", int64(f.maxBatch)},
+		{"--threads", int64(f.threads)},
+		{"--queue-capacity", int64(f.capacity)},
+		{"--max-body", f.maxBody},
+		{"--drain-timeout", int64(f.drainTimeout)},
 	} {
 		if positive.value < 1 {
 			mistakes = append(mistakes, fmt.Errorf("%s: positive, found %d", positive.flag, positive.value))

@@ -44,7 +44,7 @@ func body(t *testing.T, c *magika.Config, content []byte) []byte {
 }
 
 type answer struct {
-	Version string `json:"model_version"`
+	Version string `json:"model_version"` //nolint:tagliatelle // the protocol's name
 	Outputs []struct {
 		Data []float32 `json:"data"`
 	} `json:"outputs"`
@@ -56,7 +56,7 @@ func infer(client *http.Client, url string, body []byte) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Body.Close() //nolint:errcheck // read
+	defer r.Body.Close()
 	text, err := io.ReadAll(r.Body)
 	if err != nil || r.StatusCode != http.StatusOK {
 		return nil, errors.Join(err, fmt.Errorf("status %d: %s", r.StatusCode, text))
@@ -66,6 +66,7 @@ func infer(client *http.Client, url string, body []byte) (*answer, error) {
 }
 
 func TestTwoVersionsLabelRealFiles(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(samples, "golden.json"))
 	require.NoError(t, err)
 	var golden map[string]struct{ Label string }

@@ -28,7 +28,7 @@ func part(t *testing.T, path string) string {
 }
 
 // build compiles the command once per test run.
-var build = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // a test's cache
+var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "sluice-serve")
 	if err != nil {
 		return "", err
@@ -127,7 +127,7 @@ func (p *process) end() {
 	if p.cmd.ProcessState == nil {
 		_ = p.cmd.Process.Kill()
 	}
-	for range p.lines { //nolint:revive // until the log ends
+	for range p.lines {
 	}
 	<-p.exited
 }
@@ -136,7 +136,7 @@ func (p *process) get(path string) (int, string) {
 	p.t.Helper()
 	r, err := http.Get(p.url + path)
 	require.NoError(p.t, err)
-	defer r.Body.Close() //nolint:errcheck // read
+	defer r.Body.Close()
 	body, err := io.ReadAll(r.Body)
 	require.NoError(p.t, err)
 	return r.StatusCode, string(body)

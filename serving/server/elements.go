@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/sluice-dev/sluice/serving"
@@ -77,7 +78,7 @@ func parser(d serving.Datatype) func(out, text []byte) ([]byte, error) {
 	case serving.Int8, serving.Int16, serving.Int32, serving.Int64:
 		return func(out, text []byte) ([]byte, error) {
 			v, err := strconv.ParseInt(string(text), 10, bits)
-			return appendBits(out, uint64(v), bits), err //nolint:gosec // the bits are kept
+			return appendBits(out, uint64(v), bits), err
 		}
 	case serving.Uint8, serving.Uint16, serving.Uint32, serving.Uint64:
 		return func(out, text []byte) ([]byte, error) {
@@ -125,9 +126,9 @@ func appendBits(out []byte, v uint64, bits int) []byte {
 	case 8:
 		return append(out, byte(v))
 	case 16:
-		return binary.LittleEndian.AppendUint16(out, uint16(v)) //nolint:gosec // the low bits are meant
+		return binary.LittleEndian.AppendUint16(out, uint16(v))
 	case 32:
-		return binary.LittleEndian.AppendUint32(out, uint32(v)) //nolint:gosec // the low bits are meant
+		return binary.LittleEndian.AppendUint32(out, uint32(v))
 	}
 	return binary.LittleEndian.AppendUint64(out, v)
 }
@@ -193,15 +194,15 @@ func writer(d serving.Datatype) func(out, raw []byte) ([]byte, error) {
 
 func unsigned(raw []byte) uint64 {
 	var v uint64
-	for i := len(raw) - 1; i >= 0; i-- {
-		v = v<<8 | uint64(raw[i])
+	for _, b := range slices.Backward(raw) {
+		v = v<<8 | uint64(b)
 	}
 	return v
 }
 
 func signed(raw []byte) int64 {
 	shift := 64 - 8*len(raw)
-	return int64(unsigned(raw)<<shift) >> shift //nolint:gosec // two's complement is meant
+	return int64(unsigned(raw)<<shift) >> shift
 }
 
 func appendFloat(out []byte, v float64, bits int) ([]byte, error) {

@@ -81,6 +81,6 @@ func appendOutput(body []byte, o output) ([]byte, error) {
 }
 
 func appendString(body []byte, s string) []byte {
-	text, _ := json.Marshal(s) // a string has no error
+	text, _ := json.Marshal(s) //nolint:errchkjson // a string has no error
 	return append(body, text...)
 }

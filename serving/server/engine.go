@@ -151,8 +151,7 @@ func (e *engine) arrive(c *call) {
 }
 
 func reasonOf(err error) string {
-	var refusal *serving.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*serving.Refusal](err); ok {
 		return string(refusal.Reason)
 	}
 	return "invalid"

@@ -125,5 +125,5 @@ func writeError(w http.ResponseWriter, err error) {
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value) // the client left: nobody to tell
+	_ = json.NewEncoder(w).Encode(value) //nolint:errchkjson // the client left: nobody to tell
 }

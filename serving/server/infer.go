@@ -94,8 +94,7 @@ func readAll(body io.Reader, size int64) ([]byte, error) {
 }
 
 func bodyError(err error) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return failure(http.StatusRequestEntityTooLarge, "body: more than %d bytes", tooLarge.Limit)
 	}
 	return fmt.Errorf("body: %w", err)

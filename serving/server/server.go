@@ -155,7 +155,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(err, <-worked)
 	case <-ctx.Done():
 	}
-	return s.drain(front, stop, worked)
+	return s.drain(context.WithoutCancel(ctx), front, stop, worked)
 }
 
 // work warms the model up and then runs the engine until working ends. It
@@ -186,12 +186,12 @@ func (s *Server) front() *http.Server {
 var errStopping = errors.New("server is shutting down")
 
 // drain follows the package comment. It returns in DrainDelay + DrainTimeout.
-func (s *Server) drain(front *http.Server, stop context.CancelCauseFunc, worked <-chan error) error {
+func (s *Server) drain(ctx context.Context, front *http.Server, stop context.CancelCauseFunc, worked <-chan error) error {
 	s.draining.Store(true)
 	s.config.Logger.Info("draining", "delay", s.config.DrainDelay.String(), "timeout", s.config.DrainTimeout.String())
 	time.Sleep(s.config.DrainDelay)
 
-	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.config.DrainTimeout)
 	defer cancel()
 	unfinished := front.Shutdown(ctx)
 	stop(errStopping)

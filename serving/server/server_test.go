@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -25,89 +24,6 @@ import (
 	"github.com/sluice-dev/sluice/serving/backend/fake"
 	"github.com/sluice-dev/sluice/serving/server"
 )
-
-const ms = time.Millisecond
-
-// quiet is a listener on which nobody ever calls.
-type quiet struct{ closed chan struct{} }
-
-func newQuiet() quiet                     { return quiet{make(chan struct{})} }
-func (q quiet) Accept() (net.Conn, error) { <-q.closed; return nil, net.ErrClosed }
-func (q quiet) Close() error              { close(q.closed); return nil }
-func (quiet) Addr() net.Addr              { return &net.TCPAddr{} }
-
-// world is a server under virtual time.
-type world struct {
-	t       *testing.T
-	model   *fake.Model
-	handler http.Handler
-	stop    context.CancelFunc
-	ended   chan error
-}
-
-// serve starts a server in a bubble of virtual time and gives it to the story.
-func serve(t *testing.T, cost fake.Config, change func(*server.Config), story func(*testing.T, *world)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		model, err := fake.New(2, cost)
-		require.NoError(t, err)
-		c := server.Config{Model: "m", Version: "1", Backend: model, Listener: newQuiet(), MaxBatch: 4, Capacity: 8}
-		if change != nil {
-			change(&c)
-		}
-		s, err := server.New(c)
-		require.NoError(t, err)
-		ctx, stop := context.WithCancel(t.Context())
-		w := &world{t: t, model: model, handler: s.Handler(), stop: stop, ended: make(chan error, 1)}
-		go func() { w.ended <- s.Run(ctx); close(w.ended) }()
-		defer func() {
-			stop()
-			for range w.ended { //nolint:revive // until it is closed
-			}
-		}()
-		story(t, w)
-	})
-}
-
-// warm waits until the server is ready.
-func (w *world) warm() *world {
-	time.Sleep(time.Second) // of virtual time
-	require.Equal(w.t, http.StatusOK, w.get("/v2/health/ready").Code)
-	return w
-}
-
-func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
-	recorder := httptest.NewRecorder()
-	w.handler.ServeHTTP(recorder, r)
-	return recorder
-}
-
-func (w *world) get(path string) *httptest.ResponseRecorder {
-	return w.do(httptest.NewRequest(http.MethodGet, path, nil))
-}
-
-func (w *world) post(body string, header ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, "/v2/models/m/infer", strings.NewReader(body))
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	return w.do(r)
-}
-
-// row is a request of one row.
-func row(a, b int) string {
-	return fmt.Sprintf(`{"inputs":[{"name":"in","datatype":"INT32","shape":[1,2],"data":[%d,%d]}]}`, a, b)
-}
-
-func errorOf(t *testing.T, r *httptest.ResponseRecorder) string {
-	t.Helper()
-	var body struct {
-		Error string `json:"error"`
-	}
-	require.NoError(t, json.Unmarshal(r.Body.Bytes(), &body), r.Body.String())
-	require.NotEmpty(t, body.Error)
-	return body.Error
-}
 
 func TestInferring(t *testing.T) {
 	serve(t, fake.Config{PerItem: ms}, nil, func(t *testing.T, w *world) {
@@ -134,60 +50,6 @@ func TestInferringInBinary(t *testing.T) {
 		assert.JSONEq(t, `{"model_name":"m","model_version":"1",
 			"outputs":[{"name":"out","datatype":"INT32","shape":[1,2],"parameters":{"binary_data_size":8}}]}`, r.Body.String()[:n])
 		assert.Equal(t, raw, r.Body.Bytes()[n:])
-	})
-}
-
-func TestRefusals(t *testing.T) {
-	input := func(fields string) string { return `{"inputs":[{"name":"in",` + fields + `}]}` }
-	tests := []struct {
-		name, path, body string
-		header           []string
-		status           int
-		want             string
-	}{
-		{name: "an unknown model", path: "/v2/models/x/infer", status: 404, want: `model "x": not found, this server has "m"`},
-		{name: "an unknown version", path: "/v2/models/m/versions/2/infer", status: 404, want: `model "m": version "2" not found, this server has "1"`},
-		{name: "an unknown path", path: "/v3", status: 404, want: `path "/v3": not one of this protocol's, for POST`},
-		{name: "no JSON", body: "x", status: 400, want: `body: invalid character 'x' looking for beginning of value`},
-		{name: "an unknown field", body: `{"x":1}`, status: 400, want: `body: json: unknown field "x"`},
-		{name: "more than one object", body: `{}{}`, status: 400, want: `body: more after the JSON object`},
-		{name: "no input", body: `{}`, status: 400, want: `input "in": missing, the model takes INT32 [-1,2]`},
-		{name: "another shape", body: input(`"datatype":"INT32","shape":[1,3],"data":[1,2,3]`), status: 400, want: `input "in": shape is [-1,2], found [1,3]`},
-		{name: "another datatype", body: input(`"datatype":"FP32","shape":[1,2],"data":[1,2]`), status: 400, want: `input "in": datatype is INT32, found FP32`},
-		{name: "no datatype of the protocol", body: input(`"datatype":"INT","shape":[1,2],"data":[1,2]`), status: 400, want: `input "in": datatype: not one of the protocol's, found "INT"`},
-		{name: "too few elements", body: input(`"datatype":"INT32","shape":[1,2],"data":[1]`), status: 400, want: `input "in": 2 elements of INT32 are 8 bytes, found 4`},
-		{name: "an element of another kind", body: input(`"datatype":"INT32","shape":[1,2],"data":[1,2.5]`), status: 400, want: `input "in": data: element 1 is no INT32, found 2.5`},
-		{name: "an element too large", body: input(`"datatype":"INT8","shape":[1,2],"data":[1,200]`), status: 400, want: `input "in": data: element 1 is no INT8, found 200`},
-		{name: "no data", body: input(`"datatype":"INT32","shape":[1,2]`), status: 400, want: `input "in": data: missing`},
-		{name: "no array", body: input(`"datatype":"INT32","shape":[1,2],"data":1`), status: 400, want: `input "in": data: an array, found 1`},
-		{name: "half precision as JSON", body: input(`"datatype":"FP16","shape":[1,2],"data":[1,2]`), status: 400, want: `input "in": data: FP16 has no JSON form, send it as binary data`},
-		{name: "a parameter that would change nothing", body: `{"parameters":{"sequence_id":7}}`, status: 400, want: `parameters.sequence_id: not supported, found 7`},
-		{name: "binary data that is not there", body: input(`"datatype":"INT32","shape":[1,2],"parameters":{"binary_data_size":8}`), status: 400, want: `input "in": parameters.binary_data_size: 8, but 0 bytes are left in the body`},
-		{name: "data twice", body: input(`"datatype":"INT32","shape":[1,2],"data":[1,2],"parameters":{"binary_data_size":0}`), status: 400, want: `input "in": data: given twice, as JSON and as binary_data_size`},
-		{name: "binary data that nobody owns", body: `{}xx`, header: []string{"Inference-Header-Content-Length", "2"}, status: 400, want: `body: 2 bytes behind the last input's binary data`},
-		{name: "a header length beyond the body", body: `{}`, header: []string{"Inference-Header-Content-Length", "9"}, status: 400, want: `header Inference-Header-Content-Length: a length between 0 and the body's 2, found "9"`},
-		{name: "a compressed body", body: `{}`, header: []string{"Content-Encoding", "gzip"}, status: 400, want: `header Content-Encoding: "gzip" is not supported, only identity is`},
-		{name: "a body above the limit", body: strings.Repeat(" ", 2000), status: 413, want: `body: more than 1024 bytes`},
-		{name: "an unknown output", body: `{"inputs":[{"name":"in","datatype":"INT32","shape":[1,2],"data":[1,2]}],"outputs":[{"name":"x"}]}`, status: 400, want: `output "x": the model has no such output`},
-		{name: "more rows than a batch holds", body: input(`"datatype":"INT32","shape":[5,2],"data":[1,2,3,4,5,6,7,8,9,0]`), status: 400, want: `batch: between 1 and 4 items, found 5`},
-		{name: "a negative time-out", body: `{"parameters":{"timeout":-1}}`, status: 400, want: `parameters.timeout: microseconds, found -1`},
-		{name: "a time-out that is no number", body: row(1, 2), header: []string{"x-envoy-expected-rq-timeout-ms", "soon"}, status: 400, want: `header X-Envoy-Expected-Rq-Timeout-Ms: milliseconds, found "soon"`},
-	}
-	serve(t, fake.Config{PerItem: ms}, func(c *server.Config) { c.MaxBody = 1024 }, func(t *testing.T, w *world) {
-		w.warm()
-		for _, test := range tests {
-			path := test.path
-			if path == "" {
-				path = "/v2/models/m/infer"
-			}
-			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(test.body))
-			for i := 0; i < len(test.header); i += 2 {
-				r.Header.Set(test.header[i], test.header[i+1])
-			}
-			answer := w.do(r)
-			assert.Equal(t, test.status, answer.Code, test.name)
-			assert.Equal(t, test.want, errorOf(t, answer), test.name)
-		}
 	})
 }
 
@@ -367,7 +229,7 @@ func TestAModelThatFailsCostsOneBatch(t *testing.T) {
 // random, and counts.
 func TestEveryRequestEndsOnce(t *testing.T) {
 	const requests = 2000
-	random := rand.New(rand.NewPCG(3, 3)) //nolint:gosec // repeatable on purpose
+	random := rand.New(rand.NewPCG(3, 3))
 	warm := false
 	sometimes := func([]serving.Tensor) error { // runs are one at a time
 		switch draw := random.IntN(20); {
@@ -384,7 +246,7 @@ func TestEveryRequestEndsOnce(t *testing.T) {
 	serve(t, fake.Config{Fixed: 3 * ms, PerItem: ms, Before: sometimes}, nil, func(t *testing.T, w *world) {
 		w.warm()
 		warm = true
-		callers := rand.New(rand.NewPCG(4, 4)) //nolint:gosec // repeatable on purpose
+		callers := rand.New(rand.NewPCG(4, 4))
 		codes := make([]int, requests)
 		var group sync.WaitGroup
 		for i := range requests {

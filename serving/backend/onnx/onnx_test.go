@@ -86,7 +86,7 @@ func tensorOf(rows ...[]int32) serving.Tensor {
 	t := serving.Tensor{Name: "bytes", Datatype: serving.Int32, Shape: serving.Shape{int64(len(rows)), 2048}}
 	for _, row := range rows {
 		for _, v := range row {
-			t.Data = binary.LittleEndian.AppendUint32(t.Data, uint32(v)) //nolint:gosec // not negative
+			t.Data = binary.LittleEndian.AppendUint32(t.Data, uint32(v))
 		}
 	}
 	return t

@@ -59,6 +59,8 @@ func (p Plan) idle() bool {
 	return p == Plan{}
 }
 
+const keys = "error-rate, latency-factor, latency-add, crash-after-requests, unready-after, after, after-requests"
+
 func (p *Plan) set(key, value string) (err error) {
 	switch key {
 	case "error-rate":
@@ -76,7 +78,7 @@ func (p *Plan) set(key, value string) (err error) {
 	case "after-requests":
 		p.AfterRequests, err = count(value)
 	default:
-		return fmt.Errorf("key is one of error-rate, latency-factor, latency-add, crash-after-requests, unready-after, after, after-requests; found %q", key)
+		return fmt.Errorf("key is one of %s; found %q", keys, key)
 	}
 	return err
 }

@@ -29,7 +29,7 @@ func New(p Plan, seed uint64, crash func()) *Injector {
 
 // Fails says whether the n-th request is one of the share that fails.
 func Fails(seed, n uint64, share float64) bool {
-	return rand.New(rand.NewPCG(seed, n)).Float64() < share //nolint:gosec // repeatable on purpose
+	return rand.New(rand.NewPCG(seed, n)).Float64() < share
 }
 
 // active says whether errors and latency have begun.
@@ -67,7 +67,7 @@ func (i *Injector) fails() bool {
 	if i.plan.CrashAfterRequests > 0 && n > i.plan.CrashAfterRequests {
 		i.crash()
 	}
-	return i.plan.ErrorRate > 0 && i.active(n) && Fails(i.seed, uint64(n), i.plan.ErrorRate) //nolint:gosec // a count
+	return i.plan.ErrorRate > 0 && i.active(n) && Fails(i.seed, uint64(n), i.plan.ErrorRate)
 }
 
 // Backend makes runs slower: it sleeps behind each, so no processor is used,
