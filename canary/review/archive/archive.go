@@ -1,0 +1,175 @@
+// Package archive writes the review of every rollout that ends into a folder,
+// and gives the review of any rollout to whoever asks. What a review says is
+// canary/review's to decide.
+//
+// Start reading at Archive.Run.
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/canary/review"
+	"github.com/sluice-dev/sluice/config"
+)
+
+// Log keeps decisions. canary/filestore is one.
+type Log interface {
+	// Decisions gives the decisions of a rollout, oldest first; all of the route's
+	// where rollout is empty.
+	Decisions(k config.Key, rollout string) ([]canary.Decision, error)
+}
+
+// settle is how long after a rollout's end its last requests may still be
+// reported. The review is written at once, and again then.
+const settle = 2 * time.Second
+
+// Config of an Archive.
+type Config struct {
+	Folder  string // reviews go to Folder/NAMESPACE/NAME/ROLLOUT/review.{json,html}
+	Log     Log
+	Current func(config.Key) (controller.Snapshot, bool)
+	Slog    *slog.Logger // default: none
+}
+
+// Archive is a controller's Recorder and an API's archive.
+type Archive struct {
+	Config
+
+	changed chan config.Key
+}
+
+// New checks c.
+func New(c Config) (*Archive, error) {
+	if c.Folder == "" || c.Log == nil || c.Current == nil {
+		return nil, errors.New("archive: Folder, Log and Current must be given")
+	}
+	if c.Slog == nil {
+		c.Slog = slog.New(slog.DiscardHandler)
+	}
+	return &Archive{Config: c, changed: make(chan config.Key, 1024)}, nil
+}
+
+// Record notes that a route's newest ended rollout may read differently now.
+func (a *Archive) Record(d canary.Decision, s controller.Snapshot) {
+	if d.Rollout == "" || len(s.State.History) == 0 || s.State.History[0].ID != d.Rollout {
+		return
+	}
+	select {
+	case a.changed <- d.Route:
+	default:
+		a.Slog.Error("review not written: too many rollouts ended at once", "route", d.Route.String(), "rollout", d.Rollout)
+	}
+}
+
+// Run writes reviews until ctx ends, and then those that are still due.
+func (a *Archive) Run(ctx context.Context) error {
+	due := map[config.Key]time.Time{}
+	ticker := time.NewTicker(settle / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case k := <-a.changed:
+			a.write(k)
+			due[k] = time.Now().Add(settle)
+		case now := <-ticker.C:
+			for k, at := range due {
+				if now.After(at) {
+					a.write(k)
+					delete(due, k)
+				}
+			}
+		case <-ctx.Done():
+			for k := range due {
+				a.write(k)
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// write makes the files of a route's newest ended rollout.
+func (a *Archive) write(k config.Key) {
+	s, ok := a.Current(k)
+	if !ok || len(s.State.History) == 0 {
+		return
+	}
+	id := s.State.History[0].ID
+	r, err := a.build(s, id)
+	if err == nil {
+		err = a.keep(r)
+	}
+	if err != nil {
+		a.Slog.Error("review not written", "route", k.String(), "rollout", id, "error", err)
+		return
+	}
+	a.Slog.Info("review written", "route", k.String(), "rollout", id, "outcome", r.Decision.Outcome, "path", a.path(k, id, "html"), "hash", r.Hash)
+}
+
+func (a *Archive) keep(r review.Review) error {
+	data, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	page, err := r.HTML()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(a.path(r.Route, r.Rollout, "json")), 0o755); err != nil {
+		return err
+	}
+	return errors.Join(replace(a.path(r.Route, r.Rollout, "json"), data), replace(a.path(r.Route, r.Rollout, "html"), page))
+}
+
+func (a *Archive) path(k config.Key, rollout, kind string) string {
+	return filepath.Join(a.Folder, k.Namespace, k.Name, rollout, "review."+kind)
+}
+
+// replace writes a file whole.
+func replace(path string, data []byte) error {
+	half := path + ".half"
+	if err := os.WriteFile(half, data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(half, path)
+}
+
+// Decisions gives the log of a rollout, or of the whole route.
+func (a *Archive) Decisions(k config.Key, rollout string) ([]canary.Decision, error) {
+	return a.Log.Decisions(k, rollout)
+}
+
+// Review gives the review of a rollout; empty means the one that runs, or else
+// the last. One that the snapshot no longer knows is read from its file.
+func (a *Archive) Review(k config.Key, rollout string) (review.Review, error) {
+	s, ok := a.Current(k)
+	if !ok {
+		return review.Review{}, fmt.Errorf("%s: there is no such inference route", k)
+	}
+	if rollout == "" {
+		if rollout = newest(s.State); rollout == "" {
+			return review.Review{}, fmt.Errorf("%s: there was no rollout yet", k)
+		}
+	}
+	if known(s.State, rollout) {
+		return a.build(s, rollout)
+	}
+	if filepath.Base(rollout) != rollout {
+		return review.Review{}, fmt.Errorf("%s: rollout %q is not a name", k, rollout)
+	}
+	data, err := os.ReadFile(a.path(k, rollout, "json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return review.Review{}, fmt.Errorf("%s: there is no rollout %q", k, rollout)
+	}
+	if err != nil {
+		return review.Review{}, err
+	}
+	return review.Parse(data)
+}

@@ -1,0 +1,69 @@
+package archive
+
+import (
+	"fmt"
+
+	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/canary/review"
+)
+
+// newest is the id of the rollout that runs, or else of the last.
+func newest(s canary.State) string {
+	if s.Rollout != nil {
+		return s.Rollout.ID
+	}
+	if len(s.History) > 0 {
+		return s.History[0].ID
+	}
+	return ""
+}
+
+func known(s canary.State, rollout string) bool {
+	_, _, ok := find(s, rollout)
+	return ok
+}
+
+// find gives a rollout by id, with its end if it has ended.
+func find(s canary.State, rollout string) (canary.Rollout, *canary.Finished, bool) {
+	if s.Rollout != nil && s.Rollout.ID == rollout {
+		return *s.Rollout, nil, true
+	}
+	for _, f := range s.History {
+		if f.ID == rollout {
+			return f.Rollout, &f, true
+		}
+	}
+	return canary.Rollout{}, nil, false
+}
+
+// build makes the review of a rollout that the snapshot knows.
+func (a *Archive) build(s controller.Snapshot, rollout string) (review.Review, error) {
+	r, finished, ok := find(s.State, rollout)
+	if !ok {
+		return review.Review{}, fmt.Errorf("%s: there is no rollout %q", s.State.Route, rollout)
+	}
+	decisions, err := a.Log.Decisions(s.State.Route, rollout)
+	if err != nil {
+		return review.Review{}, err
+	}
+	facts := review.Facts{Route: s.State.Route, Rollout: r, Finished: finished, Decisions: decisions}
+	if trace, ok := s.Trace(rollout); ok {
+		facts.Versions = trace.Versions
+		facts.Gaps = trace.Gaps
+		facts.Exposure = []review.Exposure{
+			exposure(r.Stable, "stable", trace.Stable),
+			exposure(r.Candidate, "candidate", trace.Candidate),
+		}
+		if trace.Assessment != nil {
+			facts.Last = *trace.Assessment
+		}
+	}
+	return review.Build(facts, s.At)
+}
+
+func exposure(version, role string, e canary.Exposure) review.Exposure {
+	return review.Exposure{
+		Version: version, Role: role, Requests: e.Requests, Errors: e.Errors, Mirrored: e.Mirrored, First: e.First, Last: e.Last,
+	}
+}
