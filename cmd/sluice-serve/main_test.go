@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-dev/sluice/e2e/parts"
 	"github.com/sluice-dev/sluice/serving/magika"
 )
 
@@ -26,7 +27,7 @@ const samples = "../../serving/magika/testdata"
 
 func configOf(t *testing.T, version string) *magika.Config {
 	t.Helper()
-	text, err := os.ReadFile(part(t, "magika/"+version+"/config.min.json"))
+	text, err := os.ReadFile(filepath.Join(parts.Magika(t, version), "config.min.json"))
 	require.NoError(t, err)
 	c, err := magika.Parse(text)
 	require.NoError(t, err)
@@ -163,8 +164,8 @@ func TestCommandLineMistakesAreNamed(t *testing.T) {
 		{"all at once", []string{"--model-path", "x", "--max-batch", "0"}, []string{"--model-name: missing", "--max-batch: positive, found 0"}},
 		{"an absent library", []string{"--model-path", "x", "--model-name", "m", "--onnxruntime-library", "absent.so"}, []string{"ONNX Runtime library: stat absent.so: no such file or directory"}},
 		{"an absent model", []string{"--model-path", "absent.onnx", "--model-name", "m"}, []string{"model: stat absent.onnx: no such file or directory"}},
-		{"a fault that is none", []string{"--model-path", part(t, "magika/v3-2/model.onnx"), "--model-name", "m", "--inject-fault", "slow=1"}, []string{`--inject-fault: fault "slow=1": key is one of`}},
-		{"a capacity below the batch", []string{"--model-path", part(t, "magika/v3-2/model.onnx"), "--model-name", "m", "--http-address", "127.0.0.1:0", "--queue-capacity", "4"}, []string{"queue capacity: less than the max batch of 8, found 4"}},
+		{"a fault that is none", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--inject-fault", "slow=1"}, []string{`--inject-fault: fault "slow=1": key is one of`}},
+		{"a capacity below the batch", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--http-address", "127.0.0.1:0", "--queue-capacity", "4"}, []string{"queue capacity: less than the max batch of 8, found 4"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

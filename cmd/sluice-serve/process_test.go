@@ -13,18 +13,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-dev/sluice/e2e/parts"
 )
 
-const parts = "../../.cache/parts"
-
-// part is a fetched file's path.
-func part(t *testing.T, path string) string {
+// model is the path of a Magika version's model.
+func model(t *testing.T, version string) string {
 	t.Helper()
-	full, err := filepath.Abs(filepath.Join(parts, path))
-	require.NoError(t, err)
-	_, err = os.Stat(full)
-	require.NoError(t, err, "run `make parts`")
-	return full
+	return filepath.Join(parts.Magika(t, version), "model.onnx")
 }
 
 // build compiles the command once per test run.
@@ -64,11 +60,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	path, err := build()
 	require.NoError(t, err)
 	cmd := exec.Command(path, args...)
-	library := os.Getenv("ONNXRUNTIME_LIBRARY")
-	if library == "" {
-		library = part(t, "onnxruntime/libonnxruntime.so.1.32.0")
-	}
-	cmd.Env = append(os.Environ(), "ONNXRUNTIME_LIBRARY="+library)
+	cmd.Env = append(os.Environ(), parts.EnvONNXRuntime+"="+parts.ONNXRuntime(t))
 	return cmd
 }
 
@@ -77,7 +69,7 @@ func start(t *testing.T, version string, args ...string) *process {
 	t.Helper()
 	addressFile := filepath.Join(t.TempDir(), "address")
 	cmd := command(t, append([]string{
-		"--model-path", part(t, "magika/"+version+"/model.onnx"), "--model-name", "magika", "--model-version", version,
+		"--model-path", model(t, version), "--model-name", "magika", "--model-version", version,
 		"--http-address", "127.0.0.1:0", "--address-file", addressFile, "--drain-delay", "200ms",
 	}, args...)...)
 	logs, err := cmd.StderrPipe()

@@ -12,37 +12,22 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-dev/sluice/e2e/parts"
 	"github.com/sluice-dev/sluice/serving"
 	"github.com/sluice-dev/sluice/serving/backend/onnx"
 	"github.com/sluice-dev/sluice/serving/magika"
 )
 
-const parts = "../../../.cache/parts"
-
-// part is a fetched file's path.
-func part(t testing.TB, path string) string {
-	t.Helper()
-	full, err := filepath.Abs(filepath.Join(parts, path))
-	require.NoError(t, err)
-	_, err = os.Stat(full)
-	require.NoError(t, err, "run `make parts`")
-	return full
-}
-
 func load(t testing.TB) *onnx.Library {
 	t.Helper()
-	path := os.Getenv("ONNXRUNTIME_LIBRARY")
-	if path == "" {
-		path = part(t, "onnxruntime/libonnxruntime.so.1.32.0")
-	}
-	library, err := onnx.Load(path)
+	library, err := onnx.Load(parts.ONNXRuntime(t))
 	require.NoError(t, err)
 	return library
 }
 
 func open(t testing.TB, version string) *onnx.Model {
 	t.Helper()
-	model, err := load(t).Open(onnx.Config{Path: part(t, "magika/"+version+"/model.onnx")})
+	model, err := load(t).Open(onnx.Config{Path: filepath.Join(parts.Magika(t, version), "model.onnx")})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, model.Close()) })
 	return model
@@ -50,7 +35,7 @@ func open(t testing.TB, version string) *onnx.Model {
 
 func configOf(t testing.TB, version string) *magika.Config {
 	t.Helper()
-	text, err := os.ReadFile(part(t, "magika/"+version+"/config.min.json"))
+	text, err := os.ReadFile(filepath.Join(parts.Magika(t, version), "config.min.json"))
 	require.NoError(t, err)
 	c, err := magika.Parse(text)
 	require.NoError(t, err)
