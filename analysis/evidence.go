@@ -47,8 +47,12 @@ type Closed struct {
 // policy, with its defaults.
 func NewEvidence(p config.PolicySpec, arms Arms) Evidence {
 	e := Evidence{Arms: arms, Limits: make([]limit, len(limitsOf(p)))}
+	for i := range e.Limits {
+		notBegun(e.Limits[i].Harm.Past[:])
+	}
 	if versus := metricOf(p, config.MetricErrors).VersusStable; versus != nil {
 		e.Odds = new(odds)
+		notBegun(e.Odds.Harm.Past[:])
 	}
 	if specs := ranksOf(p); len(specs) > 0 {
 		e.Latency = newLatency(specs)
@@ -127,40 +131,23 @@ func (e *Evidence) closeBlock(u *updater) {
 	e.Pace.decay(u.block)
 	due := min(u.minutes, (e.Through-e.First+1)/int64(time.Minute/WindowLength))
 	for ; e.Restarts < due; e.Restarts++ {
-		e.restart((1 - firstPart) / float64(u.minutes))
+		e.start((1 - firstPart) / float64(u.minutes))
 	}
 }
 
-// start gives rollback tests their first part of the evidence.
+// start gives every rollback test another start with a part of its evidence.
 func (e *Evidence) start(part float64) {
-	for _, past := range e.harms() {
-		for k := range past {
-			past[k] = fixed(ln(part))
-		}
-	}
-}
-
-func (e *Evidence) restart(part float64) {
-	for _, past := range e.harms() {
-		restart(past, part)
-	}
-}
-
-// harms are the closed evidence of all rollback tests.
-func (e *Evidence) harms() [][]nats {
-	var all [][]nats
 	if e.Odds != nil {
-		all = append(all, e.Odds.Harm.Past[:])
+		e.Odds.Harm.start(part)
 	}
 	for i := range e.Limits {
-		all = append(all, e.Limits[i].Harm.Past[:])
+		e.Limits[i].Harm.start(part)
 	}
 	if e.Latency != nil {
 		for i := range e.Latency.Ranks {
-			all = append(all, e.Latency.Ranks[i].Harm[:])
+			begin(e.Latency.Ranks[i].Harm[:], part)
 		}
 	}
-	return all
 }
 
 // unspent is the part of rollback evidence that later minutes will get.

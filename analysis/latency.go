@@ -12,10 +12,10 @@ import (
 // because requests share their pod's queue and are not independent.
 // research: statistics §2b.
 type latency struct {
-	Stable    Buckets `json:"stable,omitempty"`    // of past windows, lately; counts are in fadeUnits
-	Candidate Buckets `json:"candidate,omitempty"` // likewise
+	Stable    recent `json:"stable"`    // of past windows
+	Candidate recent `json:"candidate"` // likewise
 
-	Edges []uint16  `json:"edges"`          // of this block, by quantile: buckets above are slow; zero until known
+	Edges []uint16  `json:"edges"`          // of this block, by quantile: the bucket of stable's quantile; zero until known
 	Pods  []podLoad `json:"pods,omitempty"` // in this block, by arm and name
 	Ranks []rank    `json:"ranks"`          // by quantile
 }
@@ -27,12 +27,14 @@ type podLoad struct {
 	Counts []slowCount `json:"counts"`
 }
 
-// slowCount counts the requests of a pod and those above two edges: stable's own
-// for stable's pods; for the candidate's, those moved by tolerance and by margin.
+// slowCount counts the requests of a pod and those above two edges, which are
+// moved by tolerance and by margin for the candidate's pods. For harm the edge is
+// stable's quantile, which few of its requests exceed; for safety it is one bucket
+// below, which some exceed even if all took equally long.
 type slowCount struct {
 	N        int64 `json:"n"`
 	Slow     int64 `json:"slow"`
-	SlowSafe int64 `json:"slowSafe"`
+	SlowSafe int64 `json:"safe"`
 }
 
 // rankSpec is a comparison of one quantile.
@@ -69,7 +71,11 @@ func bucketsOf(ratio float64) float64 {
 }
 
 func newLatency(specs []rankSpec) *latency {
-	return &latency{Edges: make([]uint16, len(specs)), Ranks: make([]rank, len(specs))}
+	l := &latency{Edges: make([]uint16, len(specs)), Ranks: make([]rank, len(specs))}
+	for i := range l.Ranks {
+		notBegun(l.Ranks[i].Harm[:])
+	}
+	return l
 }
 
 func (l *latency) clone() *latency {
@@ -89,11 +95,11 @@ const rememberLeast = 2
 
 // look sets the edges that past windows allow, where this block has none yet.
 func (l *latency) look(specs []rankSpec) {
-	total := float64(l.Stable.Count()) / fadeUnit
+	total := float64(Buckets(l.Stable).Count()) / fadeUnit
 	for i, s := range specs {
 		beyond := total * min(float64(s.q), 1-float64(s.q))
 		if l.Edges[i] == 0 && beyond >= rememberLeast {
-			l.Edges[i] = min(l.Stable.QuantileIndex(float64(s.q)), LastBucket-1)
+			l.Edges[i] = max(1, min(Buckets(l.Stable).QuantileIndex(float64(s.q)), LastBucket-1))
 		}
 	}
 }
@@ -109,11 +115,10 @@ func (l *latency) add(specs []rankSpec, w Window, of side) {
 		}
 		r, c := &l.Ranks[i], slowCount{N: n}
 		if of == ofStable {
-			c.Slow = w.Latencies.Above(edge)
-			c.SlowSafe = c.Slow
+			c.Slow, c.SlowSafe = w.Latencies.Above(edge), w.Latencies.Above(edge-1)
 			r.Stable = r.Stable.plus(rate{N: n, Bad: c.Slow})
 		} else {
-			c.Slow, c.SlowSafe = above(w.Latencies, edge, s.harmUp), above(w.Latencies, edge, s.safeUp)
+			c.Slow, c.SlowSafe = above(w.Latencies, edge, s.harmUp), above(w.Latencies, edge-1, s.safeUp)
 			r.Candidate = r.Candidate.plus(rate{N: n, Bad: c.Slow})
 		}
 		counts[i] = counts[i].plus(c)
@@ -131,14 +136,10 @@ func above(b Buckets, edge, up uint16) int64 {
 
 // remember adds a window to what later edges are taken from.
 func (l *latency) remember(w Window, of side) {
-	scaled := slices.Clone(w.Latencies)
-	for i := range scaled {
-		scaled[i].Count *= fadeUnit
-	}
 	if of == ofCandidate {
-		l.Candidate.Merge(scaled)
+		l.Candidate.add(w.Latencies)
 	} else {
-		l.Stable.Merge(scaled)
+		l.Stable.add(w.Latencies)
 	}
 }
 
@@ -172,15 +173,6 @@ func (l *latency) closeBlock(block, windows int64) {
 		l.Edges[i] = 0
 	}
 	l.Pods = nil
-	l.Stable, l.Candidate = fadedBuckets(l.Stable, windows), fadedBuckets(l.Candidate, windows)
-}
-
-func fadedBuckets(b Buckets, windows int64) Buckets {
-	var left Buckets
-	for _, c := range b {
-		if n := faded(int64(c.Count), windows); n > 0 {
-			left = append(left, Bucket{Index: c.Index, Count: uint32(n)})
-		}
-	}
-	return left
+	l.Stable.decay(windows)
+	l.Candidate.decay(windows)
 }

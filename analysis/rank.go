@@ -1,6 +1,9 @@
 package analysis
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // slopes is the number of alternatives of a rank test.
 const slopes = 5
@@ -61,19 +64,25 @@ type load struct {
 // often than one of many. So every pod is thinned to the requests of the least
 // busy one, at random, and the e-value is the mean over some such draws, which
 // is one too.
-func addBlock(past *[slopes]nats, loads []load, sign float64, seed uint64) bool {
+func addBlock(past *[slopes]nats, loads []load, sign int64, seed uint64) bool {
 	loads = alike(loads)
 	h := candidates(loads)
 	if h == 0 || h == len(loads) {
 		return false
 	}
 	drawn := thinned(loads, seed)
+	placed := make([][]tie, len(drawn))
+	for i, slow := range drawn {
+		placed[i] = ties(loads, slow, sign)
+	}
 	for k, lambda := range slopesOf() {
+		scale := places{pods: len(loads), lambda: lambda}
 		logs := make([]float64, len(drawn))
-		for i, slow := range drawn {
-			logs[i] = logRank(loads, midRanks(slow, sign), h, lambda)
+		for i := range placed {
+			logs[i] = scale.logChance(placed[i])
 		}
-		past[k] = past[k].plus(fixed(logSumExp(logs...) - ln(float64(len(logs)))))
+		all := scale.logMean(tie{n: len(loads), h: h})
+		past[k] = past[k].plus(fixed(logSumExp(logs...) - ln(float64(len(logs))) - all))
 	}
 	return true
 }
@@ -108,54 +117,66 @@ func alike(loads []load) []load {
 	return kept
 }
 
-// midRanks spreads the pods over [-1, 1] by their slow requests; ties share the
-// middle.
-func midRanks(slow []int64, sign float64) []float64 {
-	us := make([]float64, len(slow))
-	for i, s := range slow {
-		below, above := 0, 0
-		for _, o := range slow {
-			switch {
-			case o < s:
-				below++
-			case o > s:
-				above++
-			}
-		}
-		us[i] = sign * float64(below-above) / float64(len(slow)-1)
+// tie is pods with equally many slow requests: n of them, h the candidate's, from
+// a place on.
+type tie struct{ from, n, h int }
+
+// ties puts pods in the order of their slow requests.
+func ties(loads []load, slow []int64, sign int64) []tie {
+	order := make([]int, len(loads))
+	for i := range order {
+		order[i] = i
 	}
-	return us
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(sign*slow[a], sign*slow[b]) })
+	var ts []tie
+	for place, i := range order {
+		if place == 0 || slow[i] != slow[order[place-1]] {
+			ts = append(ts, tie{from: place})
+		}
+		t := &ts[len(ts)-1]
+		t.n++
+		t.h += int(loads[i].side)
+	}
+	return ts
 }
 
-// logRank is the log e-value of the candidates' places us at one slope: the
-// likelihood of this choice of h pods, over all choices of h.
-func logRank(loads []load, us []float64, h int, lambda float64) float64 {
-	center := topMean(us, h)
-	sums := make([]float64, h+1) // elementary symmetric polynomials of e^(lambda(u-center))
+// places weighs the places that pods can have: e^(lambda u), where u runs from -1
+// for the fastest to 1 for the slowest.
+type places struct {
+	pods   int
+	lambda float64
+}
+
+func (p places) log(place int) float64 {
+	return p.lambda * (float64(2*place)/float64(p.pods-1) - 1)
+}
+
+// logChance is the log of the weight of the candidate's places, where ties are
+// broken in all ways. Less slow requests of a candidate never make it more, and
+// over all choices of pods its mean is that of one tie of all.
+func (p places) logChance(ts []tie) float64 {
+	sum := 0.0
+	for _, t := range ts {
+		if t.h > 0 {
+			sum += p.logMean(t)
+		}
+	}
+	return sum
+}
+
+// logMean is the log of the mean weight of h of the n places of a tie: an
+// elementary symmetric polynomial, over the number of choices.
+func (p places) logMean(t tie) float64 {
+	center := (p.log(t.from+t.n-t.h) + p.log(t.from+t.n-1)) / 2 // of the h highest: keeps sums in range
+	sums := make([]float64, t.h+1)
 	sums[0] = 1
-	chosen := 0.0
-	for i, u := range us {
-		w := expo(lambda * (u - center))
-		for j := min(i+1, h); j >= 1; j-- {
+	for i := range t.n {
+		w := expo(p.log(t.from+i) - center)
+		for j := min(i+1, t.h); j >= 1; j-- {
 			sums[j] += float64(w * sums[j-1])
 		}
-		if loads[i].side == ofCandidate {
-			chosen += float64(lambda * (u - center))
-		}
 	}
-	return lnChoose(len(us), h) + chosen - ln(sums[h])
-}
-
-// topMean is the mean of the h highest places, which keeps the polynomials within
-// the range of floating point.
-func topMean(us []float64, h int) float64 {
-	sorted := slices.Clone(us)
-	slices.Sort(sorted)
-	sum := 0.0
-	for _, u := range sorted[len(sorted)-h:] {
-		sum += u
-	}
-	return sum / float64(h)
+	return ln(sums[t.h]) + float64(float64(t.h)*center) - lnChoose(t.n, t.h)
 }
 
 func lnChoose(n, k int) float64 {

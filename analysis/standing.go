@@ -46,10 +46,10 @@ const (
 )
 
 // Where a metric has a limit and a comparison, the limit gets these parts of the
-// bound. A comparison of rare errors hardly ever promotes ("<2x or slo"), so it
-// gets less there.
+// bound. A comparison finds harm sooner, but of rare errors it hardly ever
+// promotes ("<2x or slo").
 const (
-	limitPart   = 0.5  // of false rollbacks
+	limitPart   = 0.25 // of false rollbacks
 	limitOrPart = 0.75 // of false promotions, where either will do
 )
 
@@ -144,8 +144,8 @@ func (j *judgement) latencyStandings() []standing {
 // quantile of both arms lately, and how often either went beyond its edge.
 func (j *judgement) rankTest(s rankSpec, r *rank) Test {
 	t := Test{Metric: quantileName(s.q), Method: methodRank, Stable: r.Stable.estimate(), Candidate: r.Candidate.estimate()}
-	t.Stable.Value = j.e.Latency.Stable.Quantile(float64(s.q)).Seconds()
-	t.Candidate.Value = j.e.Latency.Candidate.Quantile(float64(s.q)).Seconds()
+	t.Stable.Value = j.e.Latency.Stable.quantile(float64(s.q)).Seconds()
+	t.Candidate.Value = j.e.Latency.Candidate.quantile(float64(s.q)).Seconds()
 	return t
 }
 

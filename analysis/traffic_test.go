@@ -52,9 +52,9 @@ type engine interface {
 	harmful() bool
 }
 
-// alarm is when an engine that looks at every second takes the traffic for harmful.
-func (t traffic) alarm(e engine, whole time.Duration) (time.Duration, bool) {
-	const perLook = int64(time.Second / WindowLength)
+// alarm is when an engine that looks after every perLook windows takes the traffic
+// for harmful.
+func (t traffic) alarm(e engine, whole time.Duration, perLook int64) (time.Duration, bool) {
 	for first := int64(0); first < int64(whole/WindowLength); first += perLook {
 		var c Closed
 		for index := first; index < first+perLook; index++ {
