@@ -35,6 +35,11 @@ type Trace struct {
 	Arms     analysis.Arms    `json:"arms"`
 	Versions []config.Version `json:"versions"` // as they were when it began
 
+	// Since is the epoch in force when it began, Until the one that ended it: what
+	// carries that is no longer its. Zero while it runs.
+	Since uint64 `json:"since"`
+	Until uint64 `json:"until,omitempty"`
+
 	Stable    Exposure `json:"stable"`
 	Candidate Exposure `json:"candidate"`
 
@@ -87,8 +92,11 @@ func (t Trace) Clone() Trace {
 	return t
 }
 
-// Count adds one request that the trace's rollout is answerable for.
+// Count adds a request, if the trace's rollout is answerable for it.
 func (t *Trace) Count(r analysis.Request) {
+	if r.Epoch < t.Since || t.Until != 0 && r.Epoch >= t.Until {
+		return
+	}
 	arm := &t.Stable
 	switch r.Version {
 	case t.Arms.Stable:

@@ -109,7 +109,7 @@ func (s State) stuck(waits []Wait) bool {
 		case WaitHeld, WaitNack, WaitFault:
 			return true
 		case WaitTrip:
-			return s.Rollout.openTrip() == nil
+			return s.Rollout.OpenTrip() == nil
 		case WaitBlind, WaitReady, WaitApproval, WaitDoubt, WaitAck, WaitTime, WaitRequests, WaitEvidence:
 		}
 	}

@@ -116,7 +116,7 @@ func (m *machine) load() {
 	if r.Blind != nil {
 		r.Blind.Since = m.now
 	}
-	if trip := r.openTrip(); trip != nil {
+	if trip := r.OpenTrip(); trip != nil {
 		trip.Until = m.now.Add(r.Policy.Trip.Settle.D())
 	}
 }

@@ -29,7 +29,7 @@ type world struct {
 	broken       bool
 	in           canary.State // before the last event
 	inForce      config.RouteSpec
-	top          uint64       // largest epoch ever published
+	top          uint64 // largest epoch ever published
 	splits       map[uint64]config.Split
 	requests     int64
 }

@@ -30,7 +30,7 @@ func Replay(recorded []Decision) ([]Decision, error) {
 			route = c.Route
 		}
 		next, effects := Step(route, state, d.Input.Event)
-		again, ok := decisionIn(effects)
+		again, ok := DecisionIn(effects)
 		if !ok {
 			return taken, fmt.Errorf("decision %d: %s decides nothing now", d.Seq, d.Event)
 		}
@@ -46,7 +46,8 @@ func origin(first Decision) (State, config.RouteSpec) {
 	return State{Route: first.Route}, config.RouteSpec{}
 }
 
-func decisionIn(effects []Effect) (Decision, bool) {
+// DecisionIn finds the decision among effects. Each step has at most one.
+func DecisionIn(effects []Effect) (Decision, bool) {
 	for _, e := range effects {
 		if r, ok := e.(Record); ok {
 			return r.Decision, true

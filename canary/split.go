@@ -66,15 +66,15 @@ func (s State) baked() string {
 // somebody can answer.
 func (s State) mirror() config.Share {
 	r := s.Rollout
-	trip := r.openTrip()
+	trip := r.OpenTrip()
 	if trip == nil || r.Mirroring != config.MirroringAllowed || s.Ready[r.Candidate] == 0 {
 		return config.Share{}
 	}
 	return config.Share{Version: r.Candidate, Weight: trip.Share}
 }
 
-// openTrip is the trip that mirrored traffic or a wait is settling; nil if none.
-func (r *Rollout) openTrip() *Trip {
+// OpenTrip is the trip that mirrored traffic or a wait is settling; nil if none.
+func (r *Rollout) OpenTrip() *Trip {
 	if r.Phase != Tripped || len(r.Trips) == 0 {
 		return nil
 	}

@@ -41,14 +41,14 @@ func (m *machine) trip(e Suspected) {
 
 // closeTrip ends the open trip, if one is.
 func (m *machine) closeTrip(o TripOutcome, text string) {
-	if trip := m.Rollout.openTrip(); trip != nil {
+	if trip := m.Rollout.OpenTrip(); trip != nil {
 		trip.Outcome, trip.Ended, trip.Text = o, m.now, text
 	}
 }
 
 // settle takes over what mirrored traffic showed.
 func (m *machine) settle(e Settled) {
-	trip := m.Rollout.openTrip()
+	trip := m.Rollout.OpenTrip()
 	switch {
 	case trip == nil:
 		return // too late: onTrip has decided
@@ -81,7 +81,7 @@ func (m *machine) unsettled(why string) {
 
 // timeTrip lets an open trip run out.
 func (m *machine) timeTrip() {
-	trip := m.Rollout.openTrip()
+	trip := m.Rollout.OpenTrip()
 	if trip == nil || m.now.Before(trip.Until) {
 		return
 	}

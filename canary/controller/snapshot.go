@@ -72,3 +72,55 @@ func (s Snapshot) Condition(t canary.ConditionType) (canary.Condition, bool) {
 	}
 	return canary.Condition{}, false
 }
+
+// Snapshot gives everything that is known at now.
+func (c *Controller) Snapshot(now time.Time) Snapshot {
+	c.restate(now)
+	s := Snapshot{
+		At: now, State: c.state, Route: c.route, Refusal: c.refusal,
+		Conditions: c.stated,
+		Assessment: c.last,
+		Proxies:    c.fleet.names(),
+		Stuck:      c.fleet.stuck,
+		Gap:        c.gap,
+		LogDelay:   c.delay.mean,
+	}
+	for _, t := range c.traces {
+		s.Traces = append(s.Traces, t.Clone())
+	}
+	if c.state.Rollout == nil {
+		return s
+	}
+	s.Waits = c.state.Waits(c.assessment(), now)
+	s.Remedy = remedy(c.assessment())
+	if c.sense != nil && c.sense.ruling != nil {
+		r := c.sense.ruling
+		s.Ruling = &Ruling{Text: r.Reason, N: r.N, LogE: r.LogE, LogNeeded: r.LogNeeded}
+	}
+	return s
+}
+
+// assessment is the last one, or an empty one that says so.
+func (c *Controller) assessment() analysis.Assessment {
+	if c.last == nil {
+		return analysis.Assessment{Verdict: analysis.Undecided, Reason: "no window of requests was judged yet"}
+	}
+	return *c.last
+}
+
+// restate takes conditions anew and keeps the transition times of those whose
+// status is as before.
+func (c *Controller) restate(now time.Time) {
+	accepted := canary.Condition{
+		Type: canary.Accepted, Status: canary.True, Reason: "InForce",
+		Message: "the newest configuration is in force", LastTransitionTime: now,
+	}
+	switch {
+	case c.refusal != "":
+		accepted.Status, accepted.Reason, accepted.Message = canary.False, "Refused", c.refusal
+	case c.pending != nil && c.state.Fault != nil:
+		accepted.Status, accepted.Reason, accepted.Message = canary.False, "NotSaved", c.state.Fault.Text
+	}
+	all := append([]canary.Condition{accepted}, canary.Conditions(c.state, c.assessment(), now)...)
+	c.stated = canary.Merge(c.stated, all)
+}

@@ -1,0 +1,323 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/config"
+)
+
+// Period is how often a Controller of a Manager ticks.
+const Period = 50 * time.Millisecond
+
+// answerTime is how long a verb may wait for its answer.
+const answerTime = time.Second
+
+// Errors that callers tell apart.
+var (
+	// ErrNoRoute says that no such inference route is configured.
+	ErrNoRoute = errors.New("no such inference route")
+	// ErrBusy says that a verb was not answered in time. It may yet be decided.
+	ErrBusy = errors.New("not answered in time")
+)
+
+// ManagerConfig is what a Manager needs.
+type ManagerConfig struct {
+	Store     Store
+	Publisher Publisher
+	Recorder  Recorder // optional
+	Notifier  Notifier // optional
+	Log       *slog.Logger
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Manager runs a Controller per inference route, each in a goroutine of its own.
+// Its methods may be used by many goroutines while Run runs.
+type Manager struct {
+	config ManagerConfig
+	starts chan *runner
+	done   chan struct{} // closed when Run returns
+
+	mu      sync.RWMutex
+	runners map[config.Key]*runner
+	proxies map[string]bool
+}
+
+// NewManager checks c.
+func NewManager(c ManagerConfig) (*Manager, error) {
+	if c.Store == nil || c.Publisher == nil {
+		return nil, errors.New("controller: Store and Publisher must be given")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Manager{
+		config:  c,
+		starts:  make(chan *runner),
+		done:    make(chan struct{}),
+		runners: map[config.Key]*runner{},
+		proxies: map[string]bool{},
+	}, nil
+}
+
+// Run runs every Controller until ctx is done, and waits for them. It runs once.
+func (m *Manager) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer close(m.done)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case r := <-m.starts:
+			running.Go(func() { r.run(ctx, m.done) })
+		}
+	}
+}
+
+// Configure brings a configuration into force, inference route by inference
+// route. One that is refused keeps what it had, is named in the error, and holds
+// up no other. Routes that are no longer configured are withdrawn; their state is
+// kept in case they come back. Run must be running.
+func (m *Manager) Configure(ctx context.Context, c *config.Config) error {
+	var refused []error
+	for _, route := range c.Routes {
+		if err := m.configure(ctx, c, route); err != nil {
+			refused = append(refused, fmt.Errorf("%s: %w", route.Key, err))
+		}
+	}
+	for _, k := range m.keys() {
+		if _, ok := c.Route(k); !ok {
+			m.remove(k)
+		}
+	}
+	return errors.Join(refused...)
+}
+
+func (m *Manager) configure(ctx context.Context, c *config.Config, route config.InferenceRoute) error {
+	policy, err := policyOf(c, route)
+	if err != nil {
+		return err
+	}
+	r, err := m.runner(ctx, route.Key)
+	if err != nil {
+		return err
+	}
+	return r.ask(ctx, m.done, func(c *Controller) error {
+		return c.Configure(m.config.Now(), route.RouteSpec, policy)
+	})
+}
+
+// policyOf finds the policy that a route names.
+func policyOf(c *config.Config, route config.InferenceRoute) (config.PolicySpec, error) {
+	if route.Strategy.Canary == nil {
+		return config.Standard(), nil
+	}
+	k := config.Key{Namespace: route.Namespace, Name: route.Analysis.Policy}
+	policy, ok := c.Policy(k)
+	if !ok {
+		return config.PolicySpec{}, fmt.Errorf("spec.analysis.policy: there is no policy %q in namespace %q", k.Name, k.Namespace)
+	}
+	return policy, nil
+}
+
+// runner finds the Controller of a route, or starts one.
+func (m *Manager) runner(ctx context.Context, k config.Key) (*runner, error) {
+	if r := m.find(k); r != nil {
+		return r, nil
+	}
+	c, err := New(Config{
+		Key: k, Store: m.config.Store, Publisher: m.config.Publisher,
+		Recorder: m.config.Recorder, Notifier: m.config.Notifier, Log: m.config.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := m.enlist(k, c)
+	select {
+	case m.starts <- r:
+		return r, nil
+	case <-m.done:
+		return nil, context.Canceled
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// enlist gives a Controller its mailbox, and tells it who is connected.
+func (m *Manager) enlist(k config.Key, c *Controller) *runner {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for proxy := range m.proxies {
+		c.Connected(proxy)
+	}
+	r := newRunner(c, m.config.Now)
+	m.runners[k] = r
+	return r
+}
+
+func (m *Manager) find(k config.Key) *runner {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.runners[k]
+}
+
+func (m *Manager) keys() []config.Key {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	keys := make([]config.Key, 0, len(m.runners))
+	for k := range m.runners {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, config.Key.Compare)
+	return keys
+}
+
+func (m *Manager) remove(k config.Key) {
+	m.mu.Lock()
+	r := m.runners[k]
+	delete(m.runners, k)
+	m.mu.Unlock()
+	r.stop()
+	m.config.Publisher.Withdraw(k)
+}
+
+// Refuse notes that a newer configuration could not even be read: what is in
+// force stays, and every route says why.
+func (m *Manager) Refuse(why error) {
+	m.each(func(c *Controller) { c.Refuse(why) })
+}
+
+// Do performs a verb and gives the decision, refused or not. It answers within a
+// second: an error is ErrNoRoute, ErrBusy or ErrNotSaved.
+func (m *Manager) Do(ctx context.Context, k config.Key, verb canary.Event) (d canary.Decision, err error) {
+	r := m.find(k)
+	if r == nil {
+		return d, fmt.Errorf("%s: %w", k, ErrNoRoute)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, ErrBusy)
+	defer cancel()
+	answer := make(chan canary.Decision, 1)
+	err = r.ask(ctx, m.done, func(c *Controller) error {
+		decision, err := c.Handle(verb)
+		answer <- decision
+		return err
+	})
+	if err != nil {
+		return d, fmt.Errorf("%s: %w", k, err)
+	}
+	return <-answer, nil
+}
+
+// Snapshot gives what is known of an inference route, and whether there is one.
+func (m *Manager) Snapshot(k config.Key) (Snapshot, bool) {
+	r := m.find(k)
+	if r == nil {
+		return Snapshot{}, false
+	}
+	return r.snapshot(), true
+}
+
+// Snapshots gives every inference route, sorted by key.
+func (m *Manager) Snapshots() []Snapshot {
+	var all []Snapshot
+	for _, k := range m.keys() {
+		if s, ok := m.Snapshot(k); ok {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// Observe takes requests as their log entries arrive. The slice is the caller's
+// again when it returns.
+func (m *Manager) Observe(_ string, requests []analysis.Request) {
+	now := m.config.Now()
+	for k, of := range byRoute(requests, func(r analysis.Request) config.Key { return r.Route }) {
+		m.post(k, func(c *Controller) { c.Observe(now, of) })
+	}
+}
+
+// Report takes load reports. The slice is the caller's again when it returns.
+func (m *Manager) Report(loads []analysis.Load) {
+	for k, of := range byRoute(loads, func(l analysis.Load) config.Key { return l.Route }) {
+		m.post(k, func(c *Controller) { c.Report(of) })
+	}
+}
+
+// byRoute copies a batch apart.
+func byRoute[T any](batch []T, route func(T) config.Key) map[config.Key][]T {
+	apart := map[config.Key][]T{}
+	for _, one := range batch {
+		k := route(one)
+		apart[k] = append(apart[k], one)
+	}
+	return apart
+}
+
+// Stream says that an access-log stream of a proxy opened or closed.
+func (m *Manager) Stream(proxy string, open bool) {
+	now := m.config.Now()
+	m.each(func(c *Controller) { c.Stream(now, proxy, open) })
+}
+
+// Connected says that a proxy came.
+func (m *Manager) Connected(proxy string) {
+	m.mu.Lock()
+	m.proxies[proxy] = true
+	m.mu.Unlock()
+	m.each(func(c *Controller) { c.Connected(proxy) })
+}
+
+// Disconnected says that a proxy left.
+func (m *Manager) Disconnected(at time.Time, proxy string) {
+	m.mu.Lock()
+	delete(m.proxies, proxy)
+	m.mu.Unlock()
+	m.each(func(c *Controller) { c.Disconnected(at, proxy) })
+}
+
+// Acked says that every connected proxy that holds a route has taken the split of
+// an epoch, but for those that TimedOut named.
+func (m *Manager) Acked(at time.Time, k config.Key, epoch uint64, proxies int) {
+	m.post(k, func(c *Controller) { c.Acked(at, epoch, proxies) })
+}
+
+// Nacked says that a proxy refused what was sent, in its own words.
+func (m *Manager) Nacked(at time.Time, k config.Key, proxy string, epoch uint64, text string) {
+	m.post(k, func(c *Controller) { c.Nacked(at, proxy, epoch, text) })
+}
+
+// TimedOut says that proxies are no longer waited for.
+func (m *Manager) TimedOut(k config.Key, proxies []string) {
+	m.post(k, func(c *Controller) { c.TimedOut(proxies) })
+}
+
+// Resized says how many endpoints of a version are ready, and what the last one
+// that is not said.
+func (m *Manager) Resized(at time.Time, k config.Key, version string, ready, total int, fact string) {
+	m.post(k, func(c *Controller) { c.Resized(at, version, ready, total, fact) })
+}
+
+func (m *Manager) post(k config.Key, mail func(*Controller)) {
+	if r := m.find(k); r != nil {
+		r.post(m.done, mail)
+	}
+}
+
+func (m *Manager) each(mail func(*Controller)) {
+	for _, k := range m.keys() {
+		m.post(k, mail)
+	}
+}

@@ -1,0 +1,120 @@
+package controller
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-dev/sluice/canary"
+)
+
+// mailboxSize is how many letters may wait. A full mailbox holds back the log
+// streams, and Envoy queues for them.
+const mailboxSize = 256
+
+// glance is how often a snapshot is taken when nothing was decided.
+const glance = 250 * time.Millisecond
+
+// runner is the goroutine of one Controller.
+type runner struct {
+	now     func() time.Time
+	mail    chan func(*Controller)
+	urgent  chan func(*Controller) // verbs: they overtake the mail
+	stopped chan struct{}
+	stop    func()
+
+	latest atomic.Pointer[Snapshot]
+
+	controller *Controller // the goroutine's, once it runs
+}
+
+func newRunner(c *Controller, now func() time.Time) *runner {
+	r := &runner{
+		now:        now,
+		mail:       make(chan func(*Controller), mailboxSize),
+		urgent:     make(chan func(*Controller)),
+		stopped:    make(chan struct{}),
+		controller: c,
+	}
+	r.stop = sync.OnceFunc(func() { close(r.stopped) })
+	s := c.Snapshot(now())
+	r.latest.Store(&s)
+	return r
+}
+
+// run owns the Controller until ctx is done or it is stopped.
+func (r *runner) run(ctx context.Context, done <-chan struct{}) {
+	ticker := time.NewTicker(Period)
+	defer ticker.Stop()
+	var seen canary.State
+	var at time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-done:
+			return
+		case <-r.stopped:
+			return
+		case letter := <-r.urgent:
+			letter(r.controller)
+		case letter := <-r.mail:
+			r.overtaken()
+			letter(r.controller)
+		case <-ticker.C:
+			r.controller.Tick(r.now())
+		}
+		if now := r.now(); r.controller.state.Seq != seen.Seq || now.Sub(at) >= glance {
+			seen, at = r.controller.state, now
+			s := r.controller.Snapshot(now)
+			r.latest.Store(&s)
+		}
+	}
+}
+
+// overtaken lets a waiting verb go first.
+func (r *runner) overtaken() {
+	select {
+	case letter := <-r.urgent:
+		letter(r.controller)
+	default:
+	}
+}
+
+// post leaves a letter. It waits while the mailbox is full.
+func (r *runner) post(done <-chan struct{}, letter func(*Controller)) {
+	select {
+	case r.mail <- letter:
+	case <-r.stopped:
+	case <-done:
+	}
+}
+
+// ask has the Controller do something now, and waits for its answer.
+func (r *runner) ask(ctx context.Context, done <-chan struct{}, what func(*Controller) error) error {
+	answer := make(chan error, 1)
+	letter := func(c *Controller) {
+		err := what(c)
+		s := c.Snapshot(r.now())
+		r.latest.Store(&s)
+		answer <- err
+	}
+	select {
+	case r.urgent <- letter:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-r.stopped:
+		return ErrNoRoute
+	case <-done:
+		return context.Canceled
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *runner) snapshot() Snapshot { return *r.latest.Load() }

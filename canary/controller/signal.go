@@ -1,0 +1,246 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary"
+)
+
+// Look is how often the evidence is judged.
+const Look = 250 * time.Millisecond
+
+// Keep is how often evidence is saved when nothing was decided.
+const Keep = 10 * time.Second
+
+// Observe takes requests of this route as their log entries arrive, from any
+// proxy.
+func (c *Controller) Observe(now time.Time, requests []analysis.Request) {
+	if c.tally == nil {
+		return
+	}
+	c.tally.Observe(now, requests)
+	c.delay.see(now, requests)
+	for _, r := range requests {
+		c.observe(now, r)
+	}
+	c.dirty = c.dirty || c.sense != nil
+}
+
+func (c *Controller) observe(now time.Time, r analysis.Request) {
+	for i := range c.traces {
+		c.traces[i].Count(r)
+	}
+	c.sight(now, r)
+	if c.sense != nil && c.sense.bins != nil {
+		c.sense.add(r)
+		return
+	}
+	if r.Version == c.state.Stable && r.Evident() && r.Outcome == analysis.Succeeded {
+		c.past.now.Add(r.Duration)
+	}
+}
+
+// sight tells the machine of the first entry under a split it waits to see.
+func (c *Controller) sight(now time.Time, r analysis.Request) {
+	switch {
+	case r.Epoch > c.state.Published.Epoch:
+		if c.told[r.Epoch] {
+			return
+		}
+		c.told[r.Epoch] = true
+	case !c.unseen(r.Epoch):
+		return
+	}
+	c.event(canary.Observed{At: now, Epoch: r.Epoch, Proxy: r.Proxy})
+}
+
+// unseen says whether a passage of an epoch waits to be observed.
+func (c *Controller) unseen(epoch uint64) bool {
+	var passages []canary.Passage
+	if r := c.state.Rollout; r != nil {
+		passages = r.Passages
+	} else if len(c.state.History) > 0 {
+		passages = c.state.History[0].Passages
+	}
+	for i := len(passages) - 1; i >= 0; i-- {
+		if passages[i].Epoch <= epoch {
+			return passages[i].Epoch == epoch && passages[i].Observed.IsZero()
+		}
+	}
+	return false
+}
+
+// Report takes load reports of this route.
+func (c *Controller) Report(loads []analysis.Load) {
+	if c.tally == nil {
+		return
+	}
+	c.tally.Report(loads)
+	if c.sense != nil && c.gap != "" {
+		c.sense.report(loads)
+	}
+}
+
+// Stream says that an access-log stream of a proxy opened or closed.
+func (c *Controller) Stream(now time.Time, proxy string, open bool) {
+	if c.tally != nil {
+		c.tally.Stream(now, proxy, open)
+	}
+}
+
+// Tick lets time pass: windows close, the trip and the evidence are looked at,
+// waits run out. Call it every 50 ms.
+func (c *Controller) Tick(now time.Time) {
+	if c.tally == nil {
+		return
+	}
+	c.again(now)
+	c.past.turn(now)
+	gaps := c.tally.Gaps(now)
+	c.gap = ""
+	if len(gaps) > 0 {
+		c.gap = gaps[0].String()
+	}
+	if c.begun && c.sense != nil && c.sense.bins != nil {
+		c.look(now, gaps)
+	}
+	c.event(canary.Tick{At: now})
+	c.keep(now)
+}
+
+// again tries to bring a configuration into force that could not be saved.
+func (c *Controller) again(now time.Time) {
+	if c.pending == nil || c.state.Fault != nil && now.Before(c.state.Fault.Again) {
+		return
+	}
+	e := *c.pending
+	e.At = now
+	if err := c.bring(e); err != nil {
+		c.Log.Error("configuration not in force", "error", err)
+	}
+}
+
+// look takes the signals in.
+func (c *Controller) look(now time.Time, gaps []analysis.Gap) {
+	for _, g := range gaps {
+		c.sense.spoil(g)
+	}
+	c.lookBlind(now)
+	c.lookTrip(now)
+	c.lookSettlement(now)
+	if c.sense == nil {
+		return
+	}
+	stable, changed := c.sense.close(now)
+	for _, w := range stable {
+		c.past.now.Merge(w.Latencies)
+	}
+	c.dirty = c.dirty || changed
+	if now.Sub(c.sense.aged) >= time.Second {
+		c.sense.bins.SetAge(now, c.past.age(c.sense.policy))
+		c.sense.aged = now
+	}
+	c.lookEvidence(now)
+}
+
+// lookBlind tells the machine that sight is lost. A look at the evidence tells it
+// when it is back.
+func (c *Controller) lookBlind(now time.Time) {
+	if c.gap == "" || c.state.Rollout.Blind != nil {
+		return
+	}
+	if t := c.trace(); t != nil && len(t.Gaps) < canary.KeptGaps {
+		t.Gaps = append(t.Gaps, c.gap)
+	}
+	c.event(canary.Blinded{At: now, Reason: c.gap})
+}
+
+// trace is of the rollout that runs; nil where there is none.
+func (c *Controller) trace() *canary.Trace {
+	if c.sense == nil || len(c.traces) == 0 || c.traces[0].Rollout != c.sense.rollout {
+		return nil
+	}
+	return &c.traces[0]
+}
+
+// lookTrip asks the watch, while there is a share to take away.
+func (c *Controller) lookTrip(now time.Time) {
+	if c.state.Published.Weight(c.sense.arms.Candidate) == 0 {
+		return
+	}
+	suspicion, tripped := c.sense.watch.Look(now)
+	if !tripped && c.gap != "" {
+		suspicion, tripped = c.sense.dark.Look(now)
+	}
+	if !tripped {
+		return
+	}
+	c.suspect = &suspicion
+	c.event(canary.Suspected{At: now, Reason: suspicion.Reason(), LogE: suspicion.LogE, Needed: suspicion.LogNeeded, N: suspicion.N})
+}
+
+// lookSettlement asks what mirrored traffic shows.
+func (c *Controller) lookSettlement(now time.Time) {
+	if c.sense == nil || c.sense.settlement == nil || c.state.Rollout.OpenTrip() == nil {
+		return
+	}
+	ruling := c.sense.settlement.Judge(c.sense.policy, now)
+	c.sense.ruling = &ruling
+	if ruling.Outcome == analysis.RulingOpen {
+		return
+	}
+	c.event(canary.Settled{At: now, Confirmed: ruling.Outcome == analysis.RulingConfirmed, Reason: ruling.Reason})
+}
+
+// lookEvidence judges it.
+func (c *Controller) lookEvidence(now time.Time) {
+	s := c.sense
+	if s == nil || now.Sub(s.judged) < Look {
+		return
+	}
+	s.judged = now
+	a := analysis.Judge(s.policy, s.evidence, now)
+	c.last = &a
+	if t := c.trace(); t != nil {
+		t.Assessment = &a
+	}
+	told := a
+	if why := s.blind(c.gap); why != "" {
+		told.Verdict, told.Reason = analysis.Blind, why
+		c.last = &told
+	}
+	c.event(canary.Judged{At: now, Assessment: told})
+}
+
+// keep saves evidence that was not saved for long.
+func (c *Controller) keep(now time.Time) {
+	if !c.dirty || c.state.Fault != nil || now.Sub(c.savedAt) < Keep {
+		return
+	}
+	if err := c.flush(now); err != nil {
+		c.event(canary.SaveFailed{At: now, Text: err.Error()})
+	}
+}
+
+// flush saves the state as it is.
+func (c *Controller) flush(now time.Time) error {
+	if err := c.Store.Save(c.checkpoint(), c.unsaved); err != nil {
+		return err
+	}
+	c.unsaved, c.savedAt, c.dirty = nil, now, false
+	return nil
+}
+
+// checkpoint is everything that is kept.
+func (c *Controller) checkpoint() canary.Checkpoint {
+	kept := canary.Checkpoint{
+		State: c.state, Route: c.route, Policy: c.policy,
+		Evidence: c.saved, Traces: c.traces, Conditions: c.stated,
+	}
+	if c.sense != nil {
+		kept.Evidence = &c.sense.evidence
+		kept.Settlement = c.sense.settlement
+	}
+	return kept
+}
