@@ -42,6 +42,7 @@ type Stage struct {
 	mu     sync.Mutex
 	events []ads.Event
 	news   chan struct{}
+	health chan struct{} // of the minded Envoy; made by StartEnvoy
 }
 
 // backstage is something that runs and is waited for.
@@ -126,14 +127,29 @@ func (s *Stage) StopControl() { s.control.stop() }
 // StartEnvoy minds an Envoy.
 func (s *Stage) StartEnvoy(bootstrap xds.BootstrapConfig) {
 	s.t.Helper()
+	s.health = make(chan struct{}, 1)
 	minder, err := envoy.New(envoy.Config{
 		Binary: envoy.Binary{Path: parts.Envoy(s.t)}, Folder: s.Folder, Bootstrap: bootstrap, Workers: 2, Drain: time.Second, Grace: 5 * time.Second,
+		Notify: func(envoy.Status) { nudge(s.health) },
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.Minder, s.proxy = minder, &backstage{}
 	s.proxy.run(minder.Run)
+}
+
+// Ready waits until the minded Envoy serves.
+func (s *Stage) Ready() {
+	s.t.Helper()
+	timeout := time.After(patience)
+	for !s.Minder.Status().Ready {
+		select {
+		case <-s.health:
+		case <-timeout:
+			s.t.Fatalf("envoy is not ready within %v: %+v", patience, s.Minder.Status())
+		}
+	}
 }
 
 // StopEnvoy drains and ends it.
@@ -152,8 +168,12 @@ func (s *Stage) note(e ads.Event) {
 	s.mu.Lock()
 	s.events = append(s.events, e)
 	s.mu.Unlock()
+	nudge(s.news)
+}
+
+func nudge(c chan struct{}) {
 	select {
-	case s.news <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -226,6 +246,8 @@ func Server(t testing.TB, answer http.HandlerFunc) string {
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
 }
+
+func binaryOf(t testing.TB) string { return parts.Envoy(t) }
 
 func freePort(t testing.TB) uint32 {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -42,6 +42,8 @@ type Config struct {
 	// Grace is how long a stopping Envoy waits after Drain for requests under way.
 	// Default 30s.
 	Grace time.Duration
+	// Notify is told every change of Status, by the goroutine of Run. Optional.
+	Notify func(Status)
 	// Log. Default: none.
 	Log *slog.Logger
 }
@@ -94,6 +96,9 @@ func setDefaults(cfg *Config) {
 	if cfg.Grace == 0 {
 		cfg.Grace = 30 * time.Second
 	}
+	if cfg.Notify == nil {
+		cfg.Notify = func(Status) {}
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -108,8 +113,10 @@ func (m *Minder) Status() Status {
 
 func (m *Minder) note(change func(*Status)) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	change(&m.status)
+	status := m.status
+	m.mu.Unlock()
+	m.cfg.Notify(status)
 }
 
 // Run adopts the Envoy that an earlier run left in the Folder, or starts one,
