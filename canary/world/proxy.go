@@ -71,7 +71,7 @@ func (p *proxy) send(w *World, version string, shadow bool) {
 	r := analysis.Request{
 		Route: w.spec.Arms.Route, Version: version, Epoch: p.split.Epoch, Pod: pod, Proxy: p.name,
 		Start: w.Now(), Duration: time.Duration(end - w.now),
-		Outcome: outcome, Attempt: 1, Shadow: shadow,
+		Outcome: outcome, Attempt: 1, Issued: true, Shadow: shadow,
 	}
 	w.truth.sent(w, r)
 	c := p.counters(w, version)
