@@ -4,7 +4,7 @@
 // and never answers a proxy with an error for an entry that it cannot read: it
 // counts that entry by reason.
 //
-// Start reading at attribution.attribute (what an entry says), then attemptOutcome
+// Start reading at attribution.attribute (what an entry says), then entry.outcome
 // and endings (what became of it), then Server.
 package accesslog
 
@@ -12,7 +12,6 @@ import (
 	"errors"
 	"time"
 
-	logspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	loadspb "github.com/envoyproxy/go-control-plane/envoy/service/load_stats/v3"
 	"google.golang.org/grpc"
 
@@ -65,12 +64,13 @@ func New(c Config) (*Server, error) {
 
 // Register adds both services to a gRPC server made with Options.
 func (s *Server) Register(r grpc.ServiceRegistrar) {
-	logspb.RegisterAccessLogServiceServer(r, logServer{s})
+	r.RegisterService(s.logService(), s)
 	loadspb.RegisterLoadReportingServiceServer(r, loadServer{s})
 }
 
-// Options let a gRPC server take the messages that Envoy sends: one entry may
-// hold any header, and all that a stalled stream kept may come at once.
+// Options let a gRPC server take the messages that Envoy sends: as bytes, which are
+// read in place, and large ones, as one entry may hold any header, and all that a
+// stalled stream kept may come at once. Other services notice nothing of it.
 func Options() []grpc.ServerOption {
-	return []grpc.ServerOption{grpc.MaxRecvMsgSize(64 << 20)}
+	return []grpc.ServerOption{grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(64 << 20)}
 }

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strconv"
 
-	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	entrypb "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -12,8 +11,20 @@ import (
 	"github.com/sluice-dev/sluice/xds/name"
 )
 
-// headerAttempt counts a request's attempts from 1, in what each attempt sends.
-const headerAttempt = "x-envoy-attempt-count"
+// What attribution reads, beside Envoy's own fields.
+const (
+	headerArm     = name.HeaderArm
+	headerShadow  = name.HeaderShadow
+	headerServed  = name.HeaderServed
+	headerAttempt = "x-envoy-attempt-count" // counts a request's attempts from 1, in what each attempt sends
+	headerGRPC    = "grpc-status"
+	tagArm        = name.TagArm
+)
+
+const (
+	upstreamEnd   = uint64(entrypb.AccessLogType_UpstreamEnd)
+	downstreamEnd = uint64(entrypb.AccessLogType_DownstreamEnd)
+)
 
 // result is what became of an entry.
 type result int
@@ -23,6 +34,7 @@ const (
 	leftOut           // it tells of no request of its own
 	unended           // it waits for the entry that says how it ended
 	// What is missing, or makes no sense.
+	noEntry
 	noCluster
 	noEpoch
 	noAttempt
@@ -32,17 +44,18 @@ const (
 
 // String names what is missing, as metrics label it.
 func (r result) String() string {
-	return [results]string{"attributed", "left-out", "unended", "cluster", "epoch", "attempt", "time"}[r]
+	return [results]string{"attributed", "left-out", "unended", "entry", "cluster", "epoch", "attempt", "time"}[r]
 }
 
 // attribution reads the entries of one stream. What it remembers of earlier
 // entries is the few names that they repeat, and how the latest ended.
 type attribution struct {
-	proxy    string
-	clusters map[string]arm
-	epochs   map[string]uint64
-	pods     map[pod]string
-	endings  endings
+	proxy   string
+	arms    map[string]arm    // by cluster
+	epochs  map[string]uint64 // by stamp or name of a route
+	pods    map[pod]string
+	hosts   map[string]string
+	endings endings
 }
 
 // arm is a version of an inference route.
@@ -52,8 +65,8 @@ type arm struct {
 }
 
 type pod struct {
-	address string
-	port    uint32
+	host string
+	port uint64
 }
 
 // remembered bounds each memory; a full one starts again.
@@ -61,11 +74,12 @@ const remembered = 4096
 
 func newAttribution(proxy string) *attribution {
 	return &attribution{
-		proxy:    proxy,
-		clusters: map[string]arm{},
-		epochs:   map[string]uint64{},
-		pods:     map[pod]string{},
-		endings:  newEndings(),
+		proxy:   proxy,
+		arms:    map[string]arm{},
+		epochs:  map[string]uint64{},
+		pods:    map[pod]string{},
+		hosts:   map[string]string{},
+		endings: newEndings(),
 	}
 }
 
@@ -73,20 +87,21 @@ func newAttribution(proxy string) *attribution {
 // its own (UpstreamEnd), mirrored ones too. The entry of the whole request
 // (DownstreamEnd) is one only where there was no attempt, so that no request is
 // told twice; otherwise it may say how an attempt ended that is still waiting.
-func (a *attribution) attribute(e *entrypb.HTTPAccessLogEntry) (analysis.Request, result) {
-	common := e.GetCommonProperties()
-	switch common.GetAccessLogType() {
-	case entrypb.AccessLogType_UpstreamEnd:
-		r, what := a.attempt(e)
-		if what == attributed && cutOff(e) {
-			return a.endings.attempt(e.GetRequest().GetRequestId(), r)
+func (a *attribution) attribute(b []byte) (analysis.Request, result) {
+	e, ok := readEntry(b)
+	switch {
+	case !ok:
+		return analysis.Request{}, noEntry
+	case e.kind == upstreamEnd:
+		r, what := a.attempt(&e)
+		if what == attributed && e.cutOff() {
+			return a.endings.attempt(&e, r)
 		}
 		return r, what
-	case entrypb.AccessLogType_DownstreamEnd:
-		if unattempted(common) {
-			return a.request(e)
-		}
-		return a.endings.request(e.GetRequest().GetRequestId(), clientLeft(common.GetResponseFlags()))
+	case e.kind == downstreamEnd && e.unattempted():
+		return a.request(&e)
+	case e.kind == downstreamEnd:
+		return a.endings.request(&e)
 	}
 	return analysis.Request{}, leftOut
 }
@@ -94,45 +109,43 @@ func (a *attribution) attribute(e *entrypb.HTTPAccessLogEntry) (analysis.Request
 // attempt reads an attempt's entry. Its cluster is the arm that it went to, also
 // where a retry went to another than its request was assigned; its epoch is of
 // the split that assigned the request.
-func (a *attribution) attempt(e *entrypb.HTTPAccessLogEntry) (analysis.Request, result) {
-	common, headers := e.GetCommonProperties(), e.GetRequest().GetRequestHeaders()
-	r := analysis.Request{Proxy: a.proxy, Attempt: 1}
-	stamp := headers[name.HeaderShadow]
-	if r.Shadow = stamp != ""; !r.Shadow {
-		stamp = headers[name.HeaderArm]
-		n, err := strconv.ParseUint(headers[headerAttempt], 10, 32)
+func (a *attribution) attempt(e *entry) (analysis.Request, result) {
+	r := analysis.Request{
+		Proxy: a.proxy, Attempt: 1, Shadow: len(e.shadowHeader) > 0,
+		Pod: a.pod(e), Issued: e.issued(), Outcome: e.outcome(),
+	}
+	stamp := e.shadowHeader
+	if !r.Shadow {
+		stamp = e.armHeader
+		n, err := strconv.ParseUint(string(e.attemptHeader), 10, 32)
 		if err != nil || n == 0 {
 			return r, noAttempt
 		}
 		r.Attempt = uint32(n)
 	}
-	cluster := common.GetUpstreamCluster()
-	if cluster == "" { // UO
-		cluster = common.GetCustomTags()[name.TagArm]
+	cluster := e.cluster
+	if len(cluster) == 0 { // UO
+		cluster = e.arm
 	}
 	arm, ok := a.arm(cluster)
 	if !ok {
 		return r, noCluster
 	}
-	r.Pod = a.pod(common.GetUpstreamRemoteAddress())
-	r.Issued = issued(common)
-	r.Outcome = attemptOutcome(e)
-	return r, a.fill(&r, common, arm, stamp)
+	return r, a.fill(&r, e, arm, stamp)
 }
 
 // request reads the entry of a request that had no attempt: the arm failed it.
-func (a *attribution) request(e *entrypb.HTTPAccessLogEntry) (analysis.Request, result) {
-	common := e.GetCommonProperties()
+func (a *attribution) request(e *entry) (analysis.Request, result) {
 	r := analysis.Request{Proxy: a.proxy, Outcome: analysis.Failed}
-	stamp := e.GetRequest().GetRequestHeaders()[name.HeaderArm]
-	arm, ok := a.arm(common.GetCustomTags()[name.TagArm])
+	stamp := e.armHeader
+	arm, ok := a.arm(e.arm)
 	if !ok { // NC
-		stamp = e.GetResponse().GetResponseHeaders()[name.HeaderServed]
-		if arm, ok = armOf(common.GetRouteName(), stamp); !ok {
+		stamp = e.servedHeader
+		if arm, ok = armOf(string(e.route), string(stamp)); !ok {
 			return r, noCluster
 		}
 	}
-	return r, a.fill(&r, common, arm, stamp)
+	return r, a.fill(&r, e, arm, stamp)
 }
 
 // armOf reads the names that Envoy knows of a cluster that does not exist.
@@ -143,65 +156,76 @@ func armOf(routeName, stamp string) (arm, bool) {
 }
 
 // fill sets what every entry tells alike.
-func (a *attribution) fill(r *analysis.Request, common *entrypb.AccessLogCommon, arm arm, stamp string) result {
+func (a *attribution) fill(r *analysis.Request, e *entry, arm arm, stamp []byte) result {
 	r.Route, r.Version = arm.route, arm.version
+	r.Start, r.Duration = e.start, e.duration
 	var ok bool
-	if r.Epoch, ok = a.epoch(stamp, common.GetRouteName()); !ok {
+	if r.Epoch, ok = a.epoch(stamp, e.route); !ok {
 		return noEpoch
 	}
-	if common.GetStartTime() == nil || common.GetDuration() == nil {
+	if !e.timed {
 		return noTime
 	}
-	r.Start = common.GetStartTime().AsTime()
-	r.Duration = common.GetDuration().AsDuration()
 	return attributed
 }
 
-func (a *attribution) arm(cluster string) (arm, bool) {
-	if known, ok := a.clusters[cluster]; ok {
+func (a *attribution) arm(cluster []byte) (arm, bool) {
+	if known, ok := a.arms[string(cluster)]; ok {
 		return known, true
 	}
-	route, version, err := name.ParseCluster(cluster)
+	route, version, err := name.ParseCluster(string(cluster))
 	if err != nil {
 		return arm{}, false
 	}
-	remember(a.clusters, cluster, arm{route, version})
+	remember(a.arms, string(cluster), arm{route, version})
 	return arm{route, version}, true
 }
 
 // epoch reads the stamp of an arm, or else the name of the route.
-func (a *attribution) epoch(stamp, route string) (uint64, bool) {
+func (a *attribution) epoch(stamp, route []byte) (uint64, bool) {
 	from := stamp
-	if from == "" {
+	if len(from) == 0 {
 		from = route
 	}
-	if known, ok := a.epochs[from]; ok {
+	if known, ok := a.epochs[string(from)]; ok {
 		return known, true
 	}
-	_, epoch, err := name.ParseArm(from) // a route's name ends in the same way
+	_, epoch, err := name.ParseArm(string(from)) // a route's name ends in the same way
 	if err != nil {
 		return 0, false
 	}
-	remember(a.epochs, from, epoch)
+	remember(a.epochs, string(from), epoch)
 	return epoch, true
 }
 
 // pod writes an upstream address as host:port, or as the path of a socket.
-func (a *attribution) pod(address *corepb.Address) string {
-	socket := address.GetSocketAddress()
-	if socket == nil {
-		return address.GetPipe().GetPath()
+func (a *attribution) pod(e *entry) string {
+	if len(e.host) == 0 {
+		return ""
 	}
-	key := pod{socket.GetAddress(), socket.GetPortValue()}
+	host, ok := a.hosts[string(e.host)]
+	if !ok {
+		host = string(e.host)
+		remember(a.hosts, host, host)
+	}
+	key := pod{host, e.port}
 	if known, ok := a.pods[key]; ok {
 		return known
 	}
-	text := key.address + ":" + strconv.FormatUint(uint64(key.port), 10)
-	if ip, err := netip.ParseAddr(key.address); err == nil {
-		text = netip.AddrPortFrom(ip, uint16(key.port)).String() //nolint:gosec // Envoy's own socket: a port
+	remember(a.pods, key, key.String())
+	return key.String()
+}
+
+// String gives host:port; a path has no port.
+func (p pod) String() string {
+	ip, err := netip.ParseAddr(p.host)
+	switch {
+	case err == nil && p.port <= 65535:
+		return netip.AddrPortFrom(ip, uint16(p.port)).String()
+	case p.port == 0:
+		return p.host
 	}
-	remember(a.pods, key, text)
-	return text
+	return p.host + ":" + strconv.FormatUint(p.port, 10)
 }
 
 func remember[K comparable, V any](m map[K]V, k K, v V) {

@@ -2,25 +2,45 @@ package accesslog
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	logspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	protocodec "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
 	"github.com/sluice-dev/sluice/analysis"
 )
 
-// logServer is the Server as Envoy's access log service.
-type logServer struct{ *Server }
+// logService is envoy.service.accesslog.v3.AccessLogService. Its messages stay
+// bytes, for which the gRPC server needs codec.
+func (s *Server) logService() *grpc.ServiceDesc {
+	return &grpc.ServiceDesc{
+		ServiceName: logspb.AccessLogService_ServiceDesc.ServiceName,
+		HandlerType: (*any)(nil),
+		Streams: []grpc.StreamDesc{{
+			StreamName:    "StreamAccessLogs",
+			Handler:       func(_ any, stream grpc.ServerStream) error { return s.takeLogs(stream) },
+			ClientStreams: true,
+		}},
+		Metadata: logspb.AccessLogService_ServiceDesc.Metadata,
+	}
+}
 
-// StreamAccessLogs takes one worker's entries until the stream ends.
-func (s logServer) StreamAccessLogs(stream logspb.AccessLogService_StreamAccessLogsServer) error {
-	message, err := stream.Recv()
-	if err != nil {
+// takeLogs takes one worker's entries until the stream ends.
+func (s *Server) takeLogs(stream grpc.ServerStream) error {
+	var frame frame
+	defer frame.free()
+	if err := stream.RecvMsg(&frame); err != nil {
 		return ended(err)
 	}
-	proxy := message.GetIdentifier().GetNode().GetId()
+	var message logMessage
+	message.read(frame.bytes())
+	proxy := message.node
 	if proxy == "" {
 		return status.Error(codes.InvalidArgument, "identifier.node.id: is empty in the stream's first message")
 	}
@@ -31,22 +51,26 @@ func (s logServer) StreamAccessLogs(stream logspb.AccessLogService_StreamAccessL
 
 	at := newAttribution(proxy)
 	var requests []analysis.Request
-	for err == nil {
-		requests = s.read(at, message, requests[:0])
+	for {
+		requests = s.read(at, &message, requests[:0])
 		s.observe(proxy, requests)
-		message, err = stream.Recv()
+		if err := stream.RecvMsg(&frame); err != nil {
+			s.observe(proxy, at.endings.rest(requests[:0]))
+			return ended(err)
+		}
+		message.read(frame.bytes())
 	}
-	s.observe(proxy, at.endings.rest(requests[:0]))
-	return ended(err)
 }
 
 // read appends what a message tells of requests.
-func (s *Server) read(at *attribution, message *logspb.StreamAccessLogsMessage, requests []analysis.Request) []analysis.Request {
-	entries := message.GetHttpLogs().GetLogEntry()
+func (s *Server) read(at *attribution, message *logMessage, requests []analysis.Request) []analysis.Request {
 	s.counters.messages.Add(1)
-	s.counters.entries.Add(uint64(len(entries)))
+	s.counters.entries.Add(uint64(len(message.entries)))
+	if !message.whole {
+		s.counters.left[noEntry].Add(1)
+	}
 	requests = at.endings.next(requests)
-	for _, entry := range entries {
+	for _, entry := range message.entries {
 		r, what := at.attribute(entry)
 		if what != attributed {
 			s.counters.left[what].Add(1)
@@ -71,4 +95,35 @@ func ended(err error) error {
 		return nil
 	}
 	return err
+}
+
+// frame is a message as it came.
+type frame struct{ buffer mem.Buffer }
+
+func (f *frame) bytes() []byte { return f.buffer.ReadOnlyData() }
+
+func (f *frame) free() {
+	if f.buffer != nil {
+		f.buffer.Free()
+		f.buffer = nil
+	}
+}
+
+// codec reads frames as they are and everything else as protobuf.
+type codec struct{ encoding.CodecV2 }
+
+func newCodec() codec { return codec{encoding.GetCodecV2(protocodec.Name)} }
+
+// Unmarshal keeps a frame's bytes until its next one, or free.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	f, ok := v.(*frame)
+	if !ok {
+		if err := c.CodecV2.Unmarshal(data, v); err != nil {
+			return fmt.Errorf("%T: %w", v, err)
+		}
+		return nil
+	}
+	f.free()
+	f.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
+	return nil
 }

@@ -3,59 +3,53 @@ package accesslog
 import (
 	"strconv"
 
-	entrypb "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
-
 	"github.com/sluice-dev/sluice/analysis"
 )
 
-// attemptOutcome says what became of an attempt, cut-off ones aside.
+// outcome says what became of an attempt, cut-off ones aside.
 //
 //   - A 5xx answer is an error of the arm, even if its body never came.
 //   - A reset after the answer began, like a time-out, is slower than any limit.
 //   - A 4xx answer is the client's fault, 429 too.
 //   - A gRPC status counts as the HTTP status that Envoy maps it to.
-func attemptOutcome(e *entrypb.HTTPAccessLogEntry) analysis.Outcome {
-	flags := e.GetCommonProperties().GetResponseFlags()
-	code := e.GetResponse().GetResponseCode().GetValue()
+func (e *entry) outcome() analysis.Outcome {
 	switch {
-	case code >= 500:
+	case e.code >= 500:
 		return analysis.Failed
-	case clientLeft(flags):
+	case e.flags.any(clientLeft):
 		return analysis.Abandoned
-	case timedOut(flags):
+	case e.flags.any(timedOut):
 		return analysis.TimedOut
-	case broken(flags) && code == 0:
+	case e.flags.any(broken) && e.code == 0:
 		return analysis.Failed
-	case broken(flags):
+	case e.flags.any(broken):
 		return analysis.TimedOut
-	case code >= 400:
+	case e.code >= 400:
 		return analysis.ClientFault
 	}
-	return grpcOutcome(e.GetResponse())
+	return grpcOutcome(e.grpcStatus)
 }
 
 // cutOff says whether an attempt ended before its answer did, and its entry does
 // not say why: Envoy dropped it, because its request had ended.
-func cutOff(e *entrypb.HTTPAccessLogEntry) bool {
-	flags := e.GetCommonProperties().GetResponseFlags()
-	if e.GetCommonProperties().GetTimeToLastUpstreamRxByte() != nil || clientLeft(flags) || timedOut(flags) || broken(flags) {
-		return false
-	}
-	return e.GetResponse().GetResponseCode().GetValue() < 400 && grpcOutcome(e.GetResponse()) == analysis.Succeeded
+func (e *entry) cutOff() bool {
+	return !e.complete && e.code < 400 && !e.flags.any(clientLeft|timedOut|broken) && grpcOutcome(e.grpcStatus) == analysis.Succeeded
 }
 
-// grpcOutcome reads the gRPC status of an answer with HTTP status 200, from its
-// trailers, or from its headers where there is nothing else. An answer without one
-// is not gRPC.
-func grpcOutcome(response *entrypb.HTTPResponseProperties) analysis.Outcome {
-	status := response.GetResponseTrailers()["grpc-status"]
-	if status == "" {
-		status = response.GetResponseHeaders()["grpc-status"]
-	}
-	if status == "" || status == "0" {
+// issued says whether an attempt was given a connection.
+func (e *entry) issued() bool { return e.host != nil && !e.flags.any(unissued) }
+
+// unattempted says whether a request ended before its first attempt: there was
+// nobody to send it to.
+func (e *entry) unattempted() bool { return e.attempts <= 1 && e.flags.any(unattempted) }
+
+// grpcOutcome reads the gRPC status of an answer with HTTP status 200. An answer
+// without one is not gRPC.
+func grpcOutcome(status []byte) analysis.Outcome {
+	if len(status) == 0 || string(status) == "0" {
 		return analysis.Succeeded
 	}
-	code, err := strconv.ParseUint(status, 10, 32)
+	code, err := strconv.ParseUint(string(status), 10, 32)
 	if err != nil {
 		return analysis.Failed
 	}
@@ -66,32 +60,4 @@ func grpcOutcome(response *entrypb.HTTPResponseProperties) analysis.Outcome {
 		return analysis.ClientFault
 	}
 	return analysis.Failed // 2, 4, 12, 13, 14, 15: 500, 504, 501, 500, 503, 500; and what no standard knows
-}
-
-func clientLeft(f *entrypb.ResponseFlags) bool {
-	return f.GetDownstreamConnectionTermination() || f.GetDownstreamRemoteReset() || f.GetDownstreamProtocolError()
-}
-
-func timedOut(f *entrypb.ResponseFlags) bool {
-	return f.GetUpstreamRequestTimeout() || f.GetStreamIdleTimeout() || f.GetDurationTimeout() || f.GetUpstreamMaxStreamDurationReached()
-}
-
-// broken is every way to end without an answer, or amid one, but a time-out.
-func broken(f *entrypb.ResponseFlags) bool {
-	return f.GetUpstreamConnectionFailure() || f.GetUpstreamConnectionTermination() || f.GetUpstreamRemoteReset() ||
-		f.GetLocalReset() || f.GetUpstreamOverflow() || f.GetUpstreamProtocolError() || f.GetNoHealthyUpstream() ||
-		f.GetNoClusterFound() || f.GetDnsResolutionFailure()
-}
-
-// issued says whether an attempt was given a connection.
-func issued(common *entrypb.AccessLogCommon) bool {
-	f := common.GetResponseFlags()
-	return common.GetUpstreamRemoteAddress() != nil && !f.GetUpstreamConnectionFailure() && !f.GetUpstreamOverflow()
-}
-
-// unattempted says whether a request ended before its first attempt: there was
-// nobody to send it to.
-func unattempted(common *entrypb.AccessLogCommon) bool {
-	f := common.GetResponseFlags()
-	return common.GetUpstreamRequestAttemptCount() <= 1 && (f.GetNoHealthyUpstream() || f.GetNoClusterFound())
 }
