@@ -1,0 +1,37 @@
+package main
+
+// Exit codes. They are part of the interface: scripts gate on them.
+const (
+	exitOK       = 0
+	exitFailure  = 1 // something went wrong
+	exitUsage    = 2 // the command line is off
+	exitRollback = 3 // the rollout was rolled back, or is degraded
+	exitTimeout  = 4 // --timeout passed first
+	exitFindings = 5 // lint found mistakes
+)
+
+const exitHelp = `Exit codes: 0 ok, 1 failure, 2 usage, 3 rolled back, 4 timeout, 5 lint findings.`
+
+// exitError carries an exit code out of a command. A nil err prints nothing:
+// the command has said it all.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// failure makes an error end the program with exitFailure.
+func failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{code: exitFailure, err: err}
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+)
+
+// outputFlag adds -o with json and yaml, and what else a command knows.
+func outputFlag(cmd *cobra.Command, output *string, more string) {
+	cmd.Flags().StringVarP(output, "output", "o", "", "json|yaml"+more)
+}
+
+// printObject writes v as JSON or YAML. Any other output is a usage error.
+func printObject(w io.Writer, output string, v any) error {
+	var data []byte
+	var err error
+	switch output {
+	case "json":
+		data, err = json.MarshalIndent(v, "", "  ")
+		data = append(data, '\n')
+	case "yaml":
+		data, err = yaml.Marshal(v)
+	default:
+		return fmt.Errorf("--output: is not json or yaml, found %q", output)
+	}
+	if err != nil {
+		return failure(err)
+	}
+	_, err = w.Write(data)
+	return failure(err)
+}

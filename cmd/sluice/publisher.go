@@ -1,0 +1,70 @@
+package main
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// server is what brings whole configs to proxies: xds/ads.
+type server interface {
+	Publish(*config.Config, map[config.Key]config.Split) error
+}
+
+// publisher is the controllers' Publisher: it puts their routes together into
+// what the ADS server serves. Until open it only collects, so that a proxy that
+// comes back after a restart is never sent half of what it holds.
+type publisher struct {
+	server server
+
+	mu     sync.Mutex
+	opened bool
+	routes map[config.Key]config.InferenceRoute
+	splits map[config.Key]config.Split
+}
+
+func newPublisher(s server) *publisher {
+	return &publisher{server: s, routes: map[config.Key]config.InferenceRoute{}, splits: map[config.Key]config.Split{}}
+}
+
+// Publish serves an inference route as configured, under a split.
+func (p *publisher) Publish(r config.InferenceRoute, s config.Split) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.routes[r.Key], p.splits[r.Key] = r, s
+	return p.serve()
+}
+
+// Withdraw no longer serves it.
+func (p *publisher) Withdraw(k config.Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.routes, k)
+	delete(p.splits, k)
+	_ = p.serve() // taking one away adds no mistake to the others
+}
+
+// open serves what was collected, and everything from now on.
+func (p *publisher) open() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opened = true
+	return p.serve()
+}
+
+func (p *publisher) serve() error {
+	if !p.opened {
+		return nil
+	}
+	c := &config.Config{}
+	splits := make(map[config.Key]config.Split, len(p.splits))
+	for k, r := range p.routes {
+		c.Routes = append(c.Routes, r)
+		splits[k] = p.splits[k]
+	}
+	slices.SortFunc(c.Routes, func(a, b config.InferenceRoute) int {
+		return a.Key.Compare(b.Key)
+	})
+	return p.server.Publish(c, splits)
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+const rootHelp = `Sluice moves inference traffic between versions of a model, on evidence.
+
+It programs Envoy over xDS, reads Envoy's own access logs back, and promotes a
+candidate or rolls it back within seconds, with tests that stay valid however
+often they are looked at.
+
+Without a cluster:
+  sluice run -f routes/ --envoy auto    start the control plane, and an Envoy
+  sluice get                            every inference route in a line
+  sluice status filetype -w             one rollout, live
+  sluice explain filetype               why it waits, in one sentence a metric
+
+Before it runs:
+  sluice lint -f routes/                every mistake at once
+  sluice render -f routes/              what Envoy would be told
+  sluice policy show standard           the built-in analysis policy, documented
+
+` + exitHelp
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sluice",
+		Short:         "Progressive delivery of models through Envoy, on evidence",
+		Long:          rootHelp,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddGroup(
+		&cobra.Group{ID: "serve", Title: "Serving:"},
+		&cobra.Group{ID: "look", Title: "Looking:"},
+		&cobra.Group{ID: "act", Title: "Acting on a rollout:"},
+		&cobra.Group{ID: "offline", Title: "Without a control plane:"},
+	)
+	root.AddCommand(newRun(), newDown())
+	root.AddCommand(newGet(), newStatus(), newExplain(), newReview())
+	root.AddCommand(newVerbs()...)
+	root.AddCommand(newLint(), newRender(), newBootstrap(), newPolicy(), newVersion())
+	return root
+}
