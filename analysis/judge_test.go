@@ -58,8 +58,10 @@ func TestJudge(t *testing.T) {
 		reason  string
 	}{
 		{"no candidate request is undecided", twoArms(40, 50, 0, 0, 0), 500, Undecided, "no request of candidate v2 has been judged yet; stable v1 had 2000"},
-		{"a few good requests are undecided, with what is missing", twoArms(40, 95, 0, 5, 0), 500, Undecided,
-			"errors slo ≤ 1% has log-e 1.38 of 3.28: about 190 more candidate requests, 10 s at 20/s"},
+		{
+			"a few good requests are undecided, with what is missing", twoArms(40, 95, 0, 5, 0), 500, Undecided,
+			"errors slo ≤ 1% has log-e 1.38 of 3.28: about 190 more candidate requests, 10 s at 20/s",
+		},
 		{"many good requests are healthy", twoArms(120, 95, 0, 5, 0), 500, Healthy, "every required promotion test has passed: errors slo ≤ 1% (log-e 4.91 of 3.28)"},
 		{"failing where stable does not is harmful", twoArms(120, 95, 0, 5, 1), 500, Harmful, "errors"},
 		{"failing where stable fails alike is a hold", twoArms(400, 95, 19, 5, 1), 500, Undecided, "stable breaches errors ≤ 1% too: 20% of its last 26497 requests"},

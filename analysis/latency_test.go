@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-dev/sluice/config"
 )
 
-// answers is a window of a pod whose answers all took as long.
-func answers(index int64, version, pod string, n int64, took time.Duration) Window {
-	w := windowOf(index, version, 1, pod, n, 0)
-	for range n {
+// answers is a window of a pod with five answers that all took as long.
+func answers(index int64, version, pod string, took time.Duration) Window {
+	w := windowOf(index, version, 1, pod, 5, 0)
+	for range w.Requests {
 		w.Latencies.Add(took)
 	}
 	return w
@@ -23,10 +23,10 @@ func fourPods(n int64, stable, candidate func(index int64) time.Duration) []Wind
 	var ws []Window
 	for i := range n {
 		for _, pod := range []string{"a:1", "b:1"} {
-			ws = append(ws, answers(i, "v1", pod, 5, stable(i)))
+			ws = append(ws, answers(i, "v1", pod, stable(i)))
 		}
 		for _, pod := range []string{"c:1", "d:1"} {
-			ws = append(ws, answers(i, "v2", pod, 5, candidate(i)))
+			ws = append(ws, answers(i, "v2", pod, candidate(i)))
 		}
 	}
 	return ws
@@ -58,11 +58,13 @@ func TestLatencyAgainstStable(t *testing.T) {
 		{"an equal one is healthy", config.Warmup{}, took(100 * time.Millisecond), Healthy, "latency-p99 pod-rank <1.33x"},
 		{"one that always times out is harmful", config.Warmup{}, took(1 << 62), Harmful, "latency-p50 pod-rank >1.1x"},
 		{
-			"one that is slow only while it warms up is excused", config.Warmup{PerPod: config.Duration(time.Minute), Requests: 1e6},
+			"one that is slow only while it warms up is excused",
+			config.Warmup{PerPod: config.Duration(time.Minute), Requests: 1e6},
 			until(240, time.Second, 100*time.Millisecond), Healthy, "every required promotion test has passed",
 		},
 		{
-			"but not for longer than a number of requests", config.Warmup{PerPod: config.Duration(2 * time.Minute), Requests: 20},
+			"but not for longer than a number of requests",
+			config.Warmup{PerPod: config.Duration(2 * time.Minute), Requests: 20},
 			until(400, time.Second, 100*time.Millisecond), Harmful, "latency-p50",
 		},
 	} {
@@ -87,7 +89,7 @@ func TestOneStablePodAndOneOfTheCandidateAreCompared(t *testing.T) {
 	p := latencyPolicy(1.1)
 	var ws []Window
 	for i := range int64(40 * 20) {
-		ws = append(ws, answers(i, "v1", "a:1", 5, 100*time.Millisecond), answers(i, "v2", "c:1", 5, 200*time.Millisecond))
+		ws = append(ws, answers(i, "v1", "a:1", 100*time.Millisecond), answers(i, "v2", "c:1", 200*time.Millisecond))
 	}
 	a := judged(p, 5000, ws)
 	assert.Equal(t, Harmful, a.Verdict, a.Reason)

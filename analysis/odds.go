@@ -160,9 +160,9 @@ func (o *odds) peak(rungs [ladderRungs]float64) float64 {
 	if best == 0 || best == ladderRungs-1 {
 		return rungs[best]
 	}
-	left, right := rungs[best]-rungs[best-1], rungs[best+1]-rungs[best]
-	fallLeft := (o.Likelihood[best] - o.Likelihood[best-1]).float()
-	fallRight := (o.Likelihood[best] - o.Likelihood[best+1]).float()
+	near, l := rungs[best-1:best+2], o.Likelihood[best-1:best+2]
+	left, right := near[1]-near[0], near[2]-near[1]
+	fallLeft, fallRight := (l[1] - l[0]).float(), (l[1] - l[2]).float()
 	slope := fallRight*left + fallLeft*right
 	if slope <= 0 {
 		return rungs[best]

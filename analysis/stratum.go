@@ -36,7 +36,10 @@ func inOrder(windows []Window, arms Arms) []Window {
 			of = append(of, w)
 		}
 	}
-	slices.SortStableFunc(of, func(a, b Window) int { return a.Compare(b.WindowKey) })
+	inTime := func(a, b Window) int { return a.Compare(b.WindowKey) }
+	if !slices.IsSortedFunc(of, inTime) {
+		slices.SortStableFunc(of, inTime)
+	}
 	return of
 }
 
