@@ -114,7 +114,7 @@ func (p *plane) startFront(ctx context.Context, g *errgroup.Group) {
 
 // logServer takes access logs and load reports.
 func (p *plane) logServer() *grpc.Server {
-	s := grpc.NewServer(accesslog.Options()...)
+	s := grpc.NewServer(append(ads.Options(), accesslog.Options()...)...)
 	p.logs.Register(s)
 	return s
 }
