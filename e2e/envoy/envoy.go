@@ -215,15 +215,21 @@ func (s *Stage) Publish(cfg *config.Config, splits map[config.Key]config.Split) 
 	}
 }
 
-// Get asks Envoy for a path of a host and gives the answer and its body.
-func (s *Stage) Get(host, path string) (*http.Response, string) {
+// Request for a path of a host, at Envoy.
+func (s *Stage) Request(host, path string) *http.Request {
 	s.t.Helper()
 	req, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", s.Port, path), nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	req.Host = host
-	resp, err := http.DefaultClient.Do(req)
+	return req
+}
+
+// Get asks Envoy for a path of a host and gives the answer and its body.
+func (s *Stage) Get(host, path string) (*http.Response, string) {
+	s.t.Helper()
+	resp, err := http.DefaultClient.Do(s.Request(host, path))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -233,6 +239,21 @@ func (s *Stage) Get(host, path string) (*http.Response, string) {
 		s.t.Fatal(err)
 	}
 	return resp, string(body)
+}
+
+// Eventually polls for what no event tells.
+func (s *Stage) Eventually(what string, happened func() bool) {
+	s.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(patience)
+	for !happened() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			s.t.Fatalf("%s: not within %v", what, patience)
+		}
+	}
 }
 
 // Model is a version that answers every request with its name.

@@ -47,17 +47,17 @@ func start(cfg Config, bootstrap string) (process, error) {
 		return process{}, err
 	}
 	p := process{PID: cmd.Process.Pid, Bootstrap: bootstrap, gone: make(chan struct{})}
-	go func() {
-		_ = cmd.Wait() // its log says why; this only buries it
-		close(p.gone)
-	}()
-	p.Started, err = startTime(p.PID)
+	p.Started, _, err = readStat(p.PID) // before it can be buried
 	if err == nil {
 		err = writePID(cfg.Folder.pid(), p)
 	}
 	if err != nil {
-		return process{}, errors.Join(err, cmd.Process.Kill())
+		return process{}, errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}
+	go func() {
+		_ = cmd.Wait() // its log says why; this only buries it
+		close(p.gone)
+	}()
 	return p, nil
 }
 
@@ -127,23 +127,31 @@ func (p process) alive() bool {
 	return err == nil && started == p.Started
 }
 
-// startTime reads when a process started. A dead one that nobody has buried has
-// none.
+// startTime says when a process started that is not dead.
 func startTime(pid int) (uint64, error) {
+	started, state, err := readStat(pid)
+	if err == nil && (state == "Z" || state == "X") {
+		err = fmt.Errorf("pid %d: is dead and not buried", pid)
+	}
+	return started, err
+}
+
+// readStat reads when a process started, and its state, as long as the kernel
+// knows it.
+func readStat(pid int) (started uint64, state string, err error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	// The second field is a name in brackets that may hold anything; the 22nd is the time.
-	_, rest, ok := strings.Cut(string(data[max(0, strings.LastIndexByte(string(data), ')')):]), ") ")
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 20 {
-		return 0, fmt.Errorf("/proc/%d/stat: has no start time", pid)
+	// The second field is a name in brackets that may hold anything; the third is the
+	// state, the 22nd the time.
+	text := string(data)
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 20 {
+		return 0, "", fmt.Errorf("/proc/%d/stat: has no start time", pid)
 	}
-	if fields[0] == "Z" || fields[0] == "X" {
-		return 0, fmt.Errorf("/proc/%d/stat: the process is dead", pid)
-	}
-	return strconv.ParseUint(fields[19], 10, 64)
+	started, err = strconv.ParseUint(fields[19], 10, 64)
+	return started, fields[0], err
 }
 
 // end drains p, so that no request is lost that it took, and ends it: new
