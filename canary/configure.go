@@ -63,11 +63,12 @@ func (m *machine) configure(e Configured) {
 	m.beginIfAsked()
 }
 
-// accept notes what the configuration asks for. Everything published before is
-// published again: whoever serves it may be new.
+// accept notes what the configuration asks for. It is saved first: what was
+// reserved before a load may be in use. Everything published before is published
+// again: whoever serves it may be new.
 func (m *machine) accept(e Configured) {
 	m.say("configuration accepted")
-	m.resend = true
+	m.resend, m.careful = true, true
 	m.Policy = e.Policy
 	m.Nack = nil
 	if m.Asked.Target != m.route.Target || m.Asked.Attempt != m.route.Attempt {

@@ -6,8 +6,10 @@ import (
 	"github.com/sluice-dev/sluice/config"
 )
 
-// Effect is something for the controller to do. Effects are performed in order;
-// when a Save fails, those after it are not performed.
+// Effect is something for the controller to do, in order. When a Save comes
+// first and fails, nothing else is done and the state stays as it was: a share
+// would have grown. When it comes later, the state is the new one all the same,
+// and saved when the store is back.
 type Effect interface{ effect() }
 
 // Save makes the state durable, together with the decisions of this step.

@@ -60,10 +60,7 @@ func (m *machine) lose(reason string) {
 func (m *machine) blind(e Blinded) { m.lose(e.Reason) }
 
 func (m *machine) judgeWaiting(e Judged) {
-	if m.look(e.Assessment) {
-		return
-	}
-	if m.start(); m.Rollout != nil && m.Rollout.Phase == Waiting {
+	if !m.look(e.Assessment) {
 		m.expireSeen(e.Assessment)
 	}
 }
@@ -72,7 +69,6 @@ func (m *machine) judgeStep(e Judged) {
 	if m.look(e.Assessment) {
 		return
 	}
-	m.restore()
 	m.count(e.Assessment)
 	if len(m.State.Waits(e.Assessment, m.now)) == 0 {
 		m.advance(CauseEvidence, e.Assessment.Reason)
@@ -81,23 +77,7 @@ func (m *machine) judgeStep(e Judged) {
 	m.expireSeen(e.Assessment)
 }
 
-func (m *machine) judgeGate(e Judged) {
-	if !m.look(e.Assessment) {
-		m.restore()
-	}
-}
-
-func (m *machine) judgeTrip(e Judged) {
-	if !m.look(e.Assessment) {
-		m.resumeFirst()
-	}
-}
-
-func (m *machine) judgeBake(e Judged) {
-	if !m.look(e.Assessment) {
-		m.restore()
-	}
-}
+func (m *machine) judgeOnly(e Judged) { m.look(e.Assessment) }
 
 // count notes how many requests the candidate had when the step's clock started.
 func (m *machine) count(a analysis.Assessment) {

@@ -41,6 +41,7 @@ type machine struct {
 	notices []Notice
 	free    bool // shares may grow without a save: they go to a version trusted before
 	resend  bool // publish even if the split is as before
+	careful bool // save first, though no share grows
 	unsaved bool // do not try to save
 	begun   *Origin
 }
@@ -66,7 +67,8 @@ func (m *machine) notify(kind NoticeKind) {
 	m.notices = append(m.notices, n)
 }
 
-// conclude turns what the rule did into effects.
+// conclude turns what the rule did into effects. Growing is saved first, and
+// does not happen otherwise. Everything else is done first, and saved then.
 func (m *machine) conclude(rule string, ev Event) (State, []Effect) {
 	switch {
 	case m.refusal != "":
@@ -78,28 +80,31 @@ func (m *machine) conclude(rule string, ev Event) (State, []Effect) {
 	m.pin()
 	m.startClock()
 	m.Seq++
-	record := Record{m.decision(rule, ev)}
-
-	var publish []Effect
-	if changed || m.resend {
-		publish = []Effect{Publish{m.Published}}
-	}
-	var effects []Effect
-	switch {
-	case m.unsaved:
-		effects = append(publish, record)
-	case changed && m.shrinks():
-		effects = append(publish, Save{m.State}, record)
-	default:
+	careful := m.careful || changed && !m.shrinks()
+	if careful {
 		m.Fault = nil // this state counts only if it is saved
 		m.reserve()
-		effects = append([]Effect{Save{m.State}}, publish...)
-		effects = append(effects, record)
+	}
+	return m.State, m.effects(careful, changed || m.resend, Record{m.decision(rule, ev)})
+}
+
+// effects of a step, in order.
+func (m *machine) effects(careful, publish bool, record Record) []Effect {
+	var effects []Effect
+	if careful {
+		effects = append(effects, Save{m.State})
+	}
+	if publish {
+		effects = append(effects, Publish{m.Published})
+	}
+	effects = append(effects, record)
+	if !careful && !m.unsaved {
+		effects = append(effects, Save{m.State})
 	}
 	for _, n := range m.notices {
 		effects = append(effects, Notify{n})
 	}
-	return m.State, effects
+	return effects
 }
 
 // concludeRefusal leaves everything as it was but the log.
@@ -109,7 +114,7 @@ func (m *machine) concludeRefusal(rule string, ev Event) (State, []Effect) {
 	m.Seq++
 	d := m.decision(rule, ev)
 	d.Text, d.Refused = m.refusal, true
-	return m.State, []Effect{Refuse{m.refusal}, Save{m.State}, Record{d}}
+	return m.State, []Effect{Refuse{m.refusal}, Record{d}, Save{m.State}}
 }
 
 // shrinks says whether the new split may be published before it is saved: no

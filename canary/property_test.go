@@ -175,29 +175,25 @@ func (w *world) event(ev canary.Event) {
 }
 
 // perform does what a controller does. False: the store failed.
-func (w *world) perform(next canary.State, effects []canary.Effect) bool {
-	published, saved := false, true
-	for _, e := range effects {
+func (w *world) perform(next canary.State, effects []canary.Effect) (saved bool) {
+	saved = true
+	for i, e := range effects {
 		switch e := e.(type) {
 		case canary.Publish:
-			published = true
 			w.remember(e.Split)
 		case canary.Save:
-			saved = !w.broken
-			if saved {
+			if w.broken && i == 0 {
+				return false
+			}
+			if saved = !w.broken; saved {
 				w.saved = e.State
 			}
 		case canary.Record:
-			if saved || published {
-				w.unsaved = append(w.unsaved, e.Decision)
-			}
-		}
-		if !saved && !published {
-			return false
+			w.unsaved = append(w.unsaved, e.Decision)
 		}
 	}
 	w.state = next
-	if saved && w.saved.Seq == next.Seq {
+	if w.saved.Seq == next.Seq {
 		w.journal, w.unsaved = append(w.journal, w.unsaved...), nil
 	}
 	return saved

@@ -6,7 +6,7 @@ import (
 )
 
 // resize notes how many endpoints are ready. A candidate without one loses its
-// share at once and gets it back when one is ready and nothing freezes growth.
+// share at once; it gets it back with time, when nothing freezes growth.
 func (m *machine) resize(e Resized) {
 	if m.known(e.Version, e.Ready) {
 		return
@@ -37,22 +37,6 @@ func (m *machine) withhold(e Resized) {
 		r.Clock, r.Base = time.Time{}, Uncounted
 	}
 	m.say("its share is withheld (%s)", cmp.Or(e.Fact, "no reason is known"))
-}
-
-func (m *machine) resizeWaiting(e Resized) {
-	m.resize(e)
-	m.start()
-}
-
-func (m *machine) resizeInForce(e Resized) {
-	m.resize(e)
-	m.restore()
-}
-
-func (m *machine) resizeTripped(e Resized) {
-	m.resize(e)
-	m.restore()
-	m.resumeFirst()
 }
 
 // restore gives a withheld share back, when an endpoint is ready and nothing

@@ -368,7 +368,7 @@ func (s *story) event(ev canary.Event) {
 	fmt.Fprintf(&s.out, "%s -> %s: %s\n", place(s.state), place(next), summary(effects))
 	done, failed := s.perform(effects)
 	fmt.Fprintf(&s.out, "  %s\n", strings.Join(done, "; "))
-	if !failed || slices.Contains(done, "publish "+shares(next.Published)) {
+	if !failed || len(done) > 1 {
 		s.state = next
 	}
 	if failed {
@@ -392,8 +392,12 @@ func (s *story) perform(effects []canary.Effect) (done []string, failed bool) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case canary.Save:
+			if s.broken && len(done) == 0 {
+				return []string{"save fails"}, true
+			}
 			if s.broken {
-				return append(done, "save fails"), true
+				done, failed = append(done, "save fails"), true
+				continue
 			}
 			s.saved = e.State
 			done = append(done, "save")
@@ -409,7 +413,7 @@ func (s *story) perform(effects []canary.Effect) (done []string, failed bool) {
 			done = append(done, "refuse")
 		}
 	}
-	return done, false
+	return done, failed
 }
 
 // place is phase and step with the flags that are no phase.

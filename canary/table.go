@@ -63,10 +63,8 @@ func row(k Kind) cells {
 		first, again := does("configure", (*machine).configure), does("reconfigure", (*machine).reconfigure)
 		return cells{first, again, again, again, again, again}
 	case KindJudged:
-		return cells{
-			ignored(), does("judge, start", (*machine).judgeWaiting), does("judge, advance", (*machine).judgeStep),
-			does("judge, freeze", (*machine).judgeGate), does("judge, resume", (*machine).judgeTrip), does("judge", (*machine).judgeBake),
-		}
+		judge := does("judge", (*machine).judgeOnly)
+		return cells{ignored(), does("judge, expire", (*machine).judgeWaiting), does("judge, advance, expire", (*machine).judgeStep), judge, judge, judge}
 	case KindSuspected:
 		trip := does("trip", (*machine).trip)
 		return cells{ignored(), ignored(), trip, trip, ignored(), trip}
@@ -76,18 +74,15 @@ func row(k Kind) cells {
 		b := does("freeze growth", (*machine).blind)
 		return cells{ignored(), b, b, b, b, b}
 	case KindResized:
-		inForce := does("withhold, restore", (*machine).resizeInForce)
-		return cells{
-			does("count", (*machine).resize), does("count, start", (*machine).resizeWaiting), inForce, inForce,
-			does("count, resume", (*machine).resizeTripped), inForce,
-		}
+		withhold := does("count, withhold", (*machine).resize)
+		return cells{does("count", (*machine).resize), withhold, withhold, withhold, withhold, withhold}
 	case KindSaveFailed:
 		return all(does("save again later", (*machine).fault))
 	case KindTick:
 		return cells{
-			does("save again", (*machine).tickIdle), does("start, outwait", (*machine).tickWaiting),
-			does("outwait, retreat, expire", (*machine).tickStepping), does("time out, retreat", (*machine).tickApproving),
-			does("settle by time, resume", (*machine).tickTripped), does("finish", (*machine).tickBaking),
+			does("save again", (*machine).tickIdle), does("start, time out", (*machine).tickWaiting),
+			does("restore, retreat, expire", (*machine).tickStepping), does("restore, time out", (*machine).tickApproving),
+			does("settle by time, resume", (*machine).tickTripped), does("restore, finish", (*machine).tickBaking),
 		}
 	}
 	panic("canary: event " + string(k) + " is not in the table")
@@ -132,7 +127,7 @@ func verbRow(k Kind) cells {
 		return cells{idle, hold, hold, hold, hold, hold}
 	case KindResumed:
 		resume := does("unfreeze", (*machine).resume)
-		return cells{idle, does("unfreeze, start", (*machine).resumeWaiting), resume, resume, does("unfreeze, resume", (*machine).resumeTripped), resume}
+		return cells{idle, resume, resume, resume, does("unfreeze, dismiss trip", (*machine).resumeTripped), resume}
 	case KindReverted:
 		revert := does("roll back", (*machine).revert)
 		return cells{does("back to former", (*machine).revertIdle), revert, revert, revert, revert, does("back to old stable", (*machine).revertBake)}

@@ -67,5 +67,6 @@ func (m *machine) saveAgain() {
 	if m.Fault == nil || m.now.Before(m.Fault.Again) {
 		return
 	}
+	m.careful = true
 	m.say("saved again after %s", span(m.now, m.Fault.Since))
 }

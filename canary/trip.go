@@ -59,7 +59,6 @@ func (m *machine) settle(e Settled) {
 	default:
 		m.say("trip %d is cleared: %s", trip.Number, e.Reason)
 		m.closeTrip(TripCleared, e.Reason)
-		m.resumeFirst()
 	}
 }
 
@@ -71,8 +70,7 @@ func (m *machine) unsettled(why string) {
 	switch r.Policy.Trip.OnTrip {
 	case config.FallbackRollback:
 		m.end(OutcomeRolledBack, CauseTripUnsolved, why+"; "+r.Trips[len(r.Trips)-1].Reason)
-	case config.FallbackRetry:
-		m.resumeFirst()
+	case config.FallbackRetry: // it resumes with the next tick
 	default:
 		m.say("the share stays 0 until somebody decides")
 		m.notify(NoticeHeld)

@@ -30,7 +30,6 @@ func (m *machine) resume(e Resumed) {
 		return
 	}
 	m.release(e)
-	m.restore()
 }
 
 // release ends a hold. Time held does not count against the rollout; a rollout
@@ -45,13 +44,6 @@ func (m *machine) release(e Resumed) {
 	}
 	m.say("resumed by %s after %s: %s", e.Actor, span(m.now, r.Hold.Since), e.Reason)
 	r.Hold = nil
-}
-
-func (m *machine) resumeWaiting(e Resumed) {
-	m.resume(e)
-	if m.refusal == "" {
-		m.start()
-	}
 }
 
 // resumeTripped ends a hold, or decides a trip that nothing settled: back to the
@@ -70,8 +62,6 @@ func (m *machine) resumeTripped(e Resumed) {
 		last.Outcome, last.Ended, last.Text = TripResumed, m.now, fmt.Sprintf("resumed by %s: %s", e.Actor, e.Reason)
 		m.say("trip %d is dismissed by %s", last.Number, e.Actor)
 	}
-	m.restore()
-	m.resumeFirst()
 }
 
 // stand says what a tripped rollout is doing.

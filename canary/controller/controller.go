@@ -47,6 +47,7 @@ type Controller struct {
 	loaded  bool // the state came from the store, and nothing was configured since
 	refusal string
 	pending *canary.Configured // accepted, and not saved yet
+	early   []canary.Event     // that came before the first configuration
 
 	unsaved []canary.Decision // since the last save
 	savedAt time.Time
@@ -151,6 +152,7 @@ func (c *Controller) bring(e canary.Configured) error {
 		return err
 	}
 	c.pending = nil
+	c.catchUp()
 	if r := c.state.Rollout; r != nil && c.sense.settlement != nil && r.OpenTrip() != nil {
 		c.sense.settlement.Until = r.OpenTrip().Until
 	}

@@ -49,12 +49,26 @@ func (c *Controller) Resized(now time.Time, version string, ready, total int, fa
 	c.event(canary.Resized{At: now, Version: version, Ready: ready, Total: total, Fact: fact})
 }
 
+// keptEarly is how many events are kept until something is configured.
+const keptEarly = 100
+
 // event handles what nobody waits for an answer of.
 func (c *Controller) event(ev canary.Event) {
 	if !c.begun {
-		return // nothing is configured yet
+		c.early = append(c.early, ev)
+		c.early = c.early[max(0, len(c.early)-keptEarly):]
+		return
 	}
 	if _, err := c.Handle(ev); err != nil {
 		c.Log.Error("event not taken", "event", string(ev.Kind()), "error", err)
+	}
+}
+
+// catchUp handles what came before the first configuration.
+func (c *Controller) catchUp() {
+	early := c.early
+	c.early = nil
+	for _, ev := range early {
+		c.event(ev)
 	}
 }

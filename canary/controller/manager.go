@@ -49,6 +49,7 @@ type Manager struct {
 	mu      sync.RWMutex
 	runners map[config.Key]*runner
 	proxies map[string]bool
+	early   map[config.Key]map[string]canary.Resized // of routes that are not there yet
 }
 
 // NewManager checks c.
@@ -68,6 +69,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		done:    make(chan struct{}),
 		runners: map[config.Key]*runner{},
 		proxies: map[string]bool{},
+		early:   map[config.Key]map[string]canary.Resized{},
 	}, nil
 }
 
@@ -162,6 +164,10 @@ func (m *Manager) enlist(k config.Key, c *Controller) *runner {
 	for proxy := range m.proxies {
 		c.Connected(proxy)
 	}
+	for _, e := range m.early[k] {
+		c.Resized(e.At, e.Version, e.Ready, e.Total, e.Fact)
+	}
+	delete(m.early, k)
 	r := newRunner(c, m.config.Now)
 	m.runners[k] = r
 	return r
@@ -306,8 +312,20 @@ func (m *Manager) TimedOut(k config.Key, proxies []string) {
 
 // Resized says how many endpoints of a version are ready, and what the last one
 // that is not said.
+// It may be said before the route is configured.
 func (m *Manager) Resized(at time.Time, k config.Key, version string, ready, total int, fact string) {
-	m.post(k, func(c *Controller) { c.Resized(at, version, ready, total, fact) })
+	m.mu.Lock()
+	_, there := m.runners[k]
+	if !there {
+		if m.early[k] == nil {
+			m.early[k] = map[string]canary.Resized{}
+		}
+		m.early[k][version] = canary.Resized{At: at, Version: version, Ready: ready, Total: total, Fact: fact}
+	}
+	m.mu.Unlock()
+	if there {
+		m.post(k, func(c *Controller) { c.Resized(at, version, ready, total, fact) })
+	}
 }
 
 func (m *Manager) post(k config.Key, mail func(*Controller)) {

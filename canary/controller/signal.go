@@ -105,7 +105,9 @@ func (c *Controller) Tick(now time.Time) {
 	if c.begun && c.sense != nil && c.sense.bins != nil {
 		c.look(now, gaps)
 	}
-	c.event(canary.Tick{At: now})
+	if c.begun {
+		c.event(canary.Tick{At: now})
+	}
 	c.keep(now)
 }
 

@@ -326,19 +326,22 @@ func TestAStoreThatIsAwayStopsGrowthAndNotTheWayBack(t *testing.T) {
 	l.start()
 	l.until(10*time.Second, in(canary.Stepping))
 	l.store.broken = true
+	by := canary.By{Actor: "alice", Reason: "because"}
+	_, err := l.ctl.Handle(canary.Promoted{At: l.world.Now(), By: by})
+	require.ErrorIs(t, err, controller.ErrNotSaved)
 	l.run(15 * time.Second)
 	s := l.ctl.Snapshot(l.world.Now())
 	require.Equal(t, 0, s.State.Rollout.Step, "it does not grow")
 	require.NotNil(t, s.State.Fault)
-	_, err := l.ctl.Handle(canary.Held{At: l.world.Now(), By: canary.By{Actor: "alice", Reason: "wait"}})
-	require.ErrorIs(t, err, controller.ErrNotSaved)
+	stalled, _ := s.Condition(canary.Stalled)
+	require.Equal(t, string(canary.WaitFault), stalled.Reason)
 
 	s = l.until(20*time.Second, in(canary.Tripped))
 	require.Zero(t, l.published[len(l.published)-1].Weight("v2"), "what is taken away waits for nothing")
 	l.store.broken = false
 	s = l.until(time.Minute, ended)
 	require.Equal(t, canary.OutcomeRolledBack, s.State.History[0].Outcome)
-	require.Nil(t, s.State.Fault)
+	l.until(time.Minute, func(s controller.Snapshot) bool { return s.State.Fault == nil })
 	requireReplays(t, l.store.decisions)
 }
 
