@@ -34,8 +34,9 @@ type Evidence struct {
 
 // Closed is what closed since the last update.
 type Closed struct {
-	// Windows of any pods, proxies, epochs and versions, each index whole. Windows of
-	// a gap are left out by the caller.
+	// Windows of any pods, proxies, epochs and versions, each index whole. Those of a
+	// gap are left out by the caller. Stable's from before the candidate had a share
+	// are welcome: latencies are compared once a quantile of stable is known.
 	Windows []Window
 	// Shares is the candidate's declared share of the traffic of both arms by epoch,
 	// in basis points, of at least the epochs in Windows. An epoch that is missing, or

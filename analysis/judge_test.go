@@ -108,6 +108,16 @@ func TestALimitThatStableBreachesTooBlamesTheCandidateOnlyIfItIsWorse(t *testing
 	assert.Empty(t, worse.Hold)
 }
 
+func TestAWrongSplitNamesTheEpochThatWentWrong(t *testing.T) {
+	p := errorPolicy()
+	ws := twoArms(100, 75, 0, 25, 0)
+	for i := range int64(100) {
+		ws = append(ws, windowOf(100+i, "v1", 2, "a:1", 50, 0), windowOf(100+i, "v2", 2, "b:1", 50, 0))
+	}
+	e := NewEvidence(p, testArms()).Update(p, Closed{Windows: ws, Shares: map[uint64]uint32{1: 500, 2: 5000}})
+	assert.Contains(t, Judge(p, e, time.Unix(1, 0)).Hold, "the candidate got 25% of 10000 requests where 5% was declared")
+}
+
 func TestPromotionNeedsEveryMetric(t *testing.T) {
 	p := fullPolicy()
 	a := judged(p, 500, twoArms(400, 95, 0, 5, 0)) // no latency at all

@@ -76,13 +76,14 @@ func partsOf(m config.Metric, limits int) parts {
 	return parts{versus: 1 - limitPart, limit: limitPart, versusOr: 1, limitOr: 1}
 }
 
-// share is the metric's part of all rollback evidence.
+// share is the metric's part of all rollback evidence. A metric of no weight never
+// rolls back.
 func (j *judgement) share(m config.Metric) float64 {
 	sum := 0.0
 	for _, o := range j.p.Metrics {
 		sum += o.Weight
 	}
-	return m.Weight / sum
+	return max(m.Weight, 1./config.PerMillion) / max(sum, 1./config.PerMillion)
 }
 
 // errorStandings are the tests of errors: against stable, then against the limit.
@@ -207,16 +208,18 @@ func (j *judgement) limitStandings(m config.Metric) []standing {
 	return ss
 }
 
-// splitStanding is the test of the split itself.
+// splitStanding is the test of the split itself, over all epochs. It shows the
+// epoch that speaks most against it.
 func (j *judgement) splitStanding() standing {
-	var declared float64
-	var seen rate
-	for _, h := range j.e.Shares.Open {
-		seen = rate{N: h.Stable + h.Candidate, Bad: h.Candidate}
-		declared = float64(h.Declared) / 10_000
+	var worst share
+	for i, h := range j.e.Shares.Open {
+		if i == 0 || h.logE() > worst.logE() {
+			worst = h
+		}
 	}
-	return standing{Test: Test{
+	seen := rate{N: worst.Stable + worst.Candidate, Bad: worst.Candidate}
+	return standing{weight: 1, Test: Test{
 		Metric: "split", Method: methodSplit, Direction: directionIntegrity, LogE: j.e.Shares.logE(),
-		Candidate: seen.estimate(), Threshold: asPercent(declared),
+		Candidate: seen.estimate(), Threshold: asPercent(float64(worst.Declared) / 10_000),
 	}}
 }
