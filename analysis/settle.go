@@ -3,6 +3,7 @@ package analysis
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 //
 // It confirms with the statistic that tripped, on fresh requests only, at a part
 // of the rollout's falseRollback (SettleShare). It clears by Wald's ratio of "as
-// good as the limit" to "half as bad as suspected", and, shortly before its time
+// good as the limit" to "half way, on a
+// logarithmic scale, to what was suspected", and, shortly before its time
 // is up, if nothing at all speaks against the candidate. Few requests settle
 // nothing: no data is not good news.
 type Settlement struct {
@@ -224,7 +226,7 @@ func (s *Settlement) sum(without string) tally {
 func (s *Settlement) acquits(p config.PolicySpec, all tally, now time.Time) bool {
 	of := s.suspect()
 	limit := s.limits()[of]
-	half := (limit + float64(s.Suspicion.Bad)/float64(max(s.Suspicion.N, 1))) / 2
+	half := math.Sqrt(limit * float64(s.Suspicion.Bad) / float64(max(s.Suspicion.N, 1)))
 	if limit <= 0 || half <= limit || half >= 1 {
 		return false
 	}

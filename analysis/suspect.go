@@ -27,7 +27,7 @@ func (s suspect) String() string {
 	return [suspects]string{"errors", "latency-p50", "latency-p95"}[s]
 }
 
-// share is the suspect's part of the level; they sum to one.
+// share is the suspect's part of what a settlement may spend; they sum to one.
 func (s suspect) share() float64 { return [suspects]float64{0.5, 0.25, 0.25}[s] }
 
 // excess is how often a healthy candidate may exceed stable's edge.
@@ -51,7 +51,7 @@ func (s suspect) opening() int64 { return [suspects]int64{0, 4, 4}[s] }
 func (s suspect) pace() float64 { return [suspects]float64{1e9, 4, 4}[s] }
 
 // spread is what the evidence must come to without the loudest pod, in nats.
-func (s suspect) spread() float64 { return [suspects]float64{1.5, 1.5, 1.5}[s] }
+func (s suspect) spread() float64 { return [suspects]float64{1, 1.5, 1.5}[s] }
 
 // tally counts requests and bad ones for each suspect.
 type tally [suspects]rate
@@ -110,16 +110,16 @@ type Suspicion struct {
 // Reason is one sentence with numbers.
 func (s Suspicion) Reason() string {
 	within := s.At.Sub(s.Since).Round(100 * time.Millisecond)
-	return fmt.Sprintf("%d of %d candidate requests within %s %s, where %s would be no surprise", s.Bad, s.N, within, s.did(), s.Limit)
+	return fmt.Sprintf("%d of %d candidate requests within %s %s; %s would be no surprise", s.Bad, s.N, within, s.did(), s.Limit)
 }
 
 // did is what bad requests did.
 func (s Suspicion) did() string {
 	switch s.Metric {
 	case suspectMedian.String():
-		return "took longer than " + short(s.MedianEdge) + ", from stable's p50,"
+		return "took longer than " + short(s.MedianEdge) + ", stable's p50 and the tolerance"
 	case suspectTail.String():
-		return "took longer than " + short(s.TailEdge) + ", from stable's p95,"
+		return "took longer than " + short(s.TailEdge) + ", stable's p95 and the tolerance"
 	}
 	return "failed"
 }
@@ -133,7 +133,7 @@ func (w *Watch) suspicion(s suspect, m mean, now time.Time) Suspicion {
 		limit = w.limit
 	}
 	return Suspicion{
-		At: now, Metric: s.String(), LogE: m.logE, LogNeeded: w.needed[s],
+		At: now, Metric: s.String(), LogE: m.logE, LogNeeded: w.needed,
 		Since: time.Unix(m.since, 0).UTC(), N: seen.N, Bad: seen.Bad,
 		Limit: shareOf(limit), ErrorLimit: shareOf(w.limit),
 		MedianEdge: config.Duration(w.edges[0]), TailEdge: config.Duration(w.edges[1]),

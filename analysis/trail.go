@@ -128,14 +128,28 @@ func (w *Watch) mean(s suspect, now time.Time, without string) mean {
 		}
 		starts++
 	}
-	if without == everyPod && most.logE < w.needed[s] {
+	if without == everyPod && most.logE < w.needed {
 		return mean{logE: math.Inf(-1)}
 	}
 	logs := make([]float64, starts)
 	for i := range logs {
-		logs[i] = wager.logE(bad[i], n[i])
+		logs[i] = wager.logE(bad[i], n[i]) + startWeight(i, starts, oldest == w.trail.begun)
 	}
-	return mean{logSumExp(logs...) - ln(float64(max(1, starts))), most.since}
+	return mean{logSumExp(logs...), most.since}
+}
+
+// startWeight is the log of a start point's weight, of starts counted from the
+// youngest. While the candidate is new, half of all weight is on its first moment:
+// most of what is wrong with a version is wrong from the start (statistics §2a,
+// change-point mixture).
+func startWeight(i, starts int, fromBirth bool) float64 {
+	switch {
+	case !fromBirth || starts == 1:
+		return -ln(float64(starts))
+	case i == starts-1:
+		return -ln(2)
+	}
+	return -ln(2 * float64(starts-1))
 }
 
 // out is how many good answers to requests started since a second are expected

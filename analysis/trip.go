@@ -20,7 +20,7 @@ type Watch struct {
 	arms   Arms
 	rules  errorRules
 	slower float64 // candidate's edges to stable's; 0 leaves latency out
-	needed [suspects]float64
+	needed float64 // nats, of each suspect
 
 	stable reference
 	trail  trail
@@ -39,9 +39,8 @@ func NewWatch(p config.PolicySpec, arms Arms) *Watch {
 	if m := metricOf(p, config.MetricLatency); m.SLO != nil || m.VersusStable != nil {
 		w.slower = float64(p.Trip.Latency)
 	}
-	level := max(1-p.Trip.Level.Fraction(), 1./config.PerMillion)
+	w.needed = -ln(max(1-p.Trip.Level.Fraction(), 1./config.PerMillion))
 	for s := range suspects {
-		w.needed[s] = -ln(level * s.share())
 		w.wagers[s] = newWager(s.excess(), s.shifts())
 	}
 	return w
@@ -120,7 +119,7 @@ func (w *Watch) refresh(second int64) {
 // trouble, and the final tests weigh it.
 func (w *Watch) judge(s suspect, now time.Time) (mean, bool) {
 	m := w.mean(s, now, everyPod)
-	if m.logE < w.needed[s] {
+	if m.logE < w.needed {
 		return m, false
 	}
 	pod, pods := w.trail.loudest(s, w.looked)
