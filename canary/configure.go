@@ -67,7 +67,7 @@ func (m *machine) configure(e Configured) {
 // reserved before a load may be in use. Everything published before is published
 // again: whoever serves it may be new.
 func (m *machine) accept(e Configured) {
-	m.say("configuration accepted")
+	m.sayf("configuration accepted")
 	m.resend, m.careful = true, true
 	m.Policy = e.Policy
 	m.Nack = nil
@@ -106,7 +106,7 @@ func (m *machine) refreshPins() {
 
 // load forgets what a restart makes untrue.
 func (m *machine) load() {
-	m.say("state loaded at epoch %d, reserved up to %d", m.Published.Epoch, m.Reserved)
+	m.sayf("state loaded at epoch %d, reserved up to %d", m.Published.Epoch, m.Reserved)
 	m.Used = max(m.Used, m.Reserved)
 	m.Proxies, m.Acked, m.Fault = 0, 0, nil
 	r := m.Rollout
@@ -128,7 +128,7 @@ func (m *machine) beginIfAsked() {
 	switch {
 	case m.route.Strategy.Canary == nil, m.Asked.Target == "", m.Asked.Target == m.Stable:
 	case slices.Contains(m.Rejections, m.Asked):
-		m.say("%s stays rejected at attempt %d: %s stays stable", m.Asked.Target, m.Asked.Attempt, m.Stable)
+		m.sayf("%s stays rejected at attempt %d: %s stays stable", m.Asked.Target, m.Asked.Attempt, m.Stable)
 	default:
 		m.begin()
 	}

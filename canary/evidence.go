@@ -17,7 +17,7 @@ func (m *machine) look(a analysis.Assessment) (ended bool) {
 		return false
 	}
 	if r.Blind != nil {
-		m.say("sees again after %s", span(m.now, r.Blind.Since))
+		m.sayf("sees again after %s", span(m.now, r.Blind.Since))
 		r.Blind = nil
 	}
 	if a.Verdict == analysis.Harmful {
@@ -25,7 +25,7 @@ func (m *machine) look(a analysis.Assessment) (ended bool) {
 		return true
 	}
 	if a.Verdict != r.Verdict {
-		m.say("verdict %s, was %s: %s", a.Verdict, r.Verdict, a.Reason)
+		m.sayf("verdict %s, was %s: %s", a.Verdict, r.Verdict, a.Reason)
 		r.Verdict, r.Blame = a.Verdict, a.Reason
 		if r.Phase == Approving {
 			m.freeze()
@@ -40,9 +40,9 @@ func (m *machine) doubt(hold string) {
 	r := m.Rollout
 	switch {
 	case hold != "" && r.Doubt == "":
-		m.say("no growth: %s", hold)
+		m.sayf("no growth: %s", hold)
 	case hold == "" && r.Doubt != "":
-		m.say("no longer in doubt: %s", r.Doubt)
+		m.sayf("no longer in doubt: %s", r.Doubt)
 	default:
 		return
 	}
@@ -53,7 +53,7 @@ func (m *machine) doubt(hold string) {
 func (m *machine) lose(reason string) {
 	if r := m.Rollout; r.Blind == nil {
 		r.Blind = &Blind{Since: m.now, Reason: reason}
-		m.say("blind: %s", reason)
+		m.sayf("blind: %s", reason)
 	}
 }
 
@@ -84,7 +84,7 @@ func (m *machine) count(a analysis.Assessment) {
 	r := m.Rollout
 	if r.Base == Uncounted && !r.Clock.IsZero() {
 		r.Base = a.Requests[r.Candidate]
-		m.say("counting from %d requests to %s", r.Base, r.Candidate)
+		m.sayf("counting from %d requests to %s", r.Base, r.Candidate)
 	}
 }
 
@@ -96,7 +96,7 @@ func (m *machine) retreat() {
 	if r.Blind == nil || r.Step == 0 || m.now.Sub(r.Blind.Since) < limit || r.weightAt(0) > r.weightAt(r.Step) {
 		return
 	}
-	m.say("blind for %s, longer than %s (%s): back to the first step", span(m.now, r.Blind.Since), r.Policy.Limits.MaxBlind, r.Blind.Reason)
+	m.sayf("blind for %s, longer than %s (%s): back to the first step", span(m.now, r.Blind.Since), r.Policy.Limits.MaxBlind, r.Blind.Reason)
 	m.enter(0)
 }
 
@@ -160,6 +160,6 @@ func (m *machine) standing() string {
 // halt holds because nobody and nothing decided.
 func (m *machine) halt(why string) {
 	m.Rollout.Hold = &Hold{Since: m.now, Actor: Machine, Reason: why}
-	m.say("held: %s", why)
+	m.sayf("held: %s", why)
 	m.notify(NoticeHeld)
 }

@@ -30,7 +30,7 @@ func (m *machine) freeze() {
 		b.Versions = append(b.Versions, config.Version{Name: v.Name, Model: v.Model})
 	}
 	r.Gate.Number, r.Gate.At, r.Gate.Verdict, r.Gate.Hash = r.Gates, m.now, r.Verdict, hash(b)
-	m.say("review %d (%s) waits for approval at verdict %s", r.Gate.Number, r.Gate.Hash, r.Verdict)
+	m.sayf("review %d (%s) waits for approval at verdict %s", r.Gate.Number, r.Gate.Hash, r.Verdict)
 }
 
 func hash(b bound) string {
@@ -45,15 +45,15 @@ func hash(b bound) string {
 func (m *machine) approve(e Approved) {
 	r := m.Rollout
 	if e.Hash != r.Gate.Hash {
-		m.refuse("review %q is not the one that waits: it is number %d, %s, frozen at %s with verdict %s",
+		m.refusef("review %q is not the one that waits: it is number %d, %s, frozen at %s with verdict %s",
 			e.Hash, r.Gate.Number, r.Gate.Hash, clock(r.Gate.At), r.Gate.Verdict)
 		return
 	}
 	if waits := m.freezes(m.now); len(waits) > 0 {
-		m.refuse("cannot grow now: %s", waits[0].Text)
+		m.refusef("cannot grow now: %s", waits[0].Text)
 		return
 	}
-	m.say("review %d is approved by %s", r.Gate.Number, e.Actor)
+	m.sayf("review %d is approved by %s", r.Gate.Number, e.Actor)
 	m.leaveGate()
 }
 
@@ -68,7 +68,7 @@ func (m *machine) leaveGate() {
 		return
 	}
 	r.Phase, r.Since = Stepping, m.now
-	m.say("no steps are left; promotion waits for evidence")
+	m.sayf("no steps are left; promotion waits for evidence")
 }
 
 func (m *machine) rejectGate(e Rejected) {

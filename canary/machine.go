@@ -40,19 +40,19 @@ type machine struct {
 	refusal string
 	notices []Notice
 	free    bool // shares may grow without a save: they go to a version trusted before
-	resend  bool // publish even if the split is as before
+	resend  bool // publish, even if the split is as before
 	careful bool // save first, though no share grows
 	unsaved bool // do not try to save
 	begun   *Origin
 }
 
-// say adds a sentence to the decision. A rule that changes the state says so.
-func (m *machine) say(format string, args ...any) {
+// sayf adds a sentence to the decision. A rule that changes the state says so.
+func (m *machine) sayf(format string, args ...any) {
 	m.said = append(m.said, fmt.Sprintf(format, args...))
 }
 
-// refuse answers a verb with no.
-func (m *machine) refuse(format string, args ...any) {
+// refusef answers a verb with no.
+func (m *machine) refusef(format string, args ...any) {
 	m.refusal = fmt.Sprintf(format, args...)
 }
 
@@ -80,25 +80,26 @@ func (m *machine) conclude(rule string, ev Event) (State, []Effect) {
 	m.pin()
 	m.startClock()
 	m.Seq++
-	careful := m.careful || changed && !m.shrinks()
-	if careful {
+	m.resend = m.resend || changed
+	m.careful = m.careful || changed && !m.shrinks()
+	if m.careful {
 		m.Fault = nil // this state counts only if it is saved
 		m.reserve()
 	}
-	return m.State, m.effects(careful, changed || m.resend, Record{m.decision(rule, ev)})
+	return m.State, m.effects(Record{m.decision(rule, ev)})
 }
 
 // effects of a step, in order.
-func (m *machine) effects(careful, publish bool, record Record) []Effect {
+func (m *machine) effects(record Record) []Effect {
 	var effects []Effect
-	if careful {
+	if m.careful {
 		effects = append(effects, Save{m.State})
 	}
-	if publish {
+	if m.resend {
 		effects = append(effects, Publish{m.Published})
 	}
 	effects = append(effects, record)
-	if !careful && !m.unsaved {
+	if !m.careful && !m.unsaved {
 		effects = append(effects, Save{m.State})
 	}
 	for _, n := range m.notices {

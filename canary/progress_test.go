@@ -28,14 +28,26 @@ func TestProgress(t *testing.T) {
 		want   Progress
 		absent bool
 	}{
-		{"a step without `for` lasts the policy's least", stepping(func(*Rollout) {}),
-			Progress{12 * time.Second, time.Minute, 100, 300}, false},
-		{"a step with `for` lasts that", stepping(func(r *Rollout) { r.Step = 1 }),
-			Progress{12 * time.Second, 2 * time.Minute, 100, 300}, false},
-		{"nothing has lasted before the acknowledgement", stepping(func(r *Rollout) { r.Clock, r.Base = time.Time{}, Uncounted }),
-			Progress{0, time.Minute, 0, 300}, false},
-		{"baking asks for time alone", stepping(func(r *Rollout) { r.Phase = Baking }),
-			Progress{12 * time.Second, 10 * time.Minute, 0, 0}, false},
+		{
+			"a step without `for` lasts the policy's least", stepping(func(*Rollout) {}),
+			Progress{12 * time.Second, time.Minute, 100, 300},
+			false,
+		},
+		{
+			"a step with `for` lasts that", stepping(func(r *Rollout) { r.Step = 1 }),
+			Progress{12 * time.Second, 2 * time.Minute, 100, 300},
+			false,
+		},
+		{
+			"nothing has lasted before the acknowledgement", stepping(func(r *Rollout) { r.Clock, r.Base = time.Time{}, Uncounted }),
+			Progress{0, time.Minute, 0, 300},
+			false,
+		},
+		{
+			"baking asks for time alone", stepping(func(r *Rollout) { r.Phase = Baking }),
+			Progress{12 * time.Second, 10 * time.Minute, 0, 0},
+			false,
+		},
 		{"a gate has no clock", stepping(func(r *Rollout) { r.Phase = Approving }), Progress{}, true},
 		{"between rollouts there is none", State{}, Progress{}, true},
 	}

@@ -15,11 +15,11 @@ func (m *machine) promoteStep(e Promoted) {
 		m.promoteFull(e)
 	case m.barred(e):
 	case last && r.Verdict != analysis.Healthy && !e.OverrideEvidence:
-		m.refuse("this is the last step and the verdict is %s (%s); override-evidence promotes all the same", r.Verdict, m.standing())
+		m.refusef("this is the last step and the verdict is %s (%s); override-evidence promotes all the same", r.Verdict, m.standing())
 	case last:
 		m.override(e)
 	default:
-		m.say("%s skips the rest of step %d: %s", e.Actor, r.Step+1, e.Reason)
+		m.sayf("%s skips the rest of step %d: %s", e.Actor, r.Step+1, e.Reason)
 		m.enter(r.Step + 1)
 	}
 }
@@ -30,17 +30,17 @@ func (m *machine) barred(e Promoted) bool {
 	r := m.Rollout
 	for _, w := range m.freezes(m.now) {
 		if w.Reason == WaitReady || !e.Force {
-			m.refuse("%s", w.Text)
+			m.refusef("%s", w.Text)
 			return true
 		}
 	}
 	switch {
 	case m.Ready[r.Candidate] == 0:
-		m.refuse("%s has no ready endpoint", r.Candidate)
+		m.refusef("%s has no ready endpoint", r.Candidate)
 	case r.Doubt != "" && !e.Force:
-		m.refuse("%s", r.Doubt)
+		m.refusef("%s", r.Doubt)
 	case r.Phase == Tripped && !e.Force:
-		m.refuse("%s", r.stand())
+		m.refusef("%s", r.stand())
 	}
 	return m.refusal != ""
 }
@@ -51,7 +51,7 @@ func (m *machine) promoteFull(e Promoted) {
 	switch {
 	case m.barred(e):
 	case r.Verdict != analysis.Healthy && !e.OverrideEvidence:
-		m.refuse("the verdict is %s (%s); override-evidence promotes all the same", r.Verdict, m.standing())
+		m.refusef("the verdict is %s (%s); override-evidence promotes all the same", r.Verdict, m.standing())
 	default:
 		m.override(e)
 	}
@@ -77,7 +77,7 @@ func (m *machine) promoteGate(e Promoted) {
 		return
 	}
 	g := m.Rollout.Gate
-	m.refuse("review %d waits for approval; approve names its hash, %s", g.Number, g.Hash)
+	m.refusef("review %d waits for approval; approve names its hash, %s", g.Number, g.Hash)
 }
 
 func (m *machine) promoteWaiting(e Promoted) {
@@ -89,7 +89,7 @@ func (m *machine) promoteWaiting(e Promoted) {
 	if len(m.said) > 0 {
 		return
 	}
-	m.refuse("%s", m.freezes(m.now)[0].Text)
+	m.refusef("%s", m.freezes(m.now)[0].Text)
 }
 
 func (m *machine) promoteTripped(e Promoted) {
@@ -97,7 +97,7 @@ func (m *machine) promoteTripped(e Promoted) {
 		m.promoteFull(e)
 		return
 	}
-	m.refuse("%s; resume goes back to the first step", m.Rollout.stand())
+	m.refusef("%s; resume goes back to the first step", m.Rollout.stand())
 }
 
 // promoteBake ends baking early.

@@ -13,11 +13,11 @@ func (m *machine) ack(e Acked) {
 		return // of an older split, or of nobody
 	}
 	if m.Acked != e.Epoch || m.Proxies != e.Proxies {
-		m.say("epoch %d is acknowledged by %s%s", e.Epoch, proxies(e.Proxies), stuck(e.Stuck))
+		m.sayf("epoch %d is acknowledged by %s%s", e.Epoch, proxies(e.Proxies), stuck(e.Stuck))
 	}
 	m.Acked, m.Proxies = e.Epoch, e.Proxies
 	if m.Nack != nil {
-		m.say("no longer refused by %s", m.Nack.Proxy)
+		m.sayf("no longer refused by %s", m.Nack.Proxy)
 		m.Nack = nil
 	}
 	m.mark(e.Epoch, func(p *Passage) bool { return stamp(&p.Acked, m.now) })
@@ -74,7 +74,7 @@ func (m *machine) nack(e Nacked) {
 		return
 	}
 	m.Nack = &n
-	m.say("%s refused epoch %d: %s", n.Proxy, n.Epoch, n.Text)
+	m.sayf("%s refused epoch %d: %s", n.Proxy, n.Epoch, n.Text)
 }
 
 // observe notes the first log entry under a split. A split that is newer than
@@ -84,10 +84,10 @@ func (m *machine) observe(e Observed) {
 	switch r := m.Rollout; {
 	case e.Epoch <= m.Published.Epoch:
 		if m.mark(e.Epoch, func(p *Passage) bool { return stamp(&p.Observed, m.now) }) {
-			m.say("epoch %d is observed at %s", e.Epoch, e.Proxy)
+			m.sayf("epoch %d is observed at %s", e.Epoch, e.Proxy)
 		}
 	case r != nil && (r.Phase == Stepping || r.Phase == Approving) && e.Epoch <= m.Used && r.Step > 0 && r.weightAt(0) <= r.weightAt(r.Step):
-		m.say("epoch %d was in force at %s and not saved, so it took a share away", e.Epoch, e.Proxy)
+		m.sayf("epoch %d was in force at %s and not saved, so it took a share away", e.Epoch, e.Proxy)
 		m.enter(0)
 	}
 }
@@ -98,7 +98,7 @@ func (m *machine) leave(e Disconnected) {
 		return
 	}
 	m.Proxies = e.Remaining
-	m.say("%s left; %s connected", e.Proxy, proxies(e.Remaining))
+	m.sayf("%s left; %s connected", e.Proxy, proxies(e.Remaining))
 	if e.Remaining > 0 {
 		return
 	}

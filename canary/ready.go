@@ -15,7 +15,7 @@ func (m *machine) resize(e Resized) {
 		m.Ready = map[string]int{}
 	}
 	m.Ready[e.Version] = e.Ready
-	m.say("%s has %d of %d endpoints ready", e.Version, e.Ready, e.Total)
+	m.sayf("%s has %d of %d endpoints ready", e.Version, e.Ready, e.Total)
 	if r := m.Rollout; r != nil && e.Version == r.Candidate {
 		m.withhold(e)
 	}
@@ -36,7 +36,7 @@ func (m *machine) withhold(e Resized) {
 	if clocked(r.Phase) {
 		r.Clock, r.Base = time.Time{}, Uncounted
 	}
-	m.say("its share is withheld (%s)", cmp.Or(e.Fact, "no reason is known"))
+	m.sayf("its share is withheld (%s)", cmp.Or(e.Fact, "no reason is known"))
 }
 
 // restore gives a withheld share back, when an endpoint is ready and nothing
@@ -46,7 +46,7 @@ func (m *machine) restore() {
 	if r.Unready == nil || m.Ready[r.Candidate] == 0 || len(m.stops(m.now)) > 0 {
 		return
 	}
-	m.say("%s has an endpoint ready after %s", r.Candidate, span(m.now, r.Unready.Since))
+	m.sayf("%s has an endpoint ready after %s", r.Candidate, span(m.now, r.Unready.Since))
 	r.Unready = nil
 }
 

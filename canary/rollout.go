@@ -1,8 +1,9 @@
 package canary
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"time"
 
@@ -38,16 +39,15 @@ func (m *machine) begin() {
 		r.Unready = &Gone{Since: m.now, Fact: "none was reported ready yet"}
 	}
 	m.Rollout = r
-	m.say("rollout %s begins: %s to replace %s", r.ID, r.Candidate, r.Stable)
+	m.sayf("rollout %s begins: %s to replace %s", r.ID, r.Candidate, r.Stable)
 	m.notify(NoticeBegan)
 }
 
 // offset draws where the candidate's interval starts, so that not always the
 // same users come first.
 func offset(k config.Key, id string) uint32 {
-	h := fnv.New64a()
-	h.Write([]byte(k.String() + "/" + id)) // never fails
-	return uint32(h.Sum64() % config.WholeSplit)
+	sum := sha256.Sum256([]byte(k.String() + "/" + id))
+	return uint32(binary.BigEndian.Uint64(sum[:]) % config.WholeSplit)
 }
 
 // former finds a version that may come back at once, by the rollback window.
@@ -76,7 +76,7 @@ func (m *machine) enter(step int) {
 	r.Clock, r.Base = time.Time{}, Uncounted
 	if r.Steps[step].Approve == nil {
 		r.Phase, r.Gate = Stepping, nil
-		m.say("step %d of %d: %s at %s", step+1, len(r.Steps), r.Candidate, r.Steps[step].Weight)
+		m.sayf("step %d of %d: %s at %s", step+1, len(r.Steps), r.Candidate, r.Steps[step].Weight)
 		m.notify(NoticeStepped)
 		return
 	}
@@ -103,10 +103,10 @@ func (m *machine) promote(cause Cause, why string) {
 		m.end(OutcomePromoted, cause, why)
 		return
 	}
-	m.say("%s is promoted: %s", r.Candidate, why)
+	m.sayf("%s is promoted: %s", r.Candidate, why)
 	r.Phase, r.Since = Baking, m.now
 	r.Clock, r.Base, r.Gate = time.Time{}, Uncounted, nil
-	m.say("%s is kept for %s", r.Stable, r.Bake)
+	m.sayf("%s is kept for %s", r.Stable, r.Bake)
 	m.notify(NoticePromoted)
 }
 
@@ -125,7 +125,7 @@ func (m *machine) end(o Outcome, c Cause, why string) {
 	}
 	m.file(Finished{Rollout: *r, Outcome: o, Cause: c, Reason: why, Ended: m.now})
 	m.Rollout = nil
-	m.say("rollout %s ends %s: %s", r.ID, o, why)
+	m.sayf("rollout %s ends %s: %s", r.ID, o, why)
 	m.notify(ending(o))
 }
 

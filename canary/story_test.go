@@ -92,7 +92,7 @@ func testPolicy() config.PolicySpec {
 func (s *story) tell(t *testing.T, text string) string {
 	t.Helper()
 	var told strings.Builder
-	for _, block := range strings.Split(strings.TrimSpace(text), "\n\n") {
+	for block := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
 		var commands []string
 		for line := range strings.SplitSeq(block, "\n") {
 			if line == "----" {

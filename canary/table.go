@@ -1,23 +1,26 @@
 package canary
 
+import "fmt"
+
 // rule is one cell of the table: what a phase does with an event.
 type rule struct {
 	name  string
 	apply func(*machine, Event)
 }
 
-// does makes a rule of a method for one kind of event.
-func does[E Event](name string, apply func(*machine, E)) rule {
-	return rule{name, func(m *machine, ev Event) { apply(m, ev.(E)) }}
+// does makes a rule of a method for one kind of event, or for every verb.
+func does[E any](name string, apply func(*machine, E)) rule {
+	return rule{name, func(m *machine, ev Event) {
+		e, ok := ev.(E)
+		if !ok {
+			panic(fmt.Sprintf("canary: rule %q is in the row of %T", name, ev))
+		}
+		apply(m, e)
+	}}
 }
 
 // ignored is a decision, too: the event says nothing to that phase.
 func ignored() rule { return rule{"-", func(*machine, Event) {}} }
-
-// refused is the rule of a verb that a phase has no use for.
-func refused(name string, apply func(*machine, verb)) rule {
-	return rule{name, func(m *machine, ev Event) { apply(m, ev.(verb)) }}
-}
 
 // Phases lists all phases, in the order of the table's columns.
 func Phases() []Phase { return []Phase{Idle, Waiting, Stepping, Approving, Tripped, Baking} }
@@ -93,7 +96,7 @@ func all(r rule) cells { return cells{r, r, r, r, r, r} }
 
 // proxyRow is the part of the table about proxies.
 func proxyRow(k Kind) cells {
-	switch k {
+	switch k { //nolint:exhaustive // the other kinds are in row
 	case KindAcked:
 		return all(does("start clock", (*machine).ack))
 	case KindNacked:
@@ -108,8 +111,8 @@ func proxyRow(k Kind) cells {
 
 // verbRow is the part of the table about verbs.
 func verbRow(k Kind) cells {
-	idle, noGate := refused("refuse", (*machine).refuseIdle), refused("refuse", (*machine).refuseNoGate)
-	switch k {
+	idle, noGate := does("refuse", (*machine).refuseIdle), does("refuse", (*machine).refuseNoGate)
+	switch k { //nolint:exhaustive // the other kinds are in row
 	case KindAborted:
 		abort := does("roll back", (*machine).abort)
 		return cells{idle, abort, abort, abort, abort, abort}
@@ -132,7 +135,7 @@ func verbRow(k Kind) cells {
 		revert := does("roll back", (*machine).revert)
 		return cells{does("back to former", (*machine).revertIdle), revert, revert, revert, revert, does("back to old stable", (*machine).revertBake)}
 	case KindRetried:
-		running := refused("refuse", (*machine).refuseRunning)
+		running := does("refuse", (*machine).refuseRunning)
 		return cells{does("begin", (*machine).retry), running, running, running, running, running}
 	}
 	panic("canary: verb " + string(k) + " is not in the table")

@@ -52,7 +52,7 @@ func (m *machine) fault(e SaveFailed) {
 	f.Again = m.now.Add(patience(f.Tries))
 	m.Fault = &f
 	m.unsaved = true
-	m.say("the state could not be saved, try %d: %s", f.Tries, e.Text)
+	m.sayf("the state could not be saved, try %d: %s", f.Tries, e.Text)
 }
 
 // patience is the wait after so many failed tries.
@@ -68,5 +68,5 @@ func (m *machine) saveAgain() {
 		return
 	}
 	m.careful = true
-	m.say("saved again after %s", span(m.now, m.Fault.Since))
+	m.sayf("saved again after %s", span(m.now, m.Fault.Since))
 }

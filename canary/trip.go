@@ -28,7 +28,7 @@ func (m *machine) trip(e Suspected) {
 		Until:   m.now.Add(policy.Settle.D()),
 	})
 	r.Phase, r.Since, r.Clock, r.Gate = Tripped, m.now, time.Time{}, nil
-	m.say("trip %d of at most %d: %s", len(r.Trips), policy.Limit, e.Reason)
+	m.sayf("trip %d of at most %d: %s", len(r.Trips), policy.Limit, e.Reason)
 	m.notify(NoticeTripped)
 	switch {
 	case len(r.Trips) >= policy.Limit:
@@ -53,11 +53,11 @@ func (m *machine) settle(e Settled) {
 	case trip == nil:
 		return // too late: onTrip has decided
 	case e.Confirmed:
-		m.say("trip %d is confirmed", trip.Number)
+		m.sayf("trip %d is confirmed", trip.Number)
 		m.closeTrip(TripConfirmed, e.Reason)
 		m.end(OutcomeRolledBack, CauseTrip, e.Reason)
 	default:
-		m.say("trip %d is cleared: %s", trip.Number, e.Reason)
+		m.sayf("trip %d is cleared: %s", trip.Number, e.Reason)
 		m.closeTrip(TripCleared, e.Reason)
 	}
 }
@@ -65,14 +65,14 @@ func (m *machine) settle(e Settled) {
 // unsettled lets the policy decide about a trip that nothing settled.
 func (m *machine) unsettled(why string) {
 	r := m.Rollout
-	m.say("the trip is not settled: %s", why)
+	m.sayf("the trip is not settled: %s", why)
 	m.closeTrip(TripExpired, why)
 	switch r.Policy.Trip.OnTrip {
 	case config.FallbackRollback:
 		m.end(OutcomeRolledBack, CauseTripUnsolved, why+"; "+r.Trips[len(r.Trips)-1].Reason)
 	case config.FallbackRetry: // it resumes with the next tick
 	default:
-		m.say("the share stays 0 until somebody decides")
+		m.sayf("the share stays 0 until somebody decides")
 		m.notify(NoticeHeld)
 	}
 }
@@ -110,7 +110,7 @@ func (r *Rollout) resumable() bool {
 // growth.
 func (m *machine) resumeFirst() {
 	if m.Rollout.resumable() && len(m.freezes(m.now)) == 0 {
-		m.say("resumes at the first step")
+		m.sayf("resumes at the first step")
 		m.enter(0)
 	}
 }

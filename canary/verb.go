@@ -16,17 +16,17 @@ func (m *machine) abort(e Aborted) {
 func (m *machine) hold(e Held) {
 	r := m.Rollout
 	if r.Hold != nil {
-		m.refuse("already held since %s by %s: %s", clock(r.Hold.Since), r.Hold.Actor, r.Hold.Reason)
+		m.refusef("already held since %s by %s: %s", clock(r.Hold.Since), r.Hold.Actor, r.Hold.Reason)
 		return
 	}
 	r.Hold = &Hold{Since: m.now, Actor: e.Actor, Reason: e.Reason}
-	m.say("held by %s: %s", e.Actor, e.Reason)
+	m.sayf("held by %s: %s", e.Actor, e.Reason)
 	m.notify(NoticeHeld)
 }
 
 func (m *machine) resume(e Resumed) {
 	if m.Rollout.Hold == nil {
-		m.refuse("rollout %s is not held", m.Rollout.ID)
+		m.refusef("rollout %s is not held", m.Rollout.ID)
 		return
 	}
 	m.release(e)
@@ -42,7 +42,7 @@ func (m *machine) release(e Resumed) {
 	case r.Phase != Approving: // all time at a gate is free
 		r.Deadline = r.Deadline.Add(m.now.Sub(r.Hold.Since))
 	}
-	m.say("resumed by %s after %s: %s", e.Actor, span(m.now, r.Hold.Since), e.Reason)
+	m.sayf("resumed by %s after %s: %s", e.Actor, span(m.now, r.Hold.Since), e.Reason)
 	r.Hold = nil
 }
 
@@ -52,7 +52,7 @@ func (m *machine) resumeTripped(e Resumed) {
 	r := m.Rollout
 	last := &r.Trips[len(r.Trips)-1]
 	if r.Hold == nil && last.Outcome != TripExpired {
-		m.refuse("%s", r.stand())
+		m.refusef("%s", r.stand())
 		return
 	}
 	if r.Hold != nil {
@@ -60,7 +60,7 @@ func (m *machine) resumeTripped(e Resumed) {
 	}
 	if last.Outcome == TripExpired {
 		last.Outcome, last.Ended, last.Text = TripResumed, m.now, fmt.Sprintf("resumed by %s: %s", e.Actor, e.Reason)
-		m.say("trip %d is dismissed by %s", last.Number, e.Actor)
+		m.sayf("trip %d is dismissed by %s", last.Number, e.Actor)
 	}
 }
 
@@ -80,7 +80,7 @@ func (m *machine) revert(e Reverted) {
 // revertBake leaves a promoted version for the old stable, which is kept.
 func (m *machine) revertBake(e Reverted) {
 	if old := m.Rollout.Stable; m.known(old, 0) && !e.Force {
-		m.refuse("%s has no ready endpoint; force goes back to it all the same", old)
+		m.refusef("%s has no ready endpoint; force goes back to it all the same", old)
 		return
 	}
 	m.revert(e)
@@ -89,17 +89,17 @@ func (m *machine) revertBake(e Reverted) {
 // revertIdle leaves the stable version for the one before it.
 func (m *machine) revertIdle(e Reverted) {
 	if m.route.Strategy.Canary == nil {
-		m.refuse("the strategy is split: its weights are written in spec.strategy.split")
+		m.refusef("the strategy is split: its weights are written in spec.strategy.split")
 		return
 	}
 	i := slices.IndexFunc(m.Formers, func(f Former) bool { return m.unchanged(f.Version) })
 	if i < 0 {
-		m.refuse("no version was stable before %s that is still configured as it was", m.Stable)
+		m.refusef("no version was stable before %s that is still configured as it was", m.Stable)
 		return
 	}
 	former := m.Formers[i].Version.Name
 	if m.known(former, 0) && !e.Force {
-		m.refuse("%s has no ready endpoint; force goes back to it all the same", former)
+		m.refusef("%s has no ready endpoint; force goes back to it all the same", former)
 		return
 	}
 	m.leaveStable(former, e)
@@ -128,7 +128,7 @@ func (m *machine) leaveStable(former string, e Reverted) {
 	why := fmt.Sprintf("rolled back by %s: %s", e.Actor, e.Reason)
 	m.Stable, m.free = former, true
 	m.file(Finished{Rollout: r, Outcome: OutcomeRolledBack, Cause: CauseReverted, Reason: why, Ended: m.now})
-	m.say("back from %s to %s: %s", left, former, why)
+	m.sayf("back from %s to %s: %s", left, former, why)
 	m.notify(NoticeEnded)
 }
 
@@ -136,31 +136,31 @@ func (m *machine) leaveStable(former string, e Reverted) {
 func (m *machine) retry(e Retried) {
 	switch {
 	case m.route.Strategy.Canary == nil:
-		m.refuse("the strategy is split: there is no rollout to retry")
+		m.refusef("the strategy is split: there is no rollout to retry")
 	case m.Asked.Target == "" || m.Asked.Target == m.Stable:
-		m.refuse("the target %s is stable: there is nothing to retry", m.Stable)
+		m.refusef("the target %s is stable: there is nothing to retry", m.Stable)
 	case !slices.Contains(m.Rejections, m.Asked):
-		m.refuse("%s was not rejected at attempt %d", m.Asked.Target, m.Asked.Attempt)
+		m.refusef("%s was not rejected at attempt %d", m.Asked.Target, m.Asked.Attempt)
 	default:
 		m.Asked.Retry++
-		m.say("%s asks for retry %d of %s: %s", e.Actor, m.Asked.Retry, m.Asked.Target, e.Reason)
+		m.sayf("%s asks for retry %d of %s: %s", e.Actor, m.Asked.Retry, m.Asked.Target, e.Reason)
 		m.begin()
 	}
 }
 
 func (m *machine) refuseIdle(verb) {
 	if m.route.Strategy.Canary == nil {
-		m.refuse("the strategy is split: there is no rollout")
+		m.refusef("the strategy is split: there is no rollout")
 		return
 	}
-	m.refuse("no rollout is running; %s is stable", m.Stable)
+	m.refusef("no rollout is running; %s is stable", m.Stable)
 }
 
 func (m *machine) refuseNoGate(verb) {
 	r := m.Rollout
-	m.refuse("rollout %s waits for no approval: it is %s at step %d", r.ID, r.Phase, r.Step+1)
+	m.refusef("rollout %s waits for no approval: it is %s at step %d", r.ID, r.Phase, r.Step+1)
 }
 
 func (m *machine) refuseRunning(verb) {
-	m.refuse("rollout %s is running: abort it before a retry", m.Rollout.ID)
+	m.refusef("rollout %s is running: abort it before a retry", m.Rollout.ID)
 }

@@ -139,8 +139,8 @@ func (a *Above) UnmarshalText(text []byte) error {
 // Below is a ratio to stable written as "<2x", or "<2x or slo" where meeting
 // the SLO is enough.
 type Below struct {
-	Ratio float64
-	OrSLO bool
+	Ratio float64 `json:"ratio"`
+	OrSLO bool    `json:"orSlo"`
 }
 
 const orSLO = " or slo"

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/canary"
@@ -44,7 +45,7 @@ func (a *action) save() error {
 		return c.flush(a.ev.When())
 	}
 	kept := a.prepared()
-	if err := c.Store.Save(kept, append(c.unsaved[:len(c.unsaved):len(c.unsaved)], a.decision)); err != nil {
+	if err := c.Store.Save(kept, append(slices.Clip(c.unsaved), a.decision)); err != nil {
 		return err
 	}
 	c.unsaved, c.savedAt, c.dirty = nil, a.ev.When(), false

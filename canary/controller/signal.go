@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -63,9 +64,9 @@ func (c *Controller) unseen(epoch uint64) bool {
 	} else if len(c.state.History) > 0 {
 		passages = c.state.History[0].Passages
 	}
-	for i := len(passages) - 1; i >= 0; i-- {
-		if passages[i].Epoch <= epoch {
-			return passages[i].Epoch == epoch && passages[i].Observed.IsZero()
+	for _, p := range slices.Backward(passages) {
+		if p.Epoch <= epoch {
+			return p.Epoch == epoch && p.Observed.IsZero()
 		}
 	}
 	return false

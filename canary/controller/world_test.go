@@ -236,9 +236,9 @@ func TestWithoutMirroringATripWaitsForAPerson(t *testing.T) {
 	l := newLab(t, sp)
 	l.route.Mirroring = config.MirroringForbidden
 	l.start()
-	s := l.until(time.Minute, in(canary.Tripped))
+	l.until(time.Minute, in(canary.Tripped))
 	l.run(time.Minute)
-	s = l.ctl.Snapshot(l.world.Now())
+	s := l.ctl.Snapshot(l.world.Now())
 	require.Equal(t, canary.Tripped, s.State.Phase())
 	require.Contains(t, s.Waits[0].Text, "mirroring is forbidden")
 	stalled, _ := s.Condition(canary.Stalled)
@@ -336,7 +336,7 @@ func TestAStoreThatIsAwayStopsGrowthAndNotTheWayBack(t *testing.T) {
 	stalled, _ := s.Condition(canary.Stalled)
 	require.Equal(t, string(canary.WaitFault), stalled.Reason)
 
-	s = l.until(20*time.Second, in(canary.Tripped))
+	l.until(20*time.Second, in(canary.Tripped))
 	require.Zero(t, l.published[len(l.published)-1].Weight("v2"), "what is taken away waits for nothing")
 	l.store.broken = false
 	s = l.until(time.Minute, ended)

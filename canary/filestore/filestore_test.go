@@ -1,6 +1,7 @@
 package filestore_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -32,8 +33,10 @@ func checkpoint(seq uint64) canary.Checkpoint {
 		State: canary.State{
 			Route: key, Seq: seq, Stable: "v1", Used: 7, Reserved: 64,
 			Published: config.Split{Epoch: 7, Shares: config.Carve("v1", "v2", 500, 1234)},
-			Rollout: &canary.Rollout{ID: "v2-1", Stable: "v1", Candidate: "v2", Phase: canary.Stepping,
-				Policy: config.Standard(), Began: time.Unix(1, 0).UTC(), Base: canary.Uncounted},
+			Rollout: &canary.Rollout{
+				ID: "v2-1", Stable: "v1", Candidate: "v2", Phase: canary.Stepping,
+				Policy: config.Standard(), Began: time.Unix(1, 0).UTC(), Base: canary.Uncounted,
+			},
 		},
 		Policy:   config.Standard(),
 		Evidence: &evidence,
@@ -42,8 +45,10 @@ func checkpoint(seq uint64) canary.Checkpoint {
 }
 
 func decision(seq uint64, rollout string) canary.Decision {
-	return canary.Decision{Seq: seq, Route: key, Rollout: rollout, Event: canary.KindTick,
-		Text: "because", Input: canary.Input{Event: canary.Tick{At: time.Unix(int64(seq), 0).UTC()}}}
+	return canary.Decision{
+		Seq: seq, Route: key, Rollout: rollout, Event: canary.KindTick,
+		Text: "because", Input: canary.Input{Event: canary.Tick{At: time.Unix(int64(seq), 0).UTC()}},
+	}
 }
 
 func TestWhatWasSavedIsThereAfterAnotherOpen(t *testing.T) {
@@ -156,7 +161,7 @@ func TestAForeignOrDamagedFileIsNamed(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(dir, c.name)
-			if c.want == os.ErrNotExist {
+			if errors.Is(c.want, os.ErrNotExist) {
 				path = filepath.Join(dir, "nowhere", "state.db")
 			}
 			c.make(path)
