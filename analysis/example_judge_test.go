@@ -27,5 +27,5 @@ func ExampleJudge() {
 	fmt.Printf("log-e %.1f of %.1f\n", assessment.LogE, assessment.LogNeeded)
 	// Output:
 	// harmful
-	// log-e 7.7 of 5.3
+	// log-e 7.7 of 5.5
 }

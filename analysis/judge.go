@@ -17,7 +17,7 @@ const splitAlarm = 1000
 func Judge(p config.PolicySpec, e Evidence, now time.Time) Assessment {
 	j := judgement{
 		p: p, e: &e,
-		logNeeded: -ln(max(p.Confidence.FalseRollback.Fraction(), 1./config.PerMillion)),
+		logNeeded: -ln(max((1-SettleShare)*p.Confidence.FalseRollback.Fraction(), 1./config.PerMillion)),
 		logSafe:   -ln(max(p.Confidence.FalsePromotion.Fraction(), 1./config.PerMillion)),
 	}
 	j.standings = slices.Concat(j.errorStandings(), j.latencyStandings(), []standing{j.splitStanding()})

@@ -138,7 +138,7 @@ func TestPromotionByEitherPathDividesTheBound(t *testing.T) {
 	assert.InDelta(t, p.Confidence.FalsePromotion.Fraction(), together, 1e-9)
 }
 
-func TestAMetricsWeightIsItsPartOfAllFalseRollbacks(t *testing.T) {
+func TestAMetricsWeightIsItsPartOfTheFalseRollbacksThatTripsLeave(t *testing.T) {
 	p := fullPolicy()
 	a := judged(p, 500, twoArms(40, 95, 0, 5, 0))
 	sum := 0.0
@@ -147,7 +147,7 @@ func TestAMetricsWeightIsItsPartOfAllFalseRollbacks(t *testing.T) {
 			sum += expo(-test.LogNeeded)
 		}
 	}
-	assert.InDelta(t, p.Confidence.FalseRollback.Fraction(), sum, 1e-9)
+	assert.InDelta(t, (1-SettleShare)*p.Confidence.FalseRollback.Fraction(), sum, 1e-9)
 }
 
 func TestAnIntervalHoldsTheOddsRatio(t *testing.T) {

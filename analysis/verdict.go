@@ -29,7 +29,8 @@ type Assessment struct {
 	Tests    []Test           `json:"tests"`    // in a fixed order
 
 	// LogE is the weighted log e-value of all rollback tests; LogNeeded is the
-	// threshold log(1/falseRollback).
+	// threshold, the log of 1/falseRollback without the part that settling trips may
+	// spend (SettleShare).
 	LogE      float64 `json:"logE"`
 	LogNeeded float64 `json:"logNeeded"`
 }
