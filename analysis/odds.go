@@ -163,9 +163,9 @@ func (o *odds) peak(rungs [ladderRungs]float64) float64 {
 	near, l := rungs[best-1:best+2], o.Likelihood[best-1:best+2]
 	left, right := near[1]-near[0], near[2]-near[1]
 	fallLeft, fallRight := (l[1] - l[0]).float(), (l[1] - l[2]).float()
-	slope := fallRight*left + fallLeft*right
+	slope := float64(fallRight*left) + float64(fallLeft*right)
 	if slope <= 0 {
 		return rungs[best]
 	}
-	return rungs[best] - (left*left*fallRight-right*right*fallLeft)/(2*slope)
+	return rungs[best] - (float64(left*left*fallRight)-float64(right*right*fallLeft))/(2*slope)
 }

@@ -148,7 +148,7 @@ type places struct {
 }
 
 func (p places) log(place int) float64 {
-	return p.lambda * (float64(2*place)/float64(p.pods-1) - 1)
+	return float64(p.lambda * (float64(2*place)/float64(p.pods-1) - 1))
 }
 
 // logChance is the log of the weight of the candidate's places, where ties are
@@ -167,7 +167,7 @@ func (p places) logChance(ts []tie) float64 {
 // logMean is the log of the mean weight of h of the n places of a tie: an
 // elementary symmetric polynomial, over the number of choices.
 func (p places) logMean(t tie) float64 {
-	center := (p.log(t.from+t.n-t.h) + p.log(t.from+t.n-1)) / 2 // of the h highest: keeps sums in range
+	center := float64((p.log(t.from+t.n-t.h) + p.log(t.from+t.n-1)) / 2) // of the h highest: keeps sums in range
 	sums := make([]float64, t.h+1)
 	sums[0] = 1
 	for i := range t.n {

@@ -130,7 +130,7 @@ func (j *judgement) pace() float64 {
 func (l limitSpec) slope(seen rate) float64 {
 	best := 0.0
 	for _, d := range shiftsOf() {
-		best = max(best, -seen.value()*d-ln(1+l.share*(expo(-d)-1)))
+		best = max(best, -float64(seen.value()*d)-ln(1+float64(l.share*(expo(-d)-1))))
 	}
 	return best
 }

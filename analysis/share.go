@@ -97,6 +97,6 @@ func lnGamma(x float64) float64 {
 	}
 	inverse := 1 / x
 	square := inverse * inverse
-	series := inverse * (1./12 - float64(square*(1./360-float64(square*(1./1260-float64(square/1680))))))
-	return float64((x-0.5)*ln(x)) - x + 0.5*ln(2*math.Pi) + series - ln(below)
+	series := float64(inverse * (1./12 - float64(square*(1./360-float64(square*(1./1260-square/1680))))))
+	return float64((x-0.5)*ln(x)) - x + float64(0.5*ln(2*math.Pi)) + series - ln(below)
 }
