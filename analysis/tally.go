@@ -24,6 +24,7 @@ type Tally struct {
 	began   time.Time
 	ledgers map[ledgerKey]*ledger
 	links   map[string]*link // by proxy
+	silent  map[string]time.Time
 
 	last    *ledger // of the latest Observe; entries come in runs
 	lastKey ledgerKey
@@ -118,6 +119,7 @@ func (t *Tally) Gaps(now time.Time) []Gap {
 			gaps = append(gaps, Gap{Proxy: proxy, Route: t.route, From: link.brokeAt.Add(-LogDelay), To: now, Cause: CauseBroken})
 		}
 	}
+	gaps = append(gaps, t.mute(now)...)
 	t.forget(now)
 	slices.SortFunc(gaps, compareGaps)
 	return gaps

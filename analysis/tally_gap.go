@@ -33,6 +33,8 @@ const (
 	CauseMissing Cause = "missing" // load reports count more attempts than the logs told of
 	CauseSilent  Cause = "silent"  // load reports count answers, and the logs tell of none
 	CauseBroken  Cause = "broken"  // a log stream broke off while requests were under way
+	// CauseUnreported says that a connected proxy sends no load reports.
+	CauseUnreported Cause = "unreported"
 )
 
 // String says it in one line with numbers.
@@ -47,6 +49,8 @@ func (g Gap) String() string {
 		return fmt.Sprintf("%s: no log entry %s while load reports count %d attempts", where, span, g.Missing)
 	case CauseBroken:
 		return fmt.Sprintf("%s: a log stream broke off %s while requests were under way", where, span)
+	case CauseUnreported:
+		return fmt.Sprintf("%s: no load report %s: what its logs lost would not show", where, span)
 	case CauseMissing:
 	}
 	return fmt.Sprintf("%s: at least %d attempts without a log entry %s", where, g.Missing, span)

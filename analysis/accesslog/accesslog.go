@@ -26,8 +26,9 @@ type Sink interface {
 	// is the sink's until Observe returns; its strings may be kept. Start is by the
 	// proxy's clock.
 	Observe(proxy string, requests []analysis.Request)
-	// Report takes one load report, a Load per version. The slice is the sink's.
-	Report(loads []analysis.Load)
+	// Report takes one load report, a Load per version that had any. The slice is the
+	// sink's.
+	Report(proxy string, loads []analysis.Load)
 	// Stream says that an access-log stream of a proxy opened or closed. Envoy has
 	// one per worker, from its first entry on.
 	Stream(proxy string, open bool)

@@ -69,7 +69,7 @@ func BenchmarkIngest(b *testing.B) {
 type nowhere struct{}
 
 func (nowhere) Observe(string, []analysis.Request) {}
-func (nowhere) Report([]analysis.Load)             {}
+func (nowhere) Report(string, []analysis.Load)     {}
 func (nowhere) Stream(string, bool)                {}
 
 // filled is an entry with every field that Envoy sets.

@@ -40,9 +40,7 @@ func (s loadServer) StreamLoadStats(stream loadspb.LoadReportingService_StreamLo
 			return ended(err)
 		}
 		s.counters.reports.Add(1)
-		if loads := loadsOf(proxy, report, time.Now()); len(loads) > 0 {
-			s.sink.Report(loads)
-		}
+		s.sink.Report(proxy, loadsOf(proxy, report, time.Now()))
 	}
 }
 

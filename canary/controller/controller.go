@@ -54,6 +54,7 @@ type Controller struct {
 	dirty   bool // evidence that is not saved
 
 	tally   *analysis.Tally
+	silent  map[string]time.Time // proxies without load reports
 	gap     string
 	fleet   fleet
 	sense   *sense          // of the rollout that runs; nil without one
@@ -118,6 +119,7 @@ func (c *Controller) restore(kept canary.Checkpoint) {
 func (c *Controller) Configure(now time.Time, route config.RouteSpec, policy config.PolicySpec) error {
 	if c.tally == nil {
 		c.tally = analysis.NewTally(c.Key, now)
+		c.tally.Mute(c.silent)
 		c.savedAt = now
 	}
 	refused := canary.Admit(c.state, route)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +17,9 @@ import (
 
 // Period is how often a Controller of a Manager ticks.
 const Period = 50 * time.Millisecond
+
+// listenPeriod is how often a Manager asks whether its proxies still report.
+const listenPeriod = 500 * time.Millisecond
 
 // answerTime is how long a verb may wait for its answer.
 const answerTime = time.Second
@@ -48,6 +52,8 @@ type Manager struct {
 
 	mu      sync.RWMutex
 	runners map[config.Key]*runner
+	pulse   *analysis.Pulse
+	silent  map[string]time.Time // as last told
 	proxies map[string]bool
 	early   map[config.Key]map[string]canary.Resized // of routes that are not there yet
 }
@@ -68,6 +74,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		starts:  make(chan *runner),
 		done:    make(chan struct{}),
 		runners: map[config.Key]*runner{},
+		pulse:   analysis.NewPulse(),
 		proxies: map[string]bool{},
 		early:   map[config.Key]map[string]canary.Resized{},
 	}, nil
@@ -78,12 +85,16 @@ func (m *Manager) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer close(m.done)
+	listen := time.NewTicker(listenPeriod)
+	defer listen.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case r := <-m.starts:
 			running.Go(func() { r.run(ctx, m.done) })
+		case <-listen.C:
+			m.listen()
 		}
 	}
 }
@@ -168,7 +179,9 @@ func (m *Manager) enlist(k config.Key, c *Controller) *runner {
 		c.Resized(e.At, e.Version, e.Ready, e.Total, e.Fact)
 	}
 	delete(m.early, k)
+	silent := m.silent
 	r := newRunner(c, m.config.Now)
+	r.mail <- func(c *Controller) { c.Mute(silent) } // an empty mailbox takes it
 	m.runners[k] = r
 	return r
 }
@@ -255,10 +268,27 @@ func (m *Manager) Observe(_ string, requests []analysis.Request) {
 	}
 }
 
-// Report takes load reports. The slice is the caller's again when it returns.
-func (m *Manager) Report(loads []analysis.Load) {
+// Report takes a load report of a proxy, of whatever load. The slice is the
+// caller's again when it returns.
+func (m *Manager) Report(proxy string, loads []analysis.Load) {
+	m.mu.Lock()
+	m.pulse.Reported(m.config.Now(), proxy)
+	m.mu.Unlock()
 	for k, of := range byRoute(loads, func(l analysis.Load) config.Key { return l.Route }) {
 		m.post(k, func(c *Controller) { c.Report(of) })
+	}
+}
+
+// listen tells every Controller which proxies have stopped sending load reports,
+// or began again.
+func (m *Manager) listen() {
+	m.mu.Lock()
+	silent := m.pulse.Silent(m.config.Now())
+	same := maps.Equal(silent, m.silent)
+	m.silent = silent
+	m.mu.Unlock()
+	if !same {
+		m.each(func(c *Controller) { c.Mute(silent) })
 	}
 }
 
@@ -282,6 +312,7 @@ func (m *Manager) Stream(proxy string, open bool) {
 func (m *Manager) Connected(proxy string) {
 	m.mu.Lock()
 	m.proxies[proxy] = true
+	m.pulse.Connected(m.config.Now(), proxy)
 	m.mu.Unlock()
 	m.each(func(c *Controller) { c.Connected(proxy) })
 }
@@ -290,6 +321,7 @@ func (m *Manager) Connected(proxy string) {
 func (m *Manager) Disconnected(at time.Time, proxy string) {
 	m.mu.Lock()
 	delete(m.proxies, proxy)
+	m.pulse.Disconnected(proxy)
 	m.mu.Unlock()
 	m.each(func(c *Controller) { c.Disconnected(at, proxy) })
 }

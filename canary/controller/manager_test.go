@@ -259,7 +259,7 @@ func TestSignalsComeToTheRouteTheySpeakOf(t *testing.T) {
 		other := request
 		other.Route = b()
 		m.Observe("envoy-1", []analysis.Request{request, other, request})
-		m.Report([]analysis.Load{{Route: a(), Version: "v2", Proxy: "envoy-1", At: time.Now(), Issued: 2, Succeeded: 2}})
+		m.Report("envoy-1", []analysis.Load{{Route: a(), Version: "v2", Proxy: "envoy-1", At: time.Now(), Issued: 2, Succeeded: 2}})
 		time.Sleep(time.Second)
 		s, _ := m.Snapshot(a())
 		require.EqualValues(t, 2, s.Traces[0].Candidate.Requests)

@@ -83,6 +83,15 @@ func (c *Controller) Report(loads []analysis.Load) {
 	}
 }
 
+// Mute says which connected proxies send no load reports, and since when: all of
+// them, whatever was said before.
+func (c *Controller) Mute(silent map[string]time.Time) {
+	c.silent = silent
+	if c.tally != nil {
+		c.tally.Mute(silent)
+	}
+}
+
 // Stream says that an access-log stream of a proxy opened or closed.
 func (c *Controller) Stream(now time.Time, proxy string, open bool) {
 	if c.tally != nil {
