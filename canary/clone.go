@@ -8,6 +8,7 @@ import (
 // clone copies what a step may change in place.
 func (s State) clone() State {
 	s.Ready = maps.Clone(s.Ready)
+	s.Facts = maps.Clone(s.Facts)
 	s.Nack = copied(s.Nack)
 	s.Fault = copied(s.Fault)
 	s.Pinned = slices.Clone(s.Pinned)

@@ -15,11 +15,26 @@ func (m *machine) resize(e Resized) {
 		m.Ready = map[string]int{}
 	}
 	m.Ready[e.Version] = e.Ready
+	m.learn(e)
 	m.sayf("%s has %d of %d endpoints ready", e.Version, e.Ready, e.Total)
 	if r := m.Rollout; r != nil && e.Version == r.Candidate {
 		m.withhold(e)
 	}
 	m.free = m.Rollout == nil && m.route.Strategy.Split != nil
+}
+
+// learn keeps what a failing endpoint said.
+func (m *machine) learn(e Resized) {
+	if e.Ready == e.Total {
+		if delete(m.Facts, e.Version); len(m.Facts) == 0 {
+			m.Facts = nil // as it is read back
+		}
+		return
+	}
+	if m.Facts == nil {
+		m.Facts = map[string]string{}
+	}
+	m.Facts[e.Version] = e.Fact
 }
 
 // withhold takes the share of a candidate that nobody can answer for.

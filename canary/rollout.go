@@ -1,6 +1,7 @@
 package canary
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -36,7 +37,7 @@ func (m *machine) begin() {
 	}
 	r.Offset = offset(m.State.Route, r.ID)
 	if m.Ready[r.Candidate] == 0 {
-		r.Unready = &Gone{Since: m.now, Fact: "none was reported ready yet"}
+		r.Unready = &Gone{Since: m.now, Fact: cmp.Or(m.Facts[r.Candidate], "none was reported ready yet")}
 	}
 	m.Rollout = r
 	m.sayf("rollout %s begins: %s to replace %s", r.ID, r.Candidate, r.Stable)

@@ -60,6 +60,10 @@ type State struct {
 	// reported yet.
 	Ready map[string]int `json:"ready,omitempty"`
 
+	// Facts are what the last failing endpoint of a version said. A version whose
+	// endpoints are all ready is not in it.
+	Facts map[string]string `json:"facts,omitempty"`
+
 	// Pinned are the versions that are stable or in a rollout, as they were when
 	// they became so. They must not change; Admit says so.
 	Pinned []config.Version `json:"pinned,omitempty"`

@@ -1,4 +1,4 @@
-// Package filestore keeps the states, decisions and reviews of all inference
+// Package filestore keeps the states and decisions of all inference
 // routes in one bbolt file. What it saved is durable when Save returns, a state
 // together with its decisions or neither. One process holds the file at a time.
 // It decides nothing and understands only as much of a state as its key.
@@ -34,12 +34,11 @@ const patience = time.Second
 
 // Names of buckets and keys.
 const (
-	metaBucket    = "sluice"
-	formatKey     = "format"
-	routesBucket  = "routes"
-	stateKey      = "state"
-	decisions     = "decisions"
-	reviewsBucket = "reviews"
+	metaBucket   = "sluice"
+	formatKey    = "format"
+	routesBucket = "routes"
+	stateKey     = "state"
+	decisions    = "decisions"
 )
 
 // Store is an open state file. It is safe for concurrent use.

@@ -118,23 +118,6 @@ func TestDecisionsBetweenRolloutsArePruned(t *testing.T) {
 	require.EqualValues(t, 5000, found[len(found)-1].Seq, "the newest stay")
 }
 
-func TestReviewsAreKeptByRollout(t *testing.T) {
-	s := openIn(t, t.TempDir())
-	defer s.Close()
-	_, ok, err := s.Review(key, "v2-1")
-	require.NoError(t, err)
-	require.False(t, ok)
-	require.NoError(t, s.SaveReview(key, "v2-1", []byte("{}")))
-	require.NoError(t, s.SaveReview(key, "v2-1", []byte(`{"later":true}`)))
-	text, ok, err := s.Review(key, "v2-1")
-	require.NoError(t, err)
-	require.True(t, ok)
-	require.JSONEq(t, `{"later":true}`, string(text))
-	names, err := s.Reviews(key)
-	require.NoError(t, err)
-	require.Equal(t, []string{"v2-1"}, names)
-}
-
 func TestASecondRunIsToldWhoHoldsTheFile(t *testing.T) {
 	dir := t.TempDir()
 	s := openIn(t, dir)

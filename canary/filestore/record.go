@@ -155,48 +155,6 @@ func decisionsIn(b *bolt.Bucket, found []canary.Decision) ([]canary.Decision, er
 	return found, err
 }
 
-// SaveReview keeps the review of a rollout, as its JSON, in place of an earlier
-// one.
-func (s *Store) SaveReview(k config.Key, rollout string, text []byte) error {
-	return s.update(func(tx *bolt.Tx) error {
-		route, err := tx.Bucket([]byte(routesBucket)).CreateBucketIfNotExists(routeName(k))
-		if err != nil {
-			return err
-		}
-		reviews, err := route.CreateBucketIfNotExists([]byte(reviewsBucket))
-		if err != nil {
-			return err
-		}
-		return reviews.Put([]byte(rollout), text)
-	})
-}
-
-// Review gives the kept review of a rollout, and whether there is one.
-func (s *Store) Review(k config.Key, rollout string) (text []byte, ok bool, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
-		if b := within(routeIn(tx, k), reviewsBucket); b != nil {
-			text = slices.Clone(b.Get([]byte(rollout)))
-		}
-		return nil
-	})
-	return text, text != nil, err
-}
-
-// Reviews lists the rollouts with a kept review, by name.
-func (s *Store) Reviews(k config.Key) (rollouts []string, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
-		b := within(routeIn(tx, k), reviewsBucket)
-		if b == nil {
-			return nil
-		}
-		return b.ForEach(func(key, _ []byte) error {
-			rollouts = append(rollouts, string(key))
-			return nil
-		})
-	})
-	return rollouts, err
-}
-
 // Keys lists the inference routes with a saved state, sorted.
 func (s *Store) Keys() (keys []config.Key, err error) {
 	err = s.view(func(tx *bolt.Tx) error {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"sync"
 
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/xds"
 )
 
 // server is what brings whole configs to proxies: xds/ads.
@@ -33,7 +35,24 @@ func (p *publisher) Publish(r config.InferenceRoute, s config.Split) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.routes[r.Key], p.splits[r.Key] = r, s
-	return p.serve()
+	return blaming(r.Key, p.serve())
+}
+
+// blaming keeps what an error says of one inference route: another's mistake is
+// nothing for this one's log.
+func blaming(k config.Key, err error) error {
+	var of *xds.RouteError
+	if errors.As(err, &of) && of.Route == k {
+		return of
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			if found := blaming(k, e); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
 }
 
 // Withdraw no longer serves it.

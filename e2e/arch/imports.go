@@ -46,8 +46,11 @@ func allowed() map[string]row {
 		"analysis/replay":    {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
 		"analysis/tap":       {[]string{"config", "analysis", "analysis/compare", "xds/name"}, whyAnalysis},
 
-		"canary":            {[]string{"config", "analysis", "xds/name"}, whyCanary},
-		"canary/review":     {[]string{"config", "analysis", "canary", "xds/name"}, whyCanary},
+		"canary":        {[]string{"config", "analysis", "xds/name"}, whyCanary},
+		"canary/review": {[]string{"config", "analysis", "canary", "xds/name"}, whyCanary},
+		"canary/review/archive": {
+			[]string{"config", "analysis", "canary", "canary/controller", "canary/review", "xds/name"}, whyOneFolder,
+		},
 		"canary/controller": {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyCanary},
 		"canary/world":      {[]string{"config", "analysis", "canary", "canary/controller", "xds/name"}, whyCanary},
 		"canary/filestore":  {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyOneFolder},

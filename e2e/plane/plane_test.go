@@ -1,0 +1,222 @@
+// Package plane tells stories about the whole control plane, as one process with
+// the real Envoy under real requests: deaths, silence, refusals and verbs. This
+// file is the scene; the stories are the tests.
+package plane
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-dev/sluice/canary/api"
+	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/parts"
+	"github.com/sluice-dev/sluice/e2e/stage"
+)
+
+// patience bounds every wait: a story that needs longer has failed.
+const patience = 40 * time.Second
+
+// key of the one inference route of a scene.
+var key = config.Key{Namespace: "ml", Name: "filetype"}
+
+// backend is a stand-in model server that fails on demand.
+type backend struct {
+	*httptest.Server
+	failing atomic.Bool
+	unready atomic.Bool
+}
+
+func newBackend(t *testing.T) *backend {
+	b := &backend{}
+	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/ready" && b.unready.Load(), r.URL.Path != "/ready" && b.failing.Load():
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(b.Close)
+	return b
+}
+
+func (b *backend) address() string { return b.Listener.Addr().String() }
+
+// scene is a control plane, its Envoy, four backends and open-loop load.
+type scene struct {
+	t       *testing.T
+	config  stage.PlaneConfig
+	plane   *stage.Plane
+	port    uint32
+	v1, v2  []*backend
+	record  stage.Record
+	ended   chan struct{}
+	stop    context.CancelFunc
+	limits  string // YAML of the policy's limits
+	options string // YAML of the route's strategy
+}
+
+// newScene starts everything with v1 stable. The caller starts the load.
+func newScene(t *testing.T, limits, options string) *scene {
+	return newSceneWith(t, limits, options, parts.Envoy(t))
+}
+
+func newSceneWith(t *testing.T, limits, options, envoy string) *scene {
+	s := &scene{t: t, limits: limits, options: options}
+	for range 2 {
+		s.v1 = append(s.v1, newBackend(t))
+		s.v2 = append(s.v2, newBackend(t))
+	}
+	var err error
+	s.port, err = stage.FreePort()
+	require.NoError(t, err)
+	s.config = stage.PlaneConfig{
+		Binary: binary, Envoy: envoy, Routes: t.TempDir(), State: t.TempDir(), Logs: t.TempDir(),
+		Args: []string{"--drain", "1s", "--grace", "2s"},
+	}
+	s.write("v1")
+	s.start()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(s.plane.Tail())
+		}
+		require.NoError(t, s.plane.Stop(patience))
+	})
+	return s
+}
+
+func (s *scene) context() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	s.t.Cleanup(cancel)
+	return ctx
+}
+
+// start runs the control plane on the scene's state folder.
+func (s *scene) start() {
+	plane, err := stage.StartPlane(s.context(), s.config)
+	require.NoError(s.t, err)
+	s.plane = plane
+}
+
+func (s *scene) client() *api.Client { return api.NewClient(s.plane.API) }
+
+// write puts a manifest with this target in place, and more documents as given.
+func (s *scene) write(target string) {
+	var out bytes.Buffer
+	require.NoError(s.t, manifest.Execute(&out, map[string]any{
+		"Port": s.port, "Target": target, "Limits": s.limits, "Options": s.options,
+		"V1": addresses(s.v1), "V2": addresses(s.v2),
+	}))
+	require.NoError(s.t, stage.Replace(filepath.Join(s.config.Routes, "routes.yaml"), out.Bytes()))
+}
+
+func addresses(backends []*backend) (list []string) {
+	for _, b := range backends {
+		list = append(list, b.address())
+	}
+	return list
+}
+
+var manifest = template.Must(template.New("manifest").Parse(`apiVersion: sluice.dev/v1alpha1
+kind: InferenceRoute
+metadata: {name: filetype, namespace: ml}
+spec:
+  hostnames: [filetype.ml]
+  listener: {port: {{.Port}}}
+  versions:
+    - name: v1
+      endpoints: [{{range $i, $e := .V1}}{{if $i}}, {{end}}"{{$e}}"{{end}}]
+      health: {path: /ready, interval: 200ms}
+    - name: v2
+      endpoints: [{{range $i, $e := .V2}}{{if $i}}, {{end}}"{{$e}}"{{end}}]
+      health: {path: /ready, interval: 200ms}
+  target: {{.Target}}
+  initialStable: v1
+  mirroring: Allowed
+  analysis: {policy: quick}
+{{.Options}}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: AnalysisPolicy
+metadata: {name: quick, namespace: ml}
+spec:
+  limits: {{.Limits}}
+  metrics:
+    - name: errors
+      slo: {max: 1%}
+`))
+
+// load sends open-loop requests until the test ends or stopLoad.
+func (s *scene) load(rate float64) {
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop, s.ended = stop, make(chan struct{})
+	load := stage.Load{
+		URL: fmt.Sprintf("http://127.0.0.1:%d/infer", s.port), Host: "filetype.ml", Rate: rate, Seed: 7,
+		Bodies: [][]byte{[]byte("{}")}, Heard: s.record.Add,
+	}
+	go func() {
+		defer close(s.ended)
+		_ = load.Run(ctx) // it ends by being stopped
+	}()
+	s.t.Cleanup(s.stopLoad)
+}
+
+func (s *scene) stopLoad() {
+	s.stop()
+	<-s.ended
+}
+
+// until polls the route's snapshot until it is as wanted. A control plane that
+// is away is waited for.
+func (s *scene) until(what string, want func(controller.Snapshot) bool) controller.Snapshot {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	var last controller.Snapshot
+	for {
+		if got, err := s.client().Get(ctx, key); err == nil {
+			if last = got; want(got) {
+				return got
+			}
+		}
+		select {
+		case <-ctx.Done():
+			s.t.Fatalf("%s: never came within %v; last: phase %s, waits %v, conditions %v\n%s",
+				what, patience, last.State.Phase(), last.Waits, last.Conditions, s.plane.Tail())
+		case <-ticker.C:
+		}
+	}
+}
+
+// do performs a verb and requires that it is not refused.
+func (s *scene) do(name string, v api.Verb) api.Answer {
+	s.t.Helper()
+	v.Actor, v.Reason = "tester", "the story wants it"
+	answer, err := s.client().Do(s.context(), key, name, v)
+	require.NoError(s.t, err)
+	return answer
+}
+
+// envoyPID reads who serves.
+func (s *scene) envoyPID() int {
+	data, err := os.ReadFile(filepath.Join(s.config.State, "envoy.pid"))
+	require.NoError(s.t, err)
+	var running struct {
+		PID int `json:"pid"`
+	}
+	require.NoError(s.t, json.Unmarshal(data, &running), string(data))
+	return running.PID
+}
