@@ -28,6 +28,7 @@ type Fleet struct {
 
 	mu        sync.Mutex
 	processes []*Process
+	used      time.Duration
 }
 
 // Server is one running model server.
@@ -76,6 +77,13 @@ func ask(url string) error {
 	return nil
 }
 
+// Used is the processor time of the servers that have ended.
+func (f *Fleet) Used() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.used
+}
+
 // Stop ends every server of the fleet, at once, and waits for all.
 func (f *Fleet) Stop() error {
 	f.mu.Lock()
@@ -90,6 +98,9 @@ func (f *Fleet) Stop() error {
 		})
 	}
 	all.Wait()
+	for _, p := range f.processes {
+		f.used += p.Used()
+	}
 	f.processes = nil
 	return errors.Join(errs...)
 }

@@ -94,6 +94,17 @@ func (p *Process) Kill() {
 	<-p.ended
 }
 
+// Used is the processor time that the child took, with its own children that
+// ended before it. Zero while it runs.
+func (p *Process) Used() time.Duration {
+	select {
+	case <-p.ended:
+		return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+	default:
+		return 0
+	}
+}
+
 // Tail is the end of the child's log, for error messages.
 func (p *Process) Tail() string {
 	data, err := os.ReadFile(p.Log)

@@ -34,6 +34,37 @@ func TestProcess(t *testing.T) {
 	})
 }
 
+func TestRecord(t *testing.T) {
+	var record stage.Record
+	require.Zero(t, record.Answers().First())
+	require.Zero(t, record.Answers().Quantile(0.5))
+	began := time.Unix(1000, 0)
+	for second, version := range map[int]string{3: "v2", 1: "v1", 2: "v2", 4: "v1"} {
+		record.Add(stage.Answer{
+			Scheduled: began.Add(time.Duration(second) * time.Second), Version: version,
+			Status: 200 + 100*second, Latency: time.Duration(second) * time.Millisecond,
+		})
+	}
+	answers := record.Answers()
+	served := answers.Of("v2")
+	require.Len(t, served, 2)
+	require.Equal(t, began.Add(2*time.Second), served.First(), "by when they were due, not by when they were heard")
+	require.Equal(t, began.Add(3*time.Second), served.Last())
+	require.Len(t, answers.Failed(), 2, "statuses 500 and 600")
+	require.Len(t, answers.Between(served.First(), served.Last()), 2)
+	require.Equal(t, 4*time.Millisecond, answers.Quantile(0.99))
+}
+
+func TestPart(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, err := stage.Part("SLUICE_TEST_PART", "envoy/envoy")
+	require.ErrorContains(t, err, ".cache/parts/envoy/envoy: is not there (run `make parts`)")
+	t.Setenv("SLUICE_TEST_PART", "/bin/sh")
+	path, err := stage.Part("SLUICE_TEST_PART", "envoy/envoy")
+	require.NoError(t, err)
+	require.Equal(t, "/bin/sh", path)
+}
+
 func TestCorpus(t *testing.T) {
 	samples, err := stage.Corpus(1, 500, 700)
 	require.NoError(t, err)
