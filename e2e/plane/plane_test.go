@@ -83,7 +83,7 @@ func newSceneWith(t *testing.T, limits, options, envoy string) *scene {
 	require.NoError(t, err)
 	s.config = stage.PlaneConfig{
 		Binary: binary, Envoy: envoy, Routes: t.TempDir(), State: t.TempDir(), Logs: t.TempDir(),
-		Args: []string{"--drain", "1s", "--grace", "2s"},
+		Args: []string{"--drain", "1s", "--grace", "2s", "--envoy-workers", "2"},
 	}
 	s.write("v1")
 	s.start()
