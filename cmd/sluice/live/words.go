@@ -1,0 +1,129 @@
+package live
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/canary/controller"
+)
+
+// percent writes basis points as "12.5%".
+func percent(basisPoints uint32) string { return fmt.Sprintf("%.4g%%", float64(basisPoints)/100) }
+
+// reached writes a share that may not be there yet.
+func reached(basisPoints *uint32) string {
+	if basisPoints == nil {
+		return "-"
+	}
+	return percent(*basisPoints)
+}
+
+// lasting writes a length of time as finely as a reader cares for.
+func lasting(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Truncate(time.Second).String()
+	}
+}
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
+
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// verdictOf is what is said of the candidate now, or how the last one ended.
+func verdictOf(s canary.State) string {
+	r := s.Rollout
+	switch {
+	case r == nil && len(s.History) == 0:
+		return ""
+	case r == nil:
+		return string(s.History[0].Outcome)
+	case r.Blind != nil:
+		return string(analysis.Blind)
+	case r.Verdict == "":
+		return string(analysis.Undecided)
+	}
+	return string(r.Verdict)
+}
+
+// inkOf a verdict or an outcome.
+func inkOf(word string) ink {
+	switch word {
+	case string(analysis.Healthy), string(canary.OutcomePromoted):
+		return good
+	case string(analysis.Harmful), string(canary.OutcomeRolledBack):
+		return bad
+	case string(analysis.Undecided), string(analysis.Blind):
+		return wait
+	}
+	return faint
+}
+
+// spoken writes an outcome as people say it.
+func spoken(word string) string {
+	if word == string(canary.OutcomeRolledBack) {
+		return "rolled back"
+	}
+	return word
+}
+
+// standing says in one sentence where an inference route stands.
+func standing(s controller.Snapshot) string {
+	r := s.State.Rollout
+	switch {
+	case r != nil && r.Phase == canary.Baking:
+		return fmt.Sprintf("%s is promoted and watched; %s is kept", r.Candidate, r.Stable)
+	case r != nil:
+		return fmt.Sprintf("%s is tried against %s: step %d of %d", r.Candidate, r.Stable, min(r.Step+1, len(r.Steps)), len(r.Steps))
+	case s.Route.Strategy.Split != nil:
+		return "the split is fixed: its weights are written by hand"
+	case len(s.State.History) > 0:
+		f := s.State.History[0]
+		return fmt.Sprintf("%s serves; %s was %s (%s): %s", s.State.Stable, f.Candidate, spoken(string(f.Outcome)), f.Cause, f.Reason)
+	case s.State.Stable != "":
+		return s.State.Stable + " serves; there was no rollout yet"
+	}
+	return "nothing is served yet"
+}
+
+// arm writes what a test saw of one arm.
+func arm(t analysis.Test, e analysis.Estimate) string {
+	switch {
+	case e.N == 0:
+		return "no data"
+	case t.Method == "pod-rank":
+		latency := time.Duration(e.Value * float64(time.Second))
+		return fmt.Sprintf("%s (%d of %d slow)", latency.Round(10*time.Microsecond), e.Count, e.N)
+	}
+	return fmt.Sprintf("%.3g%% (%d of %d)", 100*e.Value, e.Count, e.N)
+}
+
+// facts are what a test saw of both arms.
+func facts(t analysis.Test) string {
+	parts := []string{"candidate " + arm(t, t.Candidate)}
+	if t.Direction != "integrity" {
+		parts = append([]string{"stable " + arm(t, t.Stable)}, parts...)
+	}
+	if r := t.Ratio; r.Estimate != 0 {
+		parts = append(parts, fmt.Sprintf("ratio %.3g", r.Estimate))
+		if r.Low != 0 {
+			parts = append(parts, fmt.Sprintf("at least %.3g", r.Low))
+		}
+		if r.High != 0 {
+			parts = append(parts, fmt.Sprintf("at most %.3g", r.High))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
