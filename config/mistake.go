@@ -11,12 +11,12 @@ import (
 
 // Mistake is one thing a user wrote that cannot be.
 type Mistake struct {
-	Document string // the file's name, or "InferenceRoute ns/name" where there is no file
-	Line     int    // in the file, from 1; 0 where there is no file
-	Path     string // of the field, as spec.strategy.canary.steps[1].weight; empty for the whole document
-	Fact     string // what is wrong, as "is not a duration such as 250ms, 2m or 24h"
-	Found    string // what was written, strings in quotes; empty where the fact says it all
-	Why      string // the reason, or what to write instead; may be empty
+	Document string `json:"document,omitempty"` // the file's name, or "InferenceRoute ns/name" where there is no file
+	Line     int    `json:"line,omitempty"`     // in the file, from 1; 0 where there is no file
+	Path     string `json:"path"`               // of the field, as spec.strategy.canary.steps[1].weight; empty for the whole document
+	Fact     string `json:"fact"`               // what is wrong, as "is not a duration such as 250ms, 2m or 24h"
+	Found    string `json:"found,omitempty"`    // what was written, strings in quotes; empty where the fact says it all
+	Why      string `json:"why,omitempty"`      // the reason, or what to write instead; may be empty
 }
 
 // Error gives "routes.yaml:12: spec.listener.port: is not from 1 to 65535, found 0".

@@ -49,7 +49,7 @@ type findings struct {
 
 func printFindings(cmd *cobra.Command, output string, mistakes, advice []config.Mistake) error {
 	if output != "" {
-		if err := printObject(cmd.OutOrStdout(), output, findings{mistakes, advice}); err != nil {
+		if err := printObject(cmd.OutOrStdout(), output, findings{append([]config.Mistake{}, mistakes...), append([]config.Mistake{}, advice...)}); err != nil {
 			return err
 		}
 	} else {
