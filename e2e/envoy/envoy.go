@@ -110,7 +110,7 @@ func (s *Stage) StartControl(cfg ads.Config) {
 	if s.Server, err = ads.New(cfg); err != nil {
 		s.t.Fatal(err)
 	}
-	g := grpc.NewServer()
+	g := grpc.NewServer(ads.Options()...)
 	s.Server.Register(g)
 	s.control = &backstage{}
 	s.control.running.Go(func() { _ = g.Serve(listener) })
@@ -137,6 +137,7 @@ func (s *Stage) StartEnvoy(bootstrap xds.BootstrapConfig) {
 	}
 	s.Minder, s.proxy = minder, &backstage{}
 	s.proxy.run(minder.Run)
+	s.t.Cleanup(s.proxy.stop)
 }
 
 // Ready waits until the minded Envoy serves.

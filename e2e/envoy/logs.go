@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/sluice-dev/sluice/xds/ads"
 	"github.com/sluice-dev/sluice/xds/envoy"
 )
 
@@ -32,7 +33,7 @@ func (s *Stage) StartLogs() *Logs {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	g := grpc.NewServer()
+	g := grpc.NewServer(ads.Options()...)
 	accesslogpb.RegisterAccessLogServiceServer(g, l)
 	loadpb.RegisterLoadReportingServiceServer(g, l)
 	b := &backstage{}

@@ -206,7 +206,6 @@ func (s *Server) answered(w *watch, nonce string, nack *statuspb.Status) {
 			s.refused(w, e, nack.GetMessage(), now)
 		}
 	}
-	s.rouse()
 }
 
 func (s *Server) took(w *watch, e *entry, now time.Time) {
@@ -239,8 +238,14 @@ func (s *Server) refused(w *watch, e *entry, text string, now time.Time) {
 	}
 	s.cfg.Log.Warn("a proxy refused a resource", "proxy", w.session.proxy, "resource", e.ref.Name, "text", text)
 	for _, r := range s.concerns(e.ref) {
-		s.events = append(s.events, Nacked{Route: r.Route, Epoch: r.Epoch, Proxy: w.session.proxy, Resource: e.ref, Text: text, At: now})
+		s.tell(Nacked{Route: r.Route, Epoch: r.Epoch, Proxy: w.session.proxy, Resource: e.ref, Text: text, At: now})
 	}
+}
+
+// tell has Run tell of an event.
+func (s *Server) tell(e Event) {
+	s.events = append(s.events, e)
+	s.rouse()
 }
 
 // drop no longer waits for c, and tells if it was the last.
@@ -255,6 +260,7 @@ func (s *Server) drop(b *ballot, c *session) {
 		delete(s.ballots, b.entry.ref)
 	}
 	s.announce(b.entry, s.cfg.Now())
+	s.rouse() // the plan may go on
 }
 
 // announce tells that every proxy waited for has taken a table, once per epoch
@@ -271,7 +277,7 @@ func (s *Server) announce(e *entry, now time.Time) {
 	for _, k := range slices.SortedFunc(maps.Keys(e.carries), config.Key.Compare) {
 		if epoch := e.carries[k]; s.announced[k] != epoch {
 			s.announced[k] = epoch
-			s.events = append(s.events, Acked{Route: k, Epoch: epoch, Proxies: e.takers, At: now})
+			s.tell(Acked{Route: k, Epoch: epoch, Proxies: e.takers, At: now})
 		}
 	}
 }
@@ -304,7 +310,7 @@ func (s *Server) expire(now time.Time, timeout time.Duration) (due time.Time) {
 			slices.Sort(stuck)
 			s.cfg.Log.Warn("proxies do not answer", "proxies", strings.Join(stuck, " "), "resource", ref.Name)
 			for _, r := range s.concerns(ref) {
-				s.events = append(s.events, TimedOut{Route: r.Route, Epoch: r.Epoch, Resource: ref, Proxies: stuck, At: now})
+				s.tell(TimedOut{Route: r.Route, Epoch: r.Epoch, Resource: ref, Proxies: stuck, At: now})
 			}
 			s.announce(b.entry, now)
 		}
@@ -349,9 +355,8 @@ func (c *session) holding(e *entry) *holding {
 
 func (s *Server) join(c *session) {
 	s.sessions[c] = struct{}{}
-	s.events = append(s.events, Connected{Proxy: c.proxy, At: c.since})
+	s.tell(Connected{Proxy: c.proxy, At: c.since})
 	s.cfg.Log.Info("proxy connected", "proxy", c.proxy, "envoy", c.build)
-	s.rouse()
 }
 
 // leave forgets a stream that has ended.
@@ -378,9 +383,8 @@ func (s *Server) leave(c *session) {
 			s.drop(b, c)
 		}
 	}
-	s.events = append(s.events, Disconnected{Proxy: c.proxy, At: s.cfg.Now()})
+	s.tell(Disconnected{Proxy: c.proxy, At: s.cfg.Now()})
 	s.cfg.Log.Info("proxy disconnected", "proxy", c.proxy)
-	s.rouse()
 }
 
 // withdraw closes a ticket. A response that was claimed for it and not handed

@@ -10,9 +10,11 @@ import (
 // Options let a gRPC server live with the proxies that xds.Bootstrap made: they
 // ping it every ten seconds, to notice a control plane that is gone without a
 // word, and gRPC's default is to hang up on whoever pings more often than every
-// five minutes. Every server that such a proxy talks to needs them.
+// five minutes. The server pings as well, so that a proxy whose machine is gone
+// is not waited for. Every server that such a proxy talks to needs them.
 func Options() []grpc.ServerOption {
 	return []grpc.ServerOption{
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}
 }
