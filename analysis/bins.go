@@ -69,9 +69,9 @@ func (b *Bins) Add(r Request) {
 	if r.Attempt > 1 || r.Outcome == ClientFault || index < b.first {
 		return
 	}
-	late := false
+	var late int64
 	if age := b.ageOf(index); r.Duration > age {
-		late = true
+		late = 1
 		index = IndexAt(r.End().Add(-age))
 	}
 	w := b.window(WindowKey{Index: max(index, b.next), Version: r.Version, Epoch: r.Epoch, Pod: r.Pod})
@@ -79,15 +79,13 @@ func (b *Bins) Add(r Request) {
 }
 
 // count adds a request's outcome.
-func (w *Window) count(r Request, late bool) {
+func (w *Window) count(r Request, late int64) {
 	if r.Outcome == Abandoned {
 		w.Abandoned++
 		return
 	}
 	w.Requests++
-	if late {
-		w.Late++
-	}
+	w.Late += late
 	switch r.Outcome {
 	case Succeeded:
 		w.Latencies.Add(r.Duration)
@@ -129,8 +127,8 @@ func (b *Bins) Close(now time.Time) []Window {
 // Closed is the index of the newest closed window; older ones are closed too.
 func (b *Bins) Closed() int64 { return b.next - 1 }
 
-// Spoil drops the windows that may lack requests that ended from from to to: a
-// gap. Windows that are closed already stay as they were; what they lack, both
+// Spoil drops the windows that may lack requests which ended in a gap from one time
+// to another. Windows that are closed already stay as they were; what they lack, both
 // arms lack alike.
 func (b *Bins) Spoil(from, to time.Time) {
 	first := IndexAt(from.Add(-b.longest()))

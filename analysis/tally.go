@@ -76,7 +76,7 @@ func (t *Tally) Report(loads []Load) {
 }
 
 // Stream takes the opening and closing of a proxy's log streams.
-func (t *Tally) Stream(now time.Time, proxy string, open bool) {
+func (t *Tally) Stream(now time.Time, proxy string, open bool) { //nolint:revive // as accesslog.Sink tells it
 	link := t.link(proxy)
 	if open {
 		link.opened(now)

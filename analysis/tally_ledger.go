@@ -62,7 +62,7 @@ func (l *ledger) log(now time.Time, r Request) {
 }
 
 func (l *ledger) report(load Load) {
-	l.issued += int64(load.Issued) //nolint:gosec // counts of requests
+	l.issued += int64(load.Issued)
 	finished := l.issued - int64(load.InProgress)
 	earliest, latest := l.clock.written(load)
 	l.checks = append(l.checks, check{
@@ -72,7 +72,7 @@ func (l *ledger) report(load Load) {
 		latest:   latest,
 		finished: finished,
 		lately:   finished - l.finished,
-		answers:  int64(load.Succeeded+load.Errored) - int64(load.InProgress), //nolint:gosec // as above
+		answers:  int64(load.Succeeded+load.Errored) - int64(load.InProgress),
 		busy:     load.Issued > 0 || load.InProgress > 0,
 	})
 	l.finished, l.reported = finished, load.At

@@ -252,7 +252,7 @@ func TestTheArmThatServedIsJudged(t *testing.T) {
 		{"a retry on another arm", attempt(retry), answered(func(r *analysis.Request) { r.Attempt = 2 })},
 		{"a mirrored request, whatever its live arm", attempt(shadow), answered(func(r *analysis.Request) { r.Shadow = true })},
 		{"a stamp of the route", attempt(routeLevel), answered(func(r *analysis.Request) { r.Epoch = 18 })},
-		{"no stamp but the route's name", attempt(func(e *entrypb.HTTPAccessLogEntry) { delete(e.Request.RequestHeaders, "x-sluice-arm") }), answered()},
+		{"no stamp but the route's name", attempt(func(e *entrypb.HTTPAccessLogEntry) { delete(e.GetRequest().GetRequestHeaders(), "x-sluice-arm") }), answered()},
 		{"a pod with IPv6", attempt(func(e *entrypb.HTTPAccessLogEntry) {
 			e.CommonProperties.UpstreamRemoteAddress = address("fd00::7", 80)
 		}), answered(func(r *analysis.Request) { r.Pod = "[fd00::7]:80" })},
@@ -352,10 +352,10 @@ func TestAnEntryThatLacksSomethingIsNamedByIt(t *testing.T) {
 	for want, e := range map[result]*entrypb.HTTPAccessLogEntry{
 		noCluster: attempt(func(e *entrypb.HTTPAccessLogEntry) { e.CommonProperties.UpstreamCluster = "their-cluster" }),
 		noEpoch: attempt(func(e *entrypb.HTTPAccessLogEntry) {
-			delete(e.Request.RequestHeaders, "x-sluice-arm")
+			delete(e.GetRequest().GetRequestHeaders(), "x-sluice-arm")
 			e.CommonProperties.RouteName = "theirs"
 		}),
-		noAttempt: attempt(func(e *entrypb.HTTPAccessLogEntry) { delete(e.Request.RequestHeaders, "x-envoy-attempt-count") }),
+		noAttempt: attempt(func(e *entrypb.HTTPAccessLogEntry) { delete(e.GetRequest().GetRequestHeaders(), "x-envoy-attempt-count") }),
 		noTime:    attempt(func(e *entrypb.HTTPAccessLogEntry) { e.CommonProperties.Duration = nil }),
 		leftOut:   {},
 	} {

@@ -201,9 +201,9 @@ func secondsOf(w wire) (seconds, nanos int64) {
 	for w.next() {
 		switch w.tag {
 		case 1<<3 | varint:
-			seconds = int64(w.number) //nolint:gosec // two's complement, as protobuf has it
+			seconds = int64(w.number) // two's complement, as protobuf has it
 		case 2<<3 | varint:
-			nanos = int64(w.number) //nolint:gosec // as above
+			nanos = int64(w.number)
 		}
 	}
 	return seconds, nanos
