@@ -28,7 +28,7 @@ type Controller interface {
 	// Snapshot gives one, and whether it is there.
 	Snapshot(config.Key) (controller.Snapshot, bool)
 	// Do performs a verb and gives the decision, refused or not.
-	Do(context.Context, config.Key, canary.Event) (canary.Decision, error)
+	Do(ctx context.Context, k config.Key, ev canary.Event) (canary.Decision, error)
 }
 
 // Archive keeps decisions and reviews, also of inference routes that are gone.
@@ -108,7 +108,7 @@ func (s *Server) answer(w http.ResponseWriter, v any) {
 }
 
 func (s *Server) write(w http.ResponseWriter, data []byte) {
-	if _, err := w.Write(data); err != nil {
+	if _, err := w.Write(data); err != nil { //nolint:gosec // JSON, or a page that html/template escaped
 		s.Log.Debug("api: client left", "error", err)
 	}
 }
@@ -131,5 +131,7 @@ const (
 func refuse(w http.ResponseWriter, code int, p problem) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(p) // the client left
+	if err := json.NewEncoder(w).Encode(p); err != nil {
+		return // the client left
+	}
 }

@@ -149,7 +149,8 @@ function reach(v) {
   if (!v.reach) return null;
   const line = (label, bp) => row(label, bp || 0, 10000, bp === undefined ? "not yet" : percent(bp));
   return h("section", { key: "reach" }, h("h3", null, `Share of ${v.state.rollout.candidate}`),
-    line("wanted", v.reach.wanted), line("acknowledged", v.reach.acked), line("observed", v.reach.observed));
+    line("wanted", v.reach.wanted), line("acknowledged", v.reach.acked), line("observed", v.reach.observed),
+    v.state.published.mirror && row("mirrored", v.state.published.mirror.weight, 10000, percent(v.state.published.mirror.weight), "wait"));
 }
 
 function shares(v) {
@@ -338,12 +339,12 @@ function link(text, cls) {
 
 // ---- verbs ----
 
-let asked = { name: "", verb: "" };
+let asked = { name: "", verb: "", path: "" };
 
 function ask(name, verb) {
   const view = views.find((v) => nameOf(v) === name);
-  const r = (view && view.state.rollout) || {};
-  asked = { name, verb };
+  const r = view.state.rollout || {};
+  asked = { name, verb, path: pathOf(view) };
   byId("act-title").textContent = `${verb} ${name}`;
   byId("act-does").textContent = says[verb];
   byId("act-go").textContent = verb;
@@ -361,8 +362,7 @@ function ask(name, verb) {
 
 async function act(event) {
   event.preventDefault();
-  const { name, verb } = asked;
-  const view = views.find((v) => nameOf(v) === name);
+  const { name, verb, path } = asked;
   const body = { actor: byId("act-actor").value, reason: byId("act-reason").value };
   if (verb === "approve") body.hash = byId("act-hash").value;
   if (byId("act-full").checked) body.full = true;
@@ -371,7 +371,7 @@ async function act(event) {
   byId("act-refusal").textContent = "";
   byId("act-go").disabled = true;
   try {
-    const answer = await fetch(`${pathOf(view)}/verbs/${verb}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    const answer = await fetch(`${path}/verbs/${verb}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
     const reply = await answer.json();
     if (!answer.ok) {
       byId("act-refusal").textContent = `${answer.status === 409 ? "Refused: " : ""}${reply.error}`;

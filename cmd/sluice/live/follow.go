@@ -54,7 +54,7 @@ func Lines(ctx context.Context, c Config) (Ending, error) {
 	for {
 		sight := c.glance(ctx)
 		if ctx.Err() != nil {
-			return interrupted(watch, ctx)
+			return interrupted(ctx, watch)
 		}
 		for _, line := range watch.See(sight) {
 			if _, err := fmt.Fprintln(c.Out, line); err != nil {
@@ -66,7 +66,7 @@ func Lines(ctx context.Context, c Config) (Ending, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return interrupted(watch, ctx)
+			return interrupted(ctx, watch)
 		case <-ticker.C:
 		}
 	}
@@ -83,7 +83,7 @@ func (e *stopped) Error() string { return e.text }
 func (e *stopped) Unwrap() error { return e.cause }
 
 // interrupted says what was still going on.
-func interrupted(w *Watch, ctx context.Context) (Ending, error) {
+func interrupted(ctx context.Context, w *Watch) (Ending, error) {
 	last, seen := w.Last()
 	_, why := w.Away()
 	text := w.key.String() + ": "

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ func Screens(ctx context.Context, in io.Reader, c Config) (Ending, error) {
 	case over:
 		return e, lost
 	case ctx.Err() != nil:
-		return interrupted(m.watch, ctx)
+		return interrupted(ctx, m.watch)
 	case err != nil:
 		return e, err
 	}
@@ -120,7 +121,7 @@ func (m *model) View() tea.View {
 	lines := m.lines()
 	top := max(0, min(m.top, len(lines)-m.room()))
 	shown := lines[top:min(len(lines), top+m.room())]
-	view := tea.NewView(strings.Join(append(shown[:len(shown):len(shown)], m.foot(len(lines)-top-len(shown))), "\n"))
+	view := tea.NewView(strings.Join(append(slices.Clip(shown), m.foot(len(lines)-top-len(shown))), "\n"))
 	view.AltScreen = true
 	view.WindowTitle = "sluice status " + m.c.Key.String()
 	return view
