@@ -42,7 +42,7 @@ race: parts ## run the tests of the acting packages under the race detector
 
 .PHONY: sim
 sim: ## run the seeded worlds under virtual time, at full length
-	$(GO) test -count=1 -timeout 45m ./e2e/sim/...
+	$(GO) run ./e2e/sim
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## check style, formatting and import rules

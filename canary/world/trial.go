@@ -133,14 +133,19 @@ type Result struct {
 	Reason  string
 	Phase   canary.Phase // it was in last
 	Took    time.Duration
+	Ended   time.Time // zero where it had not
 	Trips   []canary.Trip
 	Truth   Truth
 }
 
-// Run lets the rollout go on until it ends, or for the time at most.
+// Run lets the rollout go on until it ends and its last split has arrived, or for
+// the time at most.
 func (t *Trial) Run(most time.Duration) Result {
 	end := t.World.Now().Add(most)
 	for !t.done && t.World.Now().Before(end) {
+		t.World.Run(t, t.World.Now().Add(time.Second))
+	}
+	if t.done {
 		t.World.Run(t, t.World.Now().Add(time.Second))
 	}
 	return t.Result()
@@ -157,7 +162,7 @@ func (t *Trial) Result() Result {
 		f := s.History[0]
 		return Result{
 			Outcome: f.Outcome, Cause: f.Cause, Reason: f.Reason, Phase: f.Phase,
-			Took: f.Ended.Sub(f.Began), Trips: f.Trips, Truth: t.World.Truth(),
+			Took: f.Ended.Sub(f.Began), Ended: f.Ended, Trips: f.Trips, Truth: t.World.Truth(),
 		}
 	}
 	return Result{Phase: canary.Idle, Truth: t.World.Truth()}
