@@ -36,7 +36,7 @@ type Archive interface {
 	// Decisions of a rollout, oldest first. Empty means all of the route's.
 	Decisions(k config.Key, rollout string) ([]canary.Decision, error)
 	// Review of a rollout. Empty means the newest. Where there is none the error is
-	// ErrNoReview.
+	// review.ErrNone.
 	Review(k config.Key, rollout string) (review.Review, error)
 }
 

@@ -26,9 +26,8 @@ type Client struct {
 
 // Errors that callers tell apart.
 var (
-	ErrNoRoute  = errors.New("there is no such inference route")
-	ErrNoReview = errors.New("there is no such review")
-	ErrRefused  = errors.New("refused")
+	ErrNoRoute = errors.New("there is no such inference route")
+	ErrRefused = errors.New("refused")
 )
 
 // NewClient makes a client of the API at base, as "http://127.0.0.1:7460". It
@@ -59,7 +58,7 @@ func (c *Client) Decisions(ctx context.Context, k config.Key, rollout string) ([
 }
 
 // Review gives the review of a rollout; empty means the newest. Where there is
-// none it is ErrNoReview.
+// none it is review.ErrNone.
 func (c *Client) Review(ctx context.Context, k config.Key, rollout string) (review.Review, error) {
 	return get[review.Review](ctx, c, route(k)+"/review?rollout="+url.QueryEscape(rollout))
 }
@@ -127,7 +126,7 @@ func problemOf(status string, data []byte) error {
 	case kindNoRoute:
 		return fmt.Errorf("%w: %s", ErrNoRoute, p.Error)
 	case kindNoReview:
-		return fmt.Errorf("%w: %s", ErrNoReview, strings.TrimPrefix(p.Error, ErrNoReview.Error()+": "))
+		return fmt.Errorf("%w: %s", review.ErrNone, strings.TrimPrefix(p.Error, review.ErrNone.Error()+": "))
 	case kindRefused:
 		return fmt.Errorf("%w: %s", ErrRefused, p.Error)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/api"
+	"github.com/sluice-dev/sluice/canary/review"
 	"github.com/sluice-dev/sluice/config"
 )
 
@@ -67,7 +68,7 @@ func TestAClientTellsErrorsApart(t *testing.T) {
 	require.EqualError(t, err, "there is no such inference route: ml/x is not one of: ml/filetype")
 
 	_, err = c.Review(ctx, filetype(), "v9-9")
-	require.ErrorIs(t, err, api.ErrNoReview)
+	require.ErrorIs(t, err, review.ErrNone)
 	require.EqualError(t, err, `there is no such review: ml/filetype "v9-9"`)
 
 	_, err = c.Do(ctx, filetype(), "abort", api.Verb{Actor: "ann", Reason: "lunch"})

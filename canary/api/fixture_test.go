@@ -189,7 +189,7 @@ func (s shelf) Review(k config.Key, rollout string) (review.Review, error) {
 	case s.err != nil:
 		return review.Review{}, s.err
 	case k != filetype() || (rollout != "" && rollout != "v3-3-1"):
-		return review.Review{}, fmt.Errorf("%w: %s %q", api.ErrNoReview, k, rollout)
+		return review.Review{}, fmt.Errorf("%w: %s %q", review.ErrNone, k, rollout)
 	}
 	return review.Build(review.Facts{
 		Route: k, Rollout: *stepping().State.Rollout, Last: *undecided(),

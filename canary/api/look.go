@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/canary/review"
 	"github.com/sluice-dev/sluice/config"
 )
 
@@ -66,10 +67,10 @@ func tailOf(text string) (int, error) {
 func (s *Server) review(w http.ResponseWriter, r *http.Request) {
 	made, err := s.Archive.Review(keyOf(r), r.FormValue("rollout"))
 	switch _, ok := s.Controller.Snapshot(keyOf(r)); {
-	case errors.Is(err, ErrNoReview) && !ok:
+	case errors.Is(err, review.ErrNone) && !ok:
 		s.unknown(w, keyOf(r))
 		return
-	case errors.Is(err, ErrNoReview):
+	case errors.Is(err, review.ErrNone):
 		refuse(w, http.StatusNotFound, problem{Error: err.Error(), Kind: kindNoReview})
 		return
 	case err != nil:

@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,6 +22,9 @@ import (
 
 // Schema names the form of Review. It changes when a field changes meaning.
 const Schema = "sluice.dev/review/v1alpha1"
+
+// ErrNone is what whoever keeps reviews answers where there is none.
+var ErrNone = errors.New("there is no such review")
 
 // Review is everything a person needs to approve or to understand a rollout.
 type Review struct {

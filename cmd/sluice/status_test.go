@@ -57,7 +57,7 @@ type noArchive struct{}
 func (noArchive) Decisions(config.Key, string) ([]canary.Decision, error) { return nil, nil }
 
 func (noArchive) Review(config.Key, string) (review.Review, error) {
-	return review.Review{}, api.ErrNoReview
+	return review.Review{}, review.ErrNone
 }
 
 // perform serves a play's API.

@@ -151,22 +151,22 @@ func (a *Archive) Decisions(k config.Key, rollout string) ([]canary.Decision, er
 func (a *Archive) Review(k config.Key, rollout string) (review.Review, error) {
 	s, ok := a.Current(k)
 	if !ok {
-		return review.Review{}, fmt.Errorf("%s: there is no such inference route", k)
+		return review.Review{}, fmt.Errorf("%w: there is no inference route %s", review.ErrNone, k)
 	}
 	if rollout == "" {
 		if rollout = newest(s.State); rollout == "" {
-			return review.Review{}, fmt.Errorf("%s: there was no rollout yet", k)
+			return review.Review{}, fmt.Errorf("%w: %s: there was no rollout yet", review.ErrNone, k)
 		}
 	}
 	if known(s.State, rollout) {
 		return a.build(s, rollout)
 	}
 	if filepath.Base(rollout) != rollout {
-		return review.Review{}, fmt.Errorf("%s: rollout %q is not a name", k, rollout)
+		return review.Review{}, fmt.Errorf("%w: %s: rollout %q is not a name", review.ErrNone, k, rollout)
 	}
 	data, err := os.ReadFile(a.path(k, rollout, "json"))
 	if errors.Is(err, os.ErrNotExist) {
-		return review.Review{}, fmt.Errorf("%s: there is no rollout %q", k, rollout)
+		return review.Review{}, fmt.Errorf("%w: %s: there is no rollout %q", review.ErrNone, k, rollout)
 	}
 	if err != nil {
 		return review.Review{}, err
