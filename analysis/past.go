@@ -1,0 +1,40 @@
+package analysis
+
+import (
+	"time"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// pastPart is how long one half of a Past lasts.
+const pastPart = time.Minute
+
+// Past is how long stable took lately: this minute and the one before. It chooses
+// when the outcome of later requests is judged. The zero value knows nothing.
+type Past struct {
+	now, before Buckets
+	turned      time.Time
+}
+
+// Add counts answers of stable's. It keeps no reference to b.
+func (p *Past) Add(b Buckets) { p.now.Merge(b) }
+
+// Turn forgets what is too old. Call it at least every minute.
+func (p *Past) Turn(now time.Time) {
+	if now.Sub(p.turned) >= pastPart {
+		p.now, p.before, p.turned = nil, p.now, now
+	}
+}
+
+// Age is when the outcome of a request is judged, counted from its start, under a
+// parsed policy.
+func (p *Past) Age(policy config.PolicySpec) time.Duration {
+	var all Buckets
+	all.Merge(p.before)
+	all.Merge(p.now)
+	var slowest time.Duration
+	for _, l := range limitsOf(policy) {
+		slowest = max(slowest, l.latency)
+	}
+	return Age(all, slowest)
+}

@@ -1,0 +1,177 @@
+package replay
+
+import (
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+)
+
+// of says whose a request is.
+type of int
+
+const (
+	ofArm of = iota
+	ofOther
+)
+
+// reader turns lines into requests.
+type reader struct {
+	stable, candidate string
+	fields            fields
+	known             map[string]string // names that lines repeat
+	shift             time.Duration     // from the recording's clock to ours
+	begun             bool
+}
+
+func newReader(stable, candidate string) *reader {
+	return &reader{stable: stable, candidate: candidate, known: map[string]string{}}
+}
+
+// read gives the request of a line, and whether it is of an arm. The version of
+// another one is the name that it went by.
+func (r *reader) read(line []byte) (analysis.Request, of, error) {
+	if err := r.fields.read(line); err != nil {
+		return analysis.Request{}, ofOther, err
+	}
+	f := &r.fields
+	switch {
+	case f[fieldT] == nil && f[fieldStart] != nil:
+		return r.entry()
+	case f[fieldT] == nil && f[fieldVersion] == nil:
+		return analysis.Request{}, ofOther, factError(`t: is missing: neither a request ("t", "version", "status", "latency_ms") ` +
+			`nor an entry of Envoy's ("start_time", "upstream_cluster", "response_code", "duration")`)
+	}
+	return r.request()
+}
+
+// request reads the form of Sluice's own.
+func (r *reader) request() (q analysis.Request, whose of, err error) {
+	f := &r.fields
+	q = analysis.Request{Attempt: 1, Issued: true}
+	t, found, err := f.number(fieldT, "t")
+	if err == nil && !found {
+		err = factError("t: is missing: when the request started, in seconds")
+	}
+	if err == nil {
+		q.Start, err = r.instant(t)
+	}
+	if err != nil {
+		return q, ofOther, err
+	}
+	if q.Version, err = r.name(fieldVersion, "version"); err != nil {
+		return q, ofOther, err
+	}
+	if q.Version == "" {
+		return q, ofOther, factError("version: is missing")
+	}
+	if q.Pod, err = r.name(fieldPod, "pod"); err != nil {
+		return q, ofOther, err
+	}
+	if q.Epoch, _, err = f.whole(fieldEpoch, "epoch", 1<<53); err != nil {
+		return q, ofOther, err
+	}
+	if q.Duration, err = f.milliseconds(fieldLatency, "latency_ms", required); err != nil {
+		return q, ofOther, err
+	}
+	if err := r.unused(q.Duration); err != nil {
+		return q, ofOther, err
+	}
+	if q.Outcome, err = f.outcome(); err != nil {
+		return q, ofOther, err
+	}
+	return q, r.whose(q.Version), nil
+}
+
+// unused checks what no test needs yet.
+func (r *reader) unused(latency time.Duration) error {
+	first, err := r.fields.milliseconds(fieldFirstByte, "ttfb_ms", optional)
+	if err != nil {
+		return err
+	}
+	if first > latency {
+		return factf("ttfb_ms: is above latency_ms, found %s", short(r.fields[fieldFirstByte]))
+	}
+	_, err = r.fields.text(fieldUnit, "unit")
+	return err
+}
+
+func (r *reader) whose(version string) of {
+	if version == r.stable || version == r.candidate {
+		return ofArm
+	}
+	return ofOther
+}
+
+const (
+	// relative is the latest start, in seconds, that is taken for one on a clock of
+	// the recording's own, and not for Unix time.
+	relative = 100_000_000
+	// origin is where such a clock begins for us: a multiple of every block that
+	// divides a day, and not 0, which means "never".
+	origin = 10_000 * 24 * time.Hour
+	latest = 100_000_000_000 // beyond, it is not in seconds
+)
+
+// instant puts a time of the recording's on our clock.
+func (r *reader) instant(seconds float64) (time.Time, error) {
+	if seconds < 0 || seconds > latest/10 {
+		return time.Time{}, factf("t: is not a time in seconds, found %s", short(r.fields[fieldT]))
+	}
+	if !r.begun && seconds < relative {
+		r.shift = origin
+	}
+	r.begun = true
+	whole := time.Duration(seconds * 1e6) // microseconds: a float holds no more of Unix time
+	return time.Unix(0, int64(whole*time.Microsecond)).UTC().Add(r.shift), nil
+}
+
+// seconds is a time on the recording's clock.
+func (r *reader) seconds(at time.Time) float64 {
+	return float64(at.Add(-r.shift).UnixMilli()) / 1000
+}
+
+// need says whether a line may lack a field.
+type need bool
+
+const (
+	required need = true
+	optional need = false
+)
+
+// milliseconds reads a length of time.
+func (f *fields) milliseconds(at field, name string, need need) (time.Duration, error) {
+	ms, found, err := f.number(at, name)
+	switch {
+	case err != nil:
+		return 0, err
+	case !found && need == required:
+		return 0, factf("%s: is missing", name)
+	case ms < 0 || ms > 1e10:
+		return 0, factf("%s: is not from 0 to 10000000000, found %s", name, short(f[at]))
+	}
+	return time.Duration(ms * float64(time.Millisecond)), nil
+}
+
+// remembered bounds the names that are kept; a full memory starts again.
+const remembered = 4096
+
+// name reads a string that other lines repeat.
+func (r *reader) name(at field, name string) (string, error) {
+	text, err := r.fields.text(at, name)
+	if err != nil {
+		return "", err
+	}
+	return r.keep(text), nil
+}
+
+func (r *reader) keep(text []byte) string {
+	if known, ok := r.known[string(text)]; ok {
+		return known
+	}
+	if len(r.known) >= remembered {
+		clear(r.known)
+	}
+	s := string(text)
+	r.known[s] = s
+	return s
+}

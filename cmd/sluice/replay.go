@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-dev/sluice/analysis/replay"
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/config/file"
+)
+
+const replayHelp = `Replay judges recorded requests by the engine that judges live ones, trip included,
+and says what it would have decided and when. No control plane, no Envoy.
+
+A recording has one JSON object a line, in the order in which requests ended:
+
+  {"t": 12.5, "version": "v2", "pod": "10.0.0.7:8000", "epoch": 3, "status": 200,
+   "grpc_status": 0, "latency_ms": 48.1, "ttfb_ms": 20.4, "unit": "user-17"}
+
+t is when the request started, in seconds, on any clock. t, version, status and
+latency_ms are required. A status of 0 or 5xx is an error; 4xx is the client's fault,
+499 a client that left. ttfb_ms and unit are checked, and no test needs them yet.
+
+An Envoy's own JSON access log does, too, if json_format has start_time, duration,
+response_code, upstream_cluster and, better, response_flags, upstream_host, route_name,
+grpc_status, each the format command of its name. --stable and --candidate then name
+versions of clusters called namespace/name/version, or whole clusters.
+
+What was declared of the split is not in a recording, so the split is not tested. What
+a trip would have taken away goes on in it: the candidate's requests after a trip stand
+for the mirrored copies that would have settled it.
+
+The exit code is 0 whatever the verdict, and 1 where a line is not as it should be.`
+
+func newReplay() *cobra.Command {
+	var c replay.Config
+	var policy, requests, output string
+	var skip bool
+	cmd := &cobra.Command{
+		Use:     "replay --requests FILE|- --stable VERSION --candidate VERSION",
+		GroupID: "offline",
+		Short:   "Judge recorded requests, as if they came now",
+		Long:    replayHelp,
+		Example: `  sluice replay --requests day.jsonl --stable v1 --candidate v2
+  zcat access.json.gz | sluice replay --policy strict.yaml --requests - --stable v1 --candidate v2 --skip-bad -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			var err error
+			if c.Policy, err = loadPolicy(policy); err != nil {
+				return failure(err)
+			}
+			in, name, err := openRequests(cmd, requests)
+			if err != nil {
+				return failure(err)
+			}
+			defer func() { _ = in.Close() }() // it was only read
+			c.Name = name
+			if skip {
+				c.Bad = newComplaints(cmd.ErrOrStderr()).hear
+			}
+			result, err := replay.Run(in, c)
+			if err != nil {
+				return failure(err)
+			}
+			if output != "" {
+				return printObject(cmd.OutOrStdout(), output, result)
+			}
+			printReplay(cmd.OutOrStdout(), result)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&policy, "policy", config.DefaultPolicy, "file with one analysis policy, or the name of the built-in one")
+	cmd.Flags().StringVar(&requests, "requests", "", "file of requests, or - for standard input (required)")
+	cmd.Flags().StringVar(&c.Stable, "stable", "", "version that users trust (required)")
+	cmd.Flags().StringVar(&c.Candidate, "candidate", "", "version that is judged (required)")
+	cmd.Flags().BoolVar(&skip, "skip-bad", false, "pass over lines that are not as they should be, and name them on standard error")
+	for _, name := range []string{"requests", "stable", "candidate"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag was added just above
+		}
+	}
+	outputFlag(cmd, &output, "")
+	return cmd
+}
+
+// checkOutput refuses an unknown form before anything long begins.
+func checkOutput(output string) error {
+	switch output {
+	case "", "json", "yaml":
+		return nil
+	}
+	return fmt.Errorf("--output: is not json or yaml, found %q", output)
+}
+
+// loadPolicy gives the built-in policy by its name, or the one policy of a file.
+func loadPolicy(path string) (config.PolicySpec, error) {
+	if path == config.DefaultPolicy {
+		return config.Standard(), nil
+	}
+	c, err := file.Load(path)
+	if err != nil {
+		return config.PolicySpec{}, err
+	}
+	if len(c.Policies) != 1 {
+		return config.PolicySpec{}, fmt.Errorf("%s: must have one AnalysisPolicy, found %d", path, len(c.Policies))
+	}
+	return c.Policies[0].PolicySpec, nil
+}
+
+// openRequests opens a recording and gives its name in messages.
+func openRequests(cmd *cobra.Command, path string) (io.ReadCloser, string, error) {
+	if path == "-" {
+		return io.NopCloser(cmd.InOrStdin()), "standard input", nil
+	}
+	f, err := os.Open(path)
+	return f, path, err
+}
+
+// complaints prints the first few of many.
+type complaints struct {
+	out   io.Writer
+	heard int
+}
+
+func newComplaints(out io.Writer) *complaints { return &complaints{out: out} }
+
+const mostComplaints = 20
+
+func (c *complaints) hear(err error) {
+	c.heard++
+	switch {
+	case c.heard <= mostComplaints:
+		fmt.Fprintf(c.out, "skipped: %v\n", err)
+	case c.heard == mostComplaints+1:
+		fmt.Fprintln(c.out, "skipped: more lines, which are only counted")
+	}
+}
+
+func printReplay(w io.Writer, r replay.Result) {
+	fmt.Fprintf(w, "%s at %.6g s: %s\n", r.Verdict, r.At, r.Reason)
+	for _, t := range r.Trips {
+		fmt.Fprintf(w, "  trip at %.6g s (%s): %s; %s", t.At, t.Metric, t.Reason, t.Outcome)
+		if t.Ruling != "" {
+			fmt.Fprintf(w, ": %s", t.Ruling)
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "  all rollback tests together: %.2f of %.2f nats\n", r.LogE["all"], r.LogE["needed"])
+	for _, test := range r.Tests {
+		if test.Direction != "integrity" {
+			fmt.Fprintf(w, "  %s\n", sentence(test))
+		}
+	}
+	fmt.Fprintf(w, "  %d lines from %.6g s to %.6g s: %d requests of stable and %d of the candidate by then, %d lines of others, %d skipped\n",
+		r.Lines, r.From, r.To, r.N["stable"], r.N["candidate"], r.Others, r.Skipped)
+	if len(r.Notes) > 0 {
+		fmt.Fprintf(w, "  note: %s\n", strings.Join(r.Notes, "\n  note: "))
+	}
+}
