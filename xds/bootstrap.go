@@ -147,7 +147,7 @@ func controlCluster(id string, addresses ...string) (*clusterpb.Cluster, error) 
 		if err != nil {
 			return nil, err
 		}
-		if a := address.GetSocketAddress(); a != nil && !isIP(a.Address) {
+		if a := address.GetSocketAddress(); a != nil && !isIP(a.GetAddress()) {
 			c.ClusterDiscoveryType = &clusterpb.Cluster_Type{Type: clusterpb.Cluster_STRICT_DNS}
 		}
 		hosts = append(hosts, &endpointpb.LbEndpoint{HostIdentifier: &endpointpb.LbEndpoint_Endpoint{Endpoint: &endpointpb.Endpoint{Address: address}}})

@@ -2,16 +2,16 @@ package xds
 
 import (
 	"fmt"
-	accesslogpb "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
-	luapb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 	"slices"
 	"strconv"
 	"time"
 
+	accesslogpb "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	mutationpb "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerpb "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routepb "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	luapb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 	routerpb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmpb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	earlypb "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"

@@ -88,7 +88,8 @@ func hidden(rules []rule) []*RouteError {
 	for i, r := range rules {
 		for _, before := range rules[:i] {
 			if before.hostFit == r.hostFit && before.route.Key != r.route.Key && reflect.DeepEqual(before.match, r.match) {
-				bad = append(bad, &RouteError{r.route.Key, fmt.Errorf("matches: %s is already matched by %q on the same hostname", describe(r.match), before.route.Key)})
+				bad = append(bad, &RouteError{r.route.Key, fmt.Errorf("matches: %s is already matched by %q on the same hostname",
+					describe(r.match), before.route.Key)})
 				break
 			}
 		}

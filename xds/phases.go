@@ -88,7 +88,7 @@ func (p *planning) serve(l typedList) []Resource {
 		ref := Ref{l.typ, r.Name}
 		p.wanted[ref] = true
 		old, served := p.before.Served[ref]
-		if served && old.Version == r.Version || !p.ready(ref, r, old, served) {
+		if served && old.Version == r.Version || !p.ready(ref, r) {
 			continue
 		}
 		p.next.Served[ref] = r
@@ -100,8 +100,9 @@ func (p *planning) serve(l typedList) []Resource {
 	return set
 }
 
-// ready says whether r may replace old now.
-func (p *planning) ready(ref Ref, r, old Resource, served bool) bool {
+// ready says whether r may be served now.
+func (p *planning) ready(ref Ref, r Resource) bool {
+	old, served := p.before.Served[ref]
 	switch ref.Type {
 	case TypeCluster:
 		// Endpoints must follow the cluster whose change they end. While another answer
@@ -109,6 +110,7 @@ func (p *planning) ready(ref Ref, r, old Resource, served bool) bool {
 		return !served || !p.clusterOpen()
 	case TypeEndpoint:
 		return p.clusterCurrent(r.Name)
+	case TypeRoute, TypeScope, TypeListener:
 	}
 	for _, need := range r.Needs {
 		if served && slices.Contains(old.Needs, need) {
@@ -180,8 +182,8 @@ func (p *planning) removable(ref Ref, needed map[Ref]bool) bool {
 		return !needed[ref]
 	case TypeCluster:
 		return !needed[ref] && p.drained(ref)
+	case TypeEndpoint: // goes with its cluster
 	}
-	// An endpoint list goes with its cluster.
 	cluster := Ref{TypeCluster, ref.Name}
 	return !p.wanted[cluster] && !needed[cluster] && p.drained(cluster)
 }

@@ -22,7 +22,7 @@ func world(words string) Resources {
 	}{
 		'c': {&out.Clusters, ""}, 'e': {&out.Endpoints, ""}, 'r': {&out.Routes, TypeCluster}, 's': {&out.Scopes, TypeRoute}, 'l': {&out.Listeners, TypeRoute},
 	}
-	for _, word := range strings.Fields(words) {
+	for word := range strings.FieldsSeq(words) {
 		head, needs, _ := strings.Cut(word, ">")
 		name, version, _ := strings.Cut(head[1:], "@")
 		r := Resource{Name: name, Version: version}
@@ -39,7 +39,7 @@ func world(words string) Resources {
 func refs(words string) map[Ref]bool {
 	types := map[byte]Type{'c': TypeCluster, 'e': TypeEndpoint, 'r': TypeRoute, 's': TypeScope, 'l': TypeListener}
 	out := map[Ref]bool{}
-	for _, w := range strings.Fields(words) {
+	for w := range strings.FieldsSeq(words) {
 		out[Ref{types[w[0]], w[1:]}] = true
 	}
 	return out

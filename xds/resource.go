@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -60,7 +61,7 @@ func newResource(name string, m message, salt ...byte) (Resource, error) {
 	if err != nil {
 		return Resource{}, err
 	}
-	return Resource{Name: name, Version: hash(append(body[:len(body):len(body)], salt...)), Body: body}, nil
+	return Resource{Name: name, Version: hash(append(slices.Clip(body), salt...)), Body: body}, nil
 }
 
 // encode checks m against Envoy's rules. It does not look into an Any, so

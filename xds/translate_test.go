@@ -2,7 +2,6 @@ package xds_test
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -207,7 +206,7 @@ func TestABadRouteFailsAloneAndIsNamed(t *testing.T) {
 			resources, err := xds.Translate(configOf(good, tt.bad), splits)
 			require.ErrorContains(t, err, tt.want)
 			var refused *xds.RouteError
-			require.True(t, errors.As(err, &refused))
+			require.ErrorAs(t, err, &refused)
 			require.Equal(t, tt.bad.Key, refused.Route)
 			require.Equal(t, []config.Key{tt.bad.Key}, resources.Refused)
 			resources.Refused = nil

@@ -277,7 +277,11 @@ func freePort(t testing.TB) uint32 {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	return uint32(l.Addr().(*net.TCPAddr).Port)
+	address, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("%v is no TCP address", l.Addr())
+	}
+	return uint32(address.Port)
 }
 
 // Forget makes Await look only at what happens from now on.

@@ -54,7 +54,7 @@ func (l *Load) one(client *http.Client, url, host string) {
 		return
 	}
 	body, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
+	_ = resp.Body.Close() // it was read
 	if err != nil || resp.StatusCode != http.StatusOK {
 		l.fail(fmt.Sprintf("%s: %s (%v)", resp.Status, body, err))
 		return

@@ -115,7 +115,7 @@ func TestLoadReportsCountWhatWasAsked(t *testing.T) {
 		}
 	}
 	s.Get("filetype.ml", "/") // a cluster's first period is not reported
-	for i := uint64(0); i < 2; i++ {
+	for range 2 {
 		<-logs.Loads
 	}
 	for range 25 {

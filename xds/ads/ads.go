@@ -163,12 +163,29 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		events, due := s.advance()
 		for _, e := range events {
+			s.log(e)
 			s.cfg.Notify(e)
 		}
 		timer.Stop()
 		if !due.IsZero() {
 			timer.Reset(due.Sub(s.cfg.Now()))
 		}
+	}
+}
+
+// log says what a person who runs the control plane wants to know. Every Acked
+// would be too much.
+func (s *Server) log(e Event) {
+	switch e := e.(type) {
+	case Connected:
+		s.cfg.Log.Info("proxy connected", "proxy", e.Proxy)
+	case Disconnected:
+		s.cfg.Log.Info("proxy disconnected", "proxy", e.Proxy)
+	case Nacked:
+		s.cfg.Log.Warn("a proxy refused a resource", "proxy", e.Proxy, "route", e.Route.String(), "epoch", e.Epoch,
+			"resource", e.Resource.Name, "text", e.Text)
+	case TimedOut:
+		s.cfg.Log.Warn("proxies do not answer", "proxies", e.Proxies, "route", e.Route.String(), "epoch", e.Epoch, "resource", e.Resource.Name)
 	}
 }
 

@@ -1,7 +1,6 @@
 package ads_test
 
 import (
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,7 +263,7 @@ func TestABadRouteKeepsWhatItHadAndHoldsUpNobody(t *testing.T) {
 		splits[key("other")] = config.Split{Epoch: 1, Shares: config.Whole("v1")}
 		err := s.server.Publish(bad, splits)
 		var refused *xds.RouteError
-		require.True(t, errors.As(err, &refused))
+		require.ErrorAs(t, err, &refused)
 		require.Equal(t, key("filetype"), refused.Route)
 		p.take("Cluster ml/other/v1")
 		require.Equal(t, []string{"ScopedRouteConfiguration 8080/other.ml"}, p.heard(), "and nothing of the bad one")

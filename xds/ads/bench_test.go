@@ -70,6 +70,7 @@ func manyRoutes(n int) (*config.Config, map[config.Key]config.Split, []string) {
 }
 
 func serveOnSocket(b *testing.B, server *ads.Server) func() *grpc.ClientConn {
+	b.Helper()
 	listener, err := net.Listen("unix", filepath.Join(b.TempDir(), "xds.sock"))
 	require.NoError(b, err)
 	g := grpc.NewServer(ads.Options()...)
@@ -93,6 +94,7 @@ func serveOnSocket(b *testing.B, server *ads.Server) func() *grpc.ClientConn {
 
 // swarm is a proxy that subscribes to tables and acknowledges everything.
 func swarm(b *testing.B, dial func() *grpc.ClientConn, id string, tables []string) {
+	b.Helper()
 	stream, err := discoverypb.NewAggregatedDiscoveryServiceClient(dial()).DeltaAggregatedResources(context.Background())
 	require.NoError(b, err)
 	require.NoError(b, stream.Send(&discoverypb.DeltaDiscoveryRequest{

@@ -7,6 +7,7 @@ import (
 	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	goconfig "github.com/envoyproxy/go-control-plane/pkg/server/config"
 	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
@@ -56,7 +57,7 @@ func (s *Server) DeltaAggregatedResources(stream discoverypb.AggregatedDiscovery
 	ctx, c := s.open(stream.Context())
 	c.incremental = true
 	defer c.close()
-	return delta.NewServer(ctx, c, c, named).DeltaStreamHandler(stream, anyType)
+	return delta.NewServer(ctx, c, c, named()).DeltaStreamHandler(stream, anyType)
 }
 
 // open begins a session, which the caller must close.
@@ -74,7 +75,9 @@ const anyType = "" // a stream for all types
 
 // named keeps go-control-plane from reading an empty list of names as "all" where
 // Envoy never means that.
-var named = delta.DeactivateLegacyWildcardForTypes([]string{string(xds.TypeEndpoint), string(xds.TypeRoute)})
+func named() goconfig.XDSOption {
+	return goconfig.DeactivateLegacyWildcardForTypes([]string{string(xds.TypeEndpoint), string(xds.TypeRoute)})
+}
 
 // identify takes the node of a stream's first request.
 func (c *session) identify(node *corepb.Node) error {
@@ -140,34 +143,45 @@ func (c *session) CreateDeltaWatch(req *discoverypb.DeltaDiscoveryRequest, sub c
 	}
 	first := w.subscription == nil
 	w.subscription = sub
-	resubscribed := first || len(req.GetResourceNamesSubscribe())+len(req.GetResourceNamesUnsubscribe()) > 0
-	if resubscribed {
-		s.subscribe(w, first, req.GetResourceNamesSubscribe(), req.GetResourceNamesUnsubscribe())
+	names, gone := req.GetResourceNamesSubscribe(), req.GetResourceNamesUnsubscribe()
+	compare := w.staleOfLate
+	if first || len(names)+len(gone) > 0 {
+		s.subscribe(w, names, gone)
+		compare = w.staleOfAll
 	}
 	t := &ticket{watch: w}
 	t.deliver = func(set []*entry, removed []string) {
 		out <- &deltaResponse{watch: w, request: req, set: set, removed: removed}
 	}
-	set, removed := w.stale(resubscribed)
-	return s.answerOrWait(t, first, set, removed), nil
+	lacks := claim{ticket: t}
+	lacks.set, lacks.removed = compare()
+	// A proxy starts only when it has been told of each list, be it empty.
+	if first && sub.IsWildcard() {
+		return s.answer(lacks), nil
+	}
+	return s.answerOrWait(lacks), nil
 }
 
-// answerOrWait sends what a proxy lacks, or leaves a ticket for what comes. It
-// unlocks the Server.
-func (s *Server) answerOrWait(t *ticket, first bool, set []*entry, removed []string) (cancel func()) {
-	if len(set)+len(removed) == 0 {
-		set = t.watch.nextSuspect()
-	}
-	// A proxy starts only when it has been told of each list, be it empty.
-	now := len(set)+len(removed) > 0 || first && t.watch.subscription.IsWildcard()
-	if !now {
-		t.watch.open = t
-	}
+// answer sends what a proxy is to hear. It unlocks the Server.
+func (s *Server) answer(c claim) (cancel func()) {
 	s.mu.Unlock()
-	if now {
-		t.deliver(set, removed)
+	c.send()
+	return func() { s.withdraw(c.ticket) }
+}
+
+// answerOrWait sends what a proxy lacks, or leaves its ticket for what comes. It
+// unlocks the Server.
+func (s *Server) answerOrWait(c claim) (cancel func()) {
+	w := c.ticket.watch
+	if len(c.set)+len(c.removed) == 0 {
+		c.set = w.nextSuspect()
 	}
-	return func() { s.withdraw(t) }
+	if len(c.set)+len(c.removed) > 0 {
+		return s.answer(c)
+	}
+	w.open = c.ticket
+	s.mu.Unlock()
+	return func() { s.withdraw(c.ticket) }
 }
 
 func (c *session) watch(t xds.Type) (*watch, error) {

@@ -2,6 +2,9 @@ package ads
 
 import (
 	"context"
+	"iter"
+	"maps"
+	"slices"
 	"sync"
 
 	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -61,55 +64,55 @@ func (c claim) send() {
 	}
 }
 
-// stale lists what the proxy must hear: entries it has in another version or not
-// at all, and names it has that are gone. It belongs to the stream's goroutine,
-// under the Server's lock.
-func (w *watch) stale(whole bool) (set []*entry, removed []string) {
+// staleOfLate lists what the proxy must hear of what has changed since it was
+// last compared. Like staleOfAll it belongs to the stream's goroutine, under the
+// Server's lock.
+func (w *watch) staleOfLate() (set []*entry, removed []string) {
+	recent, ok := w.fanout.since(w.seq)
+	if !ok {
+		return w.staleOfAll()
+	}
+	subscribed := w.subscription.SubscribedResources()
+	names := make(map[string]struct{}, len(recent))
+	for _, n := range recent {
+		if _, mine := subscribed[n]; mine || w.subscription.IsWildcard() {
+			names[n] = struct{}{}
+		}
+	}
+	return w.stale(maps.Keys(names))
+}
+
+// staleOfAll lists what the proxy must hear: entries it has in another version or
+// not at all, and names it has that are gone.
+func (w *watch) staleOfAll() (set []*entry, removed []string) {
+	if !w.subscription.IsWildcard() {
+		return w.stale(maps.Keys(w.subscription.SubscribedResources()))
+	}
+	names := make(map[string]struct{}, len(w.fanout.entries))
+	for n := range w.fanout.entries {
+		names[n] = struct{}{}
+	}
+	for n := range w.subscription.ReturnedResources() {
+		names[n] = struct{}{}
+	}
+	return w.stale(maps.Keys(names))
+}
+
+func (w *watch) stale(names iter.Seq[string]) (set []*entry, removed []string) {
 	known := w.subscription.ReturnedResources()
-	check := func(name string) {
-		e, exists := w.fanout.entries[name]
-		version, has := known[name]
+	for n := range names {
+		e, exists := w.fanout.entries[n]
+		version, has := known[n]
 		switch {
 		case exists && version != e.version:
 			set = append(set, e)
 		case !exists && has:
-			removed = append(removed, name)
+			removed = append(removed, n)
 		}
 	}
-	w.candidates(whole, known, check)
 	w.seq = w.fanout.seq
+	slices.Sort(removed)
 	return sortEntries(set), removed
-}
-
-// candidates visits each name that may be stale once.
-func (w *watch) candidates(whole bool, known map[string]string, visit func(string)) {
-	subscribed := w.subscription.SubscribedResources()
-	wildcard := w.subscription.IsWildcard()
-	if recent, ok := w.fanout.since(w.seq); ok && !whole {
-		seen := make(map[string]struct{}, len(recent))
-		for _, n := range recent {
-			_, mine := subscribed[n]
-			if _, twice := seen[n]; !twice && (mine || wildcard) {
-				visit(n)
-			}
-			seen[n] = struct{}{}
-		}
-		return
-	}
-	if !wildcard {
-		for n := range subscribed {
-			visit(n)
-		}
-		return
-	}
-	for n := range w.fanout.entries {
-		visit(n)
-	}
-	for n := range known {
-		if _, exists := w.fanout.entries[n]; !exists {
-			visit(n)
-		}
-	}
 }
 
 // learn brings what the proxy is known to have up to date, in place.

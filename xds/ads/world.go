@@ -19,7 +19,7 @@ import (
 func (s *Server) StreamAggregatedResources(stream discoverypb.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
 	ctx, c := s.open(stream.Context())
 	defer c.close()
-	return sotw.NewServer(ctx, c, c, named).StreamHandler(stream, anyType)
+	return sotw.NewServer(ctx, c, c, named()).StreamHandler(stream, anyType)
 }
 
 // OnStreamOpen does nothing: the proxy has not said who it is.
@@ -57,13 +57,17 @@ func (c *session) CreateWatch(req *discoverypb.DiscoveryRequest, sub cache.Subsc
 	if first && req.GetVersionInfo() != "" && req.GetVersionInfo() == versionOf(w.world()) {
 		w.learn(w.world(), nil) // it comes back with what it had
 	}
-	s.subscribe(w, first, missing(sub.SubscribedResources(), before), missing(before, sub.SubscribedResources()))
+	s.subscribe(w, missing(sub.SubscribedResources(), before), missing(before, sub.SubscribedResources()))
 	t := &ticket{watch: w}
 	t.deliver = func(set []*entry, removed []string) {
 		out <- &worldResponse{watch: w, request: req, set: set, removed: removed}
 	}
-	set, removed := w.stale(true)
-	return s.answerOrWait(t, first, set, removed), nil
+	lacks := claim{ticket: t}
+	lacks.set, lacks.removed = w.staleOfAll()
+	if first && sub.IsWildcard() {
+		return s.answer(lacks), nil
+	}
+	return s.answerOrWait(lacks), nil
 }
 
 // missing lists, sorted, what is in a and not in b.
@@ -116,6 +120,7 @@ func (r *worldResponse) GetDiscoveryResponse() (*discoverypb.DiscoveryResponse, 
 	switch r.watch.fanout.typ {
 	case xds.TypeCluster, xds.TypeListener, xds.TypeScope:
 		r.set = world
+	case xds.TypeEndpoint, xds.TypeRoute: // what is missing from these lists stays
 	}
 	r.watch.sending = r.set
 	out := &discoverypb.DiscoveryResponse{TypeUrl: string(r.watch.fanout.typ), VersionInfo: r.version}

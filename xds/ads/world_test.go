@@ -68,8 +68,8 @@ func (p *worldProxy) answer(refusal string) string {
 	require.NoError(p.s.t, p.stream.Send(req))
 	synctest.Wait()
 	words := []string{t[strings.LastIndexByte(t, '.')+1:]}
-	for _, any := range r.GetResources() {
-		m, err := any.UnmarshalNew()
+	for _, packed := range r.GetResources() {
+		m, err := packed.UnmarshalNew()
 		require.NoError(p.s.t, err)
 		name := "?"
 		switch m := m.(type) {

@@ -77,9 +77,9 @@ func (a admin) traffic(ctx context.Context) (traffic, error) {
 func parseTraffic(page []byte) (traffic, error) {
 	var stats struct {
 		Stats []struct {
-			Name  string
-			Value int64
-		}
+			Name  string `json:"name"`
+			Value int64  `json:"value"`
+		} `json:"stats"`
 	}
 	if err := json.Unmarshal(page, &stats); err != nil {
 		return traffic{}, fmt.Errorf("envoy admin /stats: %w", err)
@@ -110,24 +110,26 @@ const calmAfter = 10
 // after says whether, with the newest look, nobody is there and nobody has come
 // for a while. A look that failed finds an Envoy that is gone.
 func (c *calm) after(t traffic, err error) bool {
-	return c.note(t.connections == 0 && t.accepted == c.last.accepted, t, err)
+	if err != nil {
+		return true
+	}
+	c.streak++
+	if t.connections > 0 || t.accepted != c.last.accepted {
+		c.streak = 0
+	}
+	c.last = t
+	return c.streak >= calmAfter
 }
 
 // afterRequests says whether nobody is left, or those who are have asked nothing
 // for a while.
 func (c *calm) afterRequests(t traffic, err error) bool {
-	return c.note(t.requests == 0, t, err) || t.connections == 0
-}
-
-func (c *calm) note(quiet bool, t traffic, err error) bool {
-	if err != nil {
+	if err != nil || t.connections == 0 {
 		return true
 	}
-	c.last = t
-	if !quiet {
-		c.streak = 0
-		return false
-	}
 	c.streak++
+	if t.requests > 0 {
+		c.streak = 0
+	}
 	return c.streak >= calmAfter
 }

@@ -124,14 +124,14 @@ func (m *Minder) note(change func(*Status)) {
 // stops it and returns; a killed process leaves it running.
 func (m *Minder) Run(ctx context.Context) error {
 	wait := backoffBase
-	for first := true; ctx.Err() == nil; first = false {
-		p, err := m.adoptOrStart(ctx, first)
+	for get := m.adopt; ctx.Err() == nil; get = m.start {
+		p, err := get(ctx)
 		began := time.Now()
 		if err == nil {
 			err = m.mind(ctx, p)
 		}
 		if ctx.Err() != nil {
-			return m.stop(p)
+			return m.stop(context.WithoutCancel(ctx), p)
 		}
 		m.cfg.Log.Warn("envoy died", "error", err, "retry", wait)
 		m.note(func(s *Status) {
@@ -146,15 +146,22 @@ func (m *Minder) Run(ctx context.Context) error {
 	return nil
 }
 
-// adoptOrStart gives a running Envoy with the wanted bootstrap.
-func (m *Minder) adoptOrStart(ctx context.Context, first bool) (process, error) {
+// adopt gives the Envoy that runs already, if it runs on the wanted bootstrap,
+// and otherwise a new one.
+func (m *Minder) adopt(ctx context.Context) (process, error) {
+	p, ok := running(m.cfg.Folder)
+	if !ok || p.Bootstrap != digest(m.bootstrap) {
+		return m.start(ctx)
+	}
+	m.cfg.Log.Info("envoy adopted", "pid", p.PID)
+	m.note(func(s *Status) { s.PID, s.Adopted, s.Since = p.PID, true, time.Now() })
+	return p, nil
+}
+
+// start gives a new Envoy. One that runs on the folder is ended first.
+func (m *Minder) start(ctx context.Context) (process, error) {
 	if p, ok := running(m.cfg.Folder); ok {
-		if first && p.Bootstrap == digest(m.bootstrap) {
-			m.cfg.Log.Info("envoy adopted", "pid", p.PID)
-			m.note(func(s *Status) { s.PID, s.Adopted, s.Since = p.PID, true, time.Now() })
-			return p, nil
-		}
-		m.cfg.Log.Info("envoy runs on another bootstrap and is replaced", "pid", p.PID)
+		m.cfg.Log.Info("envoy is replaced", "pid", p.PID)
 		if err := end(ctx, m.admin, p, m.cfg.Drain, m.cfg.Grace); err != nil {
 			return process{}, err
 		}
@@ -193,13 +200,13 @@ func (m *Minder) mind(ctx context.Context, p process) error {
 	}
 }
 
-// stop drains and ends p when ctx is done already.
-func (m *Minder) stop(p process) error {
+// stop drains and ends p.
+func (m *Minder) stop(ctx context.Context, p process) error {
 	if p.PID == 0 {
 		return nil
 	}
 	m.cfg.Log.Info("envoy drains", "pid", p.PID)
-	err := end(context.Background(), m.admin, p, m.cfg.Drain, m.cfg.Grace)
+	err := end(ctx, m.admin, p, m.cfg.Drain, m.cfg.Grace)
 	m.note(func(s *Status) { *s = Status{Restarts: s.Restarts, Since: time.Now()} })
 	m.cfg.Log.Info("envoy stopped", "pid", p.PID)
 	return errors.Join(err, os.Remove(m.cfg.Folder.pid()))

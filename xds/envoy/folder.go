@@ -85,14 +85,19 @@ func shortcut(dir string) (string, error) {
 	return link, nil
 }
 
+// dial reaches who serves a socket of this machine, or fails at once.
+func dial(path string) (*net.UnixConn, error) {
+	return net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+}
+
 // Listen opens a unix socket with mode 0600. One that a killed process left is
 // replaced; one that somebody serves is an error.
 func Listen(path string) (net.Listener, error) {
 	if len(path) > longestSocket {
 		return nil, fmt.Errorf("socket %s: its path has %d bytes, more than the %d that a socket may have", path, len(path), longestSocket)
 	}
-	if c, err := net.Dial("unix", path); err == nil {
-		_ = c.Close()
+	if c, err := dial(path); err == nil {
+		_ = c.Close() // it only had to be there
 		return nil, fmt.Errorf("socket %s: is served by another process", path)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -2,18 +2,17 @@ package envoy
 
 import (
 	"errors"
-	"net"
 	"syscall"
 )
 
 // peerOf asks the kernel who listens on a unix socket.
 func peerOf(socket string) (int, error) {
-	c, err := net.Dial("unix", socket)
+	c, err := dial(socket)
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close()
-	raw, err := c.(*net.UnixConn).SyscallConn()
+	defer func() { _ = c.Close() }() // nothing was sent
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return 0, err
 	}

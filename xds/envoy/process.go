@@ -39,7 +39,7 @@ func start(cfg Config, bootstrap string) (process, error) {
 	if err != nil {
 		return process{}, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the child has its own
 	cmd := exec.Command(cfg.Binary.Path, arguments(cfg)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -194,7 +194,7 @@ func lastWords(path string) string {
 	if err != nil {
 		return err.Error()
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	if info, err := f.Stat(); err == nil && info.Size() > 2048 {
 		if _, err := f.Seek(-2048, io.SeekEnd); err != nil {
 			return err.Error()

@@ -1,0 +1,189 @@
+package ads
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/xds"
+	"github.com/sluice-dev/sluice/xds/name"
+)
+
+// sent notes a response on its way.
+func (s *Server) sent(w *watch, nonce string, entries []*entry) {
+	now := s.cfg.Now()
+	for _, e := range entries {
+		if h := w.session.holding(e); h != nil {
+			h.sent, h.sentAt = e, now
+		}
+	}
+	w.flying = append(w.flying, flight{nonce: nonce, entries: entries})
+}
+
+// answered takes a proxy's ACK or NACK of the response with nonce.
+func (s *Server) answered(w *watch, nonce string, nack *statuspb.Status) {
+	i := slices.IndexFunc(w.flying, func(f flight) bool { return f.nonce == nonce })
+	if i < 0 {
+		return
+	}
+	entries := w.flying[i].entries
+	w.flying = slices.Delete(w.flying, 0, i+1) // answers come in order
+	now := s.cfg.Now()
+	switch {
+	case nack == nil:
+		for _, e := range entries {
+			s.took(w, e, now)
+		}
+	case len(entries) > 1:
+		// A proxy does not say which of them it refused, so each is sent alone.
+		w.suspects = append(w.suspects, entries...)
+	default:
+		for _, e := range entries {
+			s.refused(w, e, nack.GetMessage(), now)
+		}
+	}
+}
+
+// took notes that a proxy has e now.
+func (s *Server) took(w *watch, e *entry, now time.Time) {
+	delete(w.refused, e.ref.Name)
+	if h := w.session.holding(e); h != nil {
+		if h.sent == nil {
+			h.sent, h.sentAt = e, now
+		}
+		h.take(e, now)
+		h.nack = ""
+		if e.takers == 1 {
+			s.tellAgain(e)
+		}
+	}
+	b := s.ballots[e.ref]
+	if b == nil || b.entry != e {
+		s.announce(e, now)
+		return
+	}
+	s.drop(b, w.session)
+}
+
+// refused notes that a proxy keeps what it had before e.
+func (s *Server) refused(w *watch, e *entry, text string, now time.Time) {
+	w.refused[e.ref.Name] = text
+	if h := w.session.holding(e); h != nil {
+		h.nack, h.nackAt = text, now
+	}
+	if b := s.ballots[e.ref]; b != nil && b.entry == e {
+		b.refused[w.session] = true
+	}
+	for _, r := range s.concerns(e.ref) {
+		s.tell(Nacked{Route: r.Route, Epoch: r.Epoch, Proxy: w.session.proxy, Resource: e.ref, Text: text, At: now})
+	}
+}
+
+// tell has Run tell of an event.
+func (s *Server) tell(e Event) {
+	s.events = append(s.events, e)
+	s.rouse()
+}
+
+// drop no longer waits for c, and tells if it was the last.
+func (s *Server) drop(b *ballot, c *session) {
+	delete(b.waiting, c)
+	delete(b.refused, c)
+	delete(b.late, c)
+	if len(b.waiting) > 0 {
+		return
+	}
+	if len(b.late) == 0 {
+		delete(s.ballots, b.entry.ref)
+	}
+	s.announce(b.entry, s.cfg.Now())
+	s.rouse() // the plan may go on
+}
+
+// announce tells that every proxy waited for has taken a table, once per epoch
+// unless tellAgain asks for more.
+func (s *Server) announce(e *entry, now time.Time) {
+	b := s.ballots[e.ref]
+	current := s.fanouts[e.ref.Type].entries[e.ref.Name] == e
+	if !current || len(e.carries) == 0 || b != nil && len(b.waiting)+len(b.refused) > 0 {
+		return
+	}
+	if e.takers == 0 {
+		return
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(e.carries), config.Key.Compare) {
+		if epoch := e.carries[k]; s.announced[k] != epoch {
+			s.announced[k] = epoch
+			s.tell(Acked{Route: k, Epoch: epoch, Proxies: e.takers, At: now})
+		}
+	}
+}
+
+// tellAgain makes the next announcement of a table one, though nothing changed.
+func (s *Server) tellAgain(e *entry) {
+	for k := range e.carries {
+		delete(s.announced, k)
+	}
+}
+
+// expire gives up on proxies that have not answered for timeout, and says when to
+// look again.
+func (s *Server) expire(now time.Time, timeout time.Duration) (due time.Time) {
+	for _, ref := range slices.SortedFunc(maps.Keys(s.ballots), xds.Ref.Compare) {
+		b := s.ballots[ref]
+		stuck, next := b.giveUp(now, timeout)
+		due = earlier(due, next)
+		if len(stuck) == 0 {
+			continue
+		}
+		for _, r := range s.concerns(ref) {
+			s.tell(TimedOut{Route: r.Route, Epoch: r.Epoch, Resource: ref, Proxies: stuck, At: now})
+		}
+		s.announce(b.entry, now)
+	}
+	return due
+}
+
+// giveUp names those who have kept silent for timeout, and says when the next
+// will have.
+func (b *ballot) giveUp(now time.Time, timeout time.Duration) (stuck []string, next time.Time) {
+	for c, since := range b.waiting {
+		at := since.Add(timeout)
+		if now.Before(at) {
+			next = earlier(next, at)
+			continue
+		}
+		delete(b.waiting, c)
+		b.late[c] = true
+		if !b.refused[c] {
+			stuck = append(stuck, c.proxy)
+		}
+	}
+	slices.Sort(stuck)
+	return stuck, next
+}
+
+type concern struct {
+	Route config.Key
+	Epoch uint64
+}
+
+// concerns lists the inference routes that need a resource.
+func (s *Server) concerns(ref xds.Ref) []concern {
+	var list []concern
+	for k, p := range s.placed {
+		route, _, err := name.ParseCluster(ref.Name)
+		hit := ref.Type == xds.TypeRoute && p.Table == ref.Name ||
+			ref.Type == xds.TypeListener && p.Listener == ref.Name ||
+			ref.Type == xds.TypeScope && slices.Contains(p.Scopes, ref.Name) ||
+			err == nil && route == k && (ref.Type == xds.TypeCluster || ref.Type == xds.TypeEndpoint)
+		if hit {
+			list = append(list, concern{k, p.Epoch})
+		}
+	}
+	slices.SortFunc(list, func(a, b concern) int { return a.Route.Compare(b.Route) })
+	return list
+}
