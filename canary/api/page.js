@@ -57,7 +57,7 @@ function dress(node, attrs) {
 // ---- words ----
 
 const percent = (bp) => `${+(bp / 100).toFixed(2)}%`;
-const nats = (v) => v.toFixed(2);
+const nats = (v) => v.toFixed(2).replace(/^-0\.00$/, "0.00");
 const clock = (t) => (t ? new Date(t).toLocaleTimeString([], { hourCycle: "h23" }) : "never");
 const rate = (v) => `${+(100 * v).toPrecision(3)}%`;
 const count = (n, what) => `${n.toLocaleString()} ${what}${n === 1 ? "" : "s"}`;
@@ -207,7 +207,7 @@ function test(t) {
       h("span", { class: t.passed ? (bad ? "bad" : "good") : "faint" }, word)),
     h("div", { class: "row" }, bar(`evidence of ${t.metric} by ${t.method}`, t.logE, t.logNeeded, bad ? (t.passed ? "bad" : "wait") : t.passed ? "good" : "accent"),
       h("span", { class: "small" }, `${nats(t.logE)} of ${nats(t.logNeeded)} nats`)),
-    h("p", { class: "faint small" }, [t.direction !== "integrity" && `stable ${arm(t, t.stable)}`, `candidate ${arm(t, t.candidate)}`, ratio(t.ratio), t.idle].filter(Boolean).join(" · ")));
+    (t.stable.n > 0 || t.candidate.n > 0) && h("p", { class: "faint small" }, [t.direction !== "integrity" && `stable ${arm(t, t.stable)}`, `candidate ${arm(t, t.candidate)}`, ratio(t.ratio), t.idle].filter(Boolean).join(" · ")));
 }
 
 function evidence(v) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"charm.land/lipgloss/v2"
+
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
@@ -48,9 +50,10 @@ func (t *sheet) test(test analysis.Test) {
 
 // gauge is evidence against its threshold.
 func (t *sheet) gauge(indent int, name string, logE, needed float64, i ink, more ...span) {
-	name += strings.Repeat(" ", max(0, 30-indent-len(name)))
+	name = t.wash(name)
+	name += strings.Repeat(" ", max(0, 30-indent-lipgloss.Width(name)))
 	width := t.barWidth(62)
-	body := append([]span{put(i, "%s", t.bar(width, logE, needed)), put(plain, "  %.2f of %.2f", logE, needed)}, more...)
+	body := append([]span{put(i, "%s", t.bar(width, logE, needed)), put(plain, "  %s of %s", nats(logE), nats(needed))}, more...)
 	t.under(indent, []span{put(plain, "%s ", name)}, body...)
 }
 

@@ -91,9 +91,9 @@ func seen() *analysis.Assessment {
 		LogE: .8, LogNeeded: 5.3, Requests: map[string]int64{"v3-2": 4210, "v3-3": 480},
 		Tests: []analysis.Test{
 			few, as(errors, "promotion", "<2x or slo", 3.4, 3),
-			as(limit, "rollback", "1%", -1.2, 7.2),
+			as(limit, "rollback", "≤ 1%", -1.2, 7.2),
 			as(slow, "rollback", ">1.25x", 1.9, 6.4), as(slow, "promotion", "<1.5x", 1.1, 3),
-			as(analysis.Test{Metric: "split", Method: "split-integrity", Candidate: analysis.Estimate{N: 398, Count: 98, Value: .246}}, "integrity", "25%", .1, 9.2),
+			as(analysis.Test{Metric: "split", Method: "split-integrity", Candidate: analysis.Estimate{N: 398, Count: 98, Value: .246}}, "integrity", "25%", -.001, 9.2),
 		},
 	}
 }

@@ -59,7 +59,7 @@ func TestLinesEndWithTheirTimeAndSayWhatIsWaitedFor(t *testing.T) {
 	}{
 		{"at a step", film(stepping()), "ml/filetype: v3-3 is tried against v3-2: step 2 of 4; waits for LeastTime: step 2 of 4 has lasted 1m12s of at least 2m0s"},
 		{"between rollouts", film(resting()), "ml/filetype: v3-2 serves; there was no rollout yet"},
-		{"while the control plane is away", film(stepping(), errRefused), "ml/filetype: control plane away: control plane: connection refused"},
+		{"while the control plane is away", film(stepping(), errRefused), "ml/filetype: control plane away: connection refused"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

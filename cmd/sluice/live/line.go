@@ -31,7 +31,7 @@ func Line(s controller.Snapshot, look Look) string {
 	w.add("observed", reached(reach.Observed))
 	w.add("verdict", verdictOf(s.State))
 	if a := s.Assessment; a != nil {
-		w.add("harm", fmt.Sprintf("%.2f/%.2f", a.LogE, a.LogNeeded))
+		w.add("harm", nats(a.LogE)+"/"+nats(a.LogNeeded))
 	}
 	w.add("requests", strconv.FormatInt(trace.Candidate.Requests, 10))
 	w.add("errors", strconv.FormatInt(trace.Candidate.Errors, 10))

@@ -113,7 +113,7 @@ func wash(text string, look Look) string {
 	if !look.ASCII {
 		return text
 	}
-	text = strings.NewReplacer("…", "...", "→", "->", "×", "x", "·", ";", "–", "-", "—", "-", "“", `"`, "”", `"`).Replace(text)
+	text = strings.NewReplacer("…", "...", "→", "->", "×", "x", "≤", "<=", "≥", ">=", "·", ";", "–", "-", "—", "-", "“", `"`, "”", `"`).Replace(text)
 	return strings.Map(func(r rune) rune {
 		if r > unicode.MaxASCII {
 			return '?'

@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluice-dev/sluice/canary"
@@ -74,7 +75,7 @@ func (w *Watch) See(s Sight) (news []string) {
 	case errors.Is(s.Err, api.ErrNoRoute):
 		return w.miss(s)
 	case w.away.IsZero():
-		w.away, w.why = s.At, s.Err.Error()
+		w.away, w.why = s.At, strings.TrimPrefix(s.Err.Error(), "control plane: ")
 		return []string{w.tell(s.At, "event=away", "control plane away: "+w.why)}
 	}
 	return nil

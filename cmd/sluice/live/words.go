@@ -33,6 +33,15 @@ func lasting(d time.Duration) string {
 	}
 }
 
+// nats writes evidence; what rounds to nothing has no sign.
+func nats(v float64) string {
+	text := fmt.Sprintf("%.2f", v)
+	if text == "-0.00" {
+		return "0.00"
+	}
+	return text
+}
+
 func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
 
 func count(n int64, one, many string) string {
