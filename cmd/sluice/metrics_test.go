@@ -44,7 +44,9 @@ func midway() controller.Snapshot {
 func TestMetricsSayWhatTheSnapshotSays(t *testing.T) {
 	e := newExporter(
 		func() []controller.Snapshot { return []controller.Snapshot{midway()} },
-		func() accesslog.Counts { return accesslog.Counts{Requests: 100, Malformed: map[string]uint64{"no cluster": 1}} },
+		func() accesslog.Counts {
+			return accesslog.Counts{Requests: 100, Malformed: map[string]uint64{"no cluster": 1}}
+		},
 	)
 	want := `
 # HELP sluice_version_weight_ratio Share of traffic of a version: desired, acked by every connected proxy, or observed in access logs.

@@ -179,6 +179,11 @@ func (p *plane) ready() error {
 	if len(p.discovery.Proxies()) == 0 {
 		return errors.New("envoy is not connected to discovery yet")
 	}
+	for _, s := range p.manager.Snapshots() {
+		if s.State.Acked == 0 && s.State.Nack == nil {
+			return fmt.Errorf("%s: no split was acknowledged yet", s.State.Route)
+		}
+	}
 	return nil
 }
 
