@@ -115,9 +115,9 @@ func (f *fields) read(line []byte) error {
 
 // notJSON says where a line stops being JSON.
 func notJSON(line []byte) error {
-	var any json.RawMessage
+	var object json.RawMessage
 	var syntax *json.SyntaxError
-	if err := json.Unmarshal(line, &any); errors.As(err, &syntax) {
+	if err := json.Unmarshal(line, &object); errors.As(err, &syntax) {
 		return factf("is not JSON: %s, at byte %d", syntax.Error(), syntax.Offset)
 	}
 	return factf("is not JSON, found %s", short(line))

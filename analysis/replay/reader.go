@@ -121,8 +121,7 @@ func (r *reader) instant(seconds float64) (time.Time, error) {
 		r.shift = origin
 	}
 	r.begun = true
-	whole := time.Duration(seconds * 1e6) // microseconds: a float holds no more of Unix time
-	return time.Unix(0, int64(whole*time.Microsecond)).UTC().Add(r.shift), nil
+	return time.UnixMicro(int64(seconds * 1e6)).UTC().Add(r.shift), nil // a float holds no more of Unix time
 }
 
 // seconds is a time on the recording's clock.
