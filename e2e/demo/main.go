@@ -53,7 +53,10 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	}
 	d := &demo{options: o, scene: s, printer: &printer{to: out, began: time.Now()}}
 	err = d.show(ctx)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case err != nil:
 		d.explain()
 	}
 	err = errors.Join(err, s.close())
@@ -76,6 +79,9 @@ func (d *demo) show(ctx context.Context) error {
 	}
 	d.say("users ask about %d real files of %d kinds on 127.0.0.1:%d; the live page is %s", len(d.input.bodies), d.input.kinds, d.port, d.plane.API)
 	told := d.tell(ctx)
+	if ctx.Err() != nil {
+		return told
+	}
 	verdict := d.conclude(ctx)
 	if d.keep && told == nil {
 		d.say("everything runs on (--keep): Ctrl-C ends it")

@@ -106,6 +106,7 @@ func (s *scene) build(ctx context.Context, seed uint64) error {
 	}
 	s.plane, err = stage.StartPlane(ctx, stage.PlaneConfig{
 		Binary: s.binary, Envoy: envoy, Routes: s.routes(), State: s.state(), Logs: s.logs(),
+		Args: []string{"--drain", "1s", "--grace", "5s"},
 	})
 	return err
 }

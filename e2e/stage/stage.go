@@ -8,13 +8,13 @@ package stage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -42,7 +42,8 @@ type Command struct {
 }
 
 // Start runs a child in a process group of its own, so that a signal to the
-// parent's group does not reach it twice.
+// parent's group does not reach it twice. On Linux it is asked to end should the
+// parent be killed.
 func Start(c Command) (*Process, error) {
 	log, err := os.OpenFile(filepath.Join(c.Logs, c.Name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -53,20 +54,35 @@ func Start(c Command) (*Process, error) {
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	endWithParent(cmd.SysProcAttr)
+	p := &Process{Name: c.Name, Log: log.Name(), cmd: cmd, ended: make(chan struct{})}
+	if err := p.launch(); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	if c.Niceness != 0 {
 		if err := syscall.Setpriority(syscall.PRIO_PROCESS, cmd.Process.Pid, c.Niceness); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: niceness %d: %w", c.Name, c.Niceness, err), cmd.Process.Kill())
+			p.Kill()
+			return nil, fmt.Errorf("%s: niceness %d: %w", c.Name, c.Niceness, err)
 		}
 	}
-	p := &Process{Name: c.Name, Log: log.Name(), cmd: cmd, ended: make(chan struct{})}
-	go func() {
-		p.err = cmd.Wait()
-		close(p.ended)
-	}()
 	return p, nil
+}
+
+// launch starts the child on a thread that lives as long as it does: to the
+// kernel that thread is the parent.
+func (p *Process) launch() error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = p.cmd.Wait()
+			close(p.ended)
+		}
+	}()
+	return <-started
 }
 
 // PID of the child.
