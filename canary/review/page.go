@@ -72,6 +72,8 @@ func interval(i analysis.Interval) string {
 	switch {
 	case i == (analysis.Interval{}):
 		return "–"
+	case i.High == 0 && i.Low == 0:
+		return fmt.Sprintf("%.3g", i.Estimate)
 	case i.High == 0:
 		return fmt.Sprintf("%.3g, at least %.3g", i.Estimate, i.Low)
 	default:

@@ -113,6 +113,8 @@ func judged(t analysis.Test) string {
 	switch {
 	case t.Candidate.N == 0:
 		return "no data"
+	case !t.Passed && t.Direction == "integrity":
+		return "no alarm"
 	case !t.Passed:
 		return "inconclusive"
 	case t.Direction == "rollback":
