@@ -141,7 +141,7 @@ func (s *Settlement) Judge(p config.PolicySpec, now time.Time) Ruling {
 		LogE: s.logE(all), LogNeeded: s.needed(p),
 	}
 	switch {
-	case r.LogE >= r.LogNeeded && s.spread(all):
+	case r.LogE >= r.LogNeeded && s.spread():
 		r.Outcome = RulingConfirmed
 	case r.N >= settleLeast && r.LogE < settleDoubt && s.acquits(p, all, now):
 		r.Outcome = RulingCleared
@@ -193,7 +193,7 @@ func (s *Settlement) logE(t tally) float64 {
 }
 
 // spread says whether more than one pod shows it, where there are more.
-func (s *Settlement) spread(all tally) bool {
+func (s *Settlement) spread() bool {
 	if len(s.Candidate) < 2 {
 		return true
 	}
@@ -256,6 +256,7 @@ func (s *Settlement) reason(all tally, r Ruling) string {
 		return fmt.Sprintf("%s; evidence of harm is %.1f nats, %.1f confirm the trip", what, r.LogE, r.LogNeeded)
 	case RulingCleared:
 		return what + ", which clears the candidate"
+	case RulingOpen:
 	}
 	return fmt.Sprintf("%s; evidence of harm is %.1f of %.1f nats", what, r.LogE, r.LogNeeded)
 }

@@ -97,14 +97,14 @@ func TestSettlement(t *testing.T) {
 			return constant(m, ms(40), Succeeded)
 		}, RulingOpen, 6, time.Minute},
 		{"passes live requests over", errorSuspicion(), ms(400), func(m *mirror) func(int) Request {
-			return func(i int) Request {
+			return func(int) Request {
 				r := m.request("v2", "c:1", ms(2), Failed)
 				r.Shadow = false
 				return r
 			}
 		}, RulingOpen, 0, time.Minute},
 		{"passes over what began before the trip", errorSuspicion(), ms(400), func(m *mirror) func(int) Request {
-			return func(i int) Request {
+			return func(int) Request {
 				r := m.request("v2", "c:1", time.Hour, Failed)
 				r.Start = tripDawn.Add(-time.Millisecond)
 				return r

@@ -79,8 +79,8 @@ func tallyOf(r Request, e edges) tally {
 	return t
 }
 
-// rateOf counts one request.
-func rateOf(bad bool) rate {
+// rateOf counts one request, given what is to be said of it.
+func rateOf(bad bool) rate { //nolint:revive // it is a count of 0 or 1, no control
 	if bad {
 		return rate{N: 1, Bad: 1}
 	}

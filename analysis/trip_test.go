@@ -36,7 +36,7 @@ func (b *bench) request(version, pod string, took time.Duration, outcome Outcome
 
 // pass lets time pass with so many answers of stable's per second, and what else
 // comes every 50 ms.
-func (b *bench) pass(d time.Duration, rate int, each func(i int)) *bench {
+func (b *bench) pass(d time.Duration, rate int, each func(i int)) {
 	for i := range int(d / (50 * time.Millisecond)) {
 		b.now = b.now.Add(50 * time.Millisecond)
 		for range rate / 20 {
@@ -47,7 +47,6 @@ func (b *bench) pass(d time.Duration, rate int, each func(i int)) *bench {
 		}
 		b.look()
 	}
-	return b
 }
 
 func (b *bench) look() {
@@ -141,7 +140,7 @@ func TestWatchTripsOn(t *testing.T) {
 }
 
 func TestWatchDoesNotTripOn(t *testing.T) {
-	alternate := func(b *bench, good, bad func(int), every int) func(int) {
+	alternate := func(good, bad func(int), every int) func(int) {
 		return func(i int) {
 			if i/8%every == 0 {
 				bad(i)
@@ -165,7 +164,7 @@ func TestWatchDoesNotTripOn(t *testing.T) {
 			})
 		}},
 		{"an error rate within the limit", func(b *bench) {
-			b.pass(5*time.Minute, 40, alternate(b, b.answers(8, twoPods(), ms(40), Succeeded), b.answers(8, twoPods(), ms(2), Failed), 251))
+			b.pass(5*time.Minute, 40, alternate(b.answers(8, twoPods(), ms(40), Succeeded), b.answers(8, twoPods(), ms(2), Failed), 251))
 		}},
 		{"failures that stable has too", func(b *bench) {
 			b.pass(time.Minute, 20, func(int) { b.watch.Add(b.request("v1", "a:1", ms(2), Failed)) })

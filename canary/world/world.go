@@ -181,7 +181,7 @@ func (w *World) step(d Driver, e event) {
 	}
 }
 
-func (w *World) push(after int64, kind kind, proxy int, slot int) {
+func (w *World) push(after int64, kind kind, proxy, slot int) {
 	w.queue.push(event{at: w.now + after, kind: kind, proxy: int32(proxy), slot: int32(slot)})
 }
 

@@ -23,8 +23,15 @@ func main() {
 	seed := flag.Uint64("seed", 1, "`seed` of the first trial of each scenario")
 	part := flag.Float64("part", 1, "part of the trials to run, above `0` to 1")
 	only := flag.String("only", "", "the one `scenario` to run")
+	trade := flag.Bool("curve", false, "print what trip.level trades instead, a part of the trials per level")
 	flag.Parse()
-	if err := run(os.Stdout, *seed, *part, *only); err != nil {
+	var err error
+	if *trade {
+		err = curve(os.Stdout, *seed, *part)
+	} else {
+		err = run(os.Stdout, *seed, *part, *only)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "sim:", err)
 		os.Exit(1)
 	}

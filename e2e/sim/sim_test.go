@@ -60,7 +60,8 @@ func TestLimitsThatDoNotHoldAreNamed(t *testing.T) {
 		want    []string
 	}{
 		{
-			"healthy versions that are rolled back", limits{rolledBack: 0.01, promoted: 0.99, tripped: 0.5, twice: 0.1, asked: true},
+			"healthy versions that are rolled back",
+			limits{rolledBack: 0.01, promoted: 0.99, tripped: 0.5, twice: 0.1, asked: true},
 			[]world.Result{back},
 			[]string{
 				"x: rolled back 1 of 1 (100.00%, 95% in 2.50–100.00%), at most 1.0% allowed",
@@ -69,7 +70,8 @@ func TestLimitsThatDoNotHoldAreNamed(t *testing.T) {
 			},
 		},
 		{
-			"too few trials for a bound", limits{rolledBack: 0.01, promoted: 0.99, asked: true},
+			"too few trials for a bound",
+			limits{rolledBack: 0.01, promoted: 0.99, asked: true},
 			[]world.Result{{Outcome: canary.OutcomePromoted}},
 			[]string{"x: rolled back 0 of 1 (0.00%, 95% in 0.00–97.50%), at most 1.0% allowed"},
 		},
@@ -84,7 +86,8 @@ func TestLimitsThatDoNotHoldAreNamed(t *testing.T) {
 			},
 		},
 		{
-			"harmful versions that are promoted", limits{exposure: time.Second},
+			"harmful versions that are promoted",
+			limits{exposure: time.Second},
 			[]world.Result{{Outcome: canary.OutcomePromoted}},
 			[]string{"x: 1 of 1 harmful versions were not rolled back"},
 		},
