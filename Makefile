@@ -12,7 +12,7 @@ export ENVOY_BIN           ?= $(CACHE)/parts/envoy/envoy
 export ONNXRUNTIME_LIBRARY ?= $(CACHE)/parts/onnxruntime/libonnxruntime.so.1.32.0
 
 # Packages that decide have no goroutine (e2e/arch sees to it), so only the others can race.
-PURE  := config analysis analysis/compare canary canary/review canary/world xds xds/name serving serving/magika
+PURE  := config analysis analysis/compare canary canary/review canary/world xds xds/name serving serving/magika serving/sketch
 RACED  = $(filter-out $(addprefix %/sluice/,$(PURE)),$(shell $(GO) list -e ./config/... ./analysis/... ./canary/... ./xds/... ./serving/...))
 
 .DEFAULT_GOAL := all

@@ -14,22 +14,59 @@ const stale = time.Second
 // Admit queues a request, or refuses it: a *Refusal where the queue is full or
 // the deadline out of reach, another error where the request can never run.
 func (b *Batcher) Admit(now time.Time, r Request) error {
-	if r.Items < 1 || r.Items > b.config.MaxBatch {
-		return fmt.Errorf("batch: between 1 and %d items, found %d", b.config.MaxBatch, r.Items)
+	w := waiting{Request: r, arrived: now, rank: b.rank(now, r)}
+	at := sort.Search(len(b.queue), func(i int) bool { return b.queue[i].rank.After(w.rank) })
+	if err := b.refuse(now, w, at); err != nil {
+		return err
 	}
-	if b.items+r.Items > b.config.Capacity {
-		return full(b.items, b.config.Capacity, b.backlog(now, b.items))
-	}
-	w := waiting{Request: r, arrived: now, due: r.Deadline}
-	if w.due.IsZero() {
-		w.due = now.Add(b.config.Patience)
-	}
-	at := sort.Search(len(b.queue), func(i int) bool { return b.queue[i].due.After(w.due) })
-	if needs, has, ok := b.reachable(now, w, at); !ok {
-		return late(needs, has, b.backlog(now, b.items))
+	if !w.Deadline.IsZero() {
+		w.promised = now.Add(b.answeredIn(now, w, at))
+		if call := b.lastCall(w, now, b.freeAt(now)); !b.expiry.IsZero() && call.Before(b.expiry) {
+			b.expiry = call
+		}
 	}
 	b.insert(at, w)
 	return nil
+}
+
+// Foresee says what Admit would say now, and queues nothing. It takes as little
+// of the request as is known before its body is read: Items may be 0, and the
+// Key is not asked for.
+func (b *Batcher) Foresee(now time.Time, r Request) error {
+	r.Items = max(r.Items, 1)
+	w := waiting{Request: r, arrived: now, rank: b.rank(now, r)}
+	at := sort.Search(len(b.queue), func(i int) bool { return b.queue[i].rank.After(w.rank) })
+	return b.refuse(now, w, at)
+}
+
+func (b *Batcher) rank(now time.Time, r Request) time.Time {
+	due := r.Deadline
+	if due.IsZero() {
+		due = now.Add(b.config.Patience)
+	}
+	return due.Add(time.Duration(r.Priority) * b.config.Ageing)
+}
+
+// refuse is why w, to be queued at the given position, is not.
+func (b *Batcher) refuse(now time.Time, w waiting, at int) error {
+	switch c := b.config; {
+	case w.Items < 1 || w.Items > c.MaxBatch:
+		return fmt.Errorf("batch: between 1 and %d items, found %d", c.MaxBatch, w.Items)
+	case b.items+w.Items > c.Capacity:
+		return full(int64(b.items), int64(c.Capacity), "items", b.Backlog(now))
+	case c.MaxBytes > 0 && w.Bytes > c.MaxBytes:
+		return fmt.Errorf("inputs: at most %d bytes, found %d", c.MaxBytes, w.Bytes)
+	case c.MaxBytes > 0 && b.bytes+w.Bytes > c.MaxBytes:
+		return full(b.bytes, c.MaxBytes, "bytes", b.Backlog(now))
+	case w.Deadline.IsZero():
+		return nil
+	}
+	needs := b.answeredIn(now, w, at) + b.guard.extra(b.ahead(at))
+	has := w.Deadline.Sub(now)
+	if needs <= has || at == 0 && b.probing(now) && has > 0 {
+		return nil
+	}
+	return late(needs, has, b.Backlog(now))
 }
 
 func (b *Batcher) insert(at int, w waiting) {
@@ -37,87 +74,52 @@ func (b *Batcher) insert(at int, w waiting) {
 	copy(b.queue[at+1:], b.queue[at:])
 	b.queue[at] = w
 	b.items += w.Items
+	b.bytes += w.Bytes
 }
 
-// reachable predicts whether w, queued at the given position, is answered in time.
-func (b *Batcher) reachable(now time.Time, w waiting, at int) (needs, has time.Duration, ok bool) {
-	if w.Deadline.IsZero() {
-		return 0, 0, true
+// ahead counts the items before a position of the queue.
+func (b *Batcher) ahead(at int) int {
+	if at == len(b.queue) {
+		return b.items
 	}
-	needs = b.answeredIn(now, w.Items, at)
-	has = w.Deadline.Sub(now)
-	return needs, has, needs <= has || at == 0 && b.probing(now) && has > 0
+	items := 0
+	for _, w := range b.queue[:at] {
+		items += w.Items
+	}
+	return items
 }
 
-// answeredIn predicts how long a request of so many items takes from the given
-// position: the batches ahead, then its own, which is a full one behind others.
-func (b *Batcher) answeredIn(now time.Time, items, at int) time.Duration {
-	ahead := 0
-	for _, other := range b.queue[:at] {
-		ahead += other.Items
-	}
-	knee := b.cost.Knee(b.config.MaxBatch)
-	own := ahead + items
+// answeredIn predicts how long a request takes from the given position: the
+// batches ahead, then its own, which is a full one behind others.
+func (b *Batcher) answeredIn(now time.Time, w waiting, at int) time.Duration {
+	ahead := b.ahead(at)
+	knee := b.knee(w.Key, ahead)
+	own := ahead + w.Items
 	if own > knee {
-		own = max(knee, items)
+		own = max(knee, w.Items)
 	}
-	return b.starts(now).Sub(now) + time.Duration(ahead/knee)*b.cost.Predict(knee) + b.cost.Bound(own)
+	batches := time.Duration(ahead/knee) * b.costs.of(w.Key).Predict(knee) / time.Duration(b.config.Devices)
+	return b.starts(now, b.rows(own)).Sub(now) + batches + b.lasts(w.Key, own)
 }
 
-// backlog is the time before a request with so many items ahead of it starts.
-func (b *Batcher) backlog(now time.Time, ahead int) time.Duration {
-	knee := b.cost.Knee(b.config.MaxBatch)
-	return b.starts(now).Sub(now) + time.Duration(ahead)*b.cost.perItemAt(knee)
+// Backlog predicts how long a request would wait that came now and went last.
+func (b *Batcher) Backlog(now time.Time) time.Duration {
+	knee := b.knee("", b.items)
+	perItem := float64(b.costs.device.perItemAt(knee)) / float64(b.config.Devices)
+	return b.freeAt(now).Sub(now) + time.Duration(perItem*float64(b.items))
 }
 
-// starts is when the next batch can start: now, or when the running one ends.
-func (b *Batcher) starts(now time.Time) time.Time {
-	if b.running > 0 && b.freeAt.After(now) {
-		return b.freeAt
+// Rate is how many items per second the devices manage at the knee; 0 while
+// nothing is known.
+func (b *Batcher) Rate() float64 {
+	each := b.costs.device.perItemAt(b.knee("", 0)).Seconds()
+	if each == 0 {
+		return 0
 	}
-	return now
+	return float64(b.config.Devices) / each
 }
 
 // probing says whether predictions are to be tried rather than believed.
 func (b *Batcher) probing(now time.Time) bool {
-	return b.running == 0 && now.Sub(b.taught) >= stale
-}
-
-// expire takes requests out that cannot be answered by their deadline any more.
-// It may stop at the first that can: the ones after it have more time.
-func (b *Batcher) expire(now time.Time) []Dropped {
-	var dropped []Dropped
-	for i := 0; i < len(b.queue); {
-		w := b.queue[i]
-		switch {
-		case w.Deadline.IsZero():
-			i++
-			continue
-		case !b.lastCall(w, now).Before(now), i == 0 && b.probing(now) && w.Deadline.After(now):
-			return dropped
-		}
-		dropped = append(dropped, Dropped{w.ID, Expired})
-		b.remove(i)
-	}
-	return dropped
-}
-
-// lastCall is the last instant at which w still makes it: it must start when
-// the device is free, and be through by its deadline.
-func (b *Batcher) lastCall(w waiting, now time.Time) time.Time {
-	start := w.Deadline.Add(-b.cost.Bound(w.Items))
-	if b.starts(now).After(start) {
-		return time.Time{}
-	}
-	return start
-}
-
-// nextExpiry is how long until a waiting request can no longer make it.
-func (b *Batcher) nextExpiry(now time.Time) time.Duration {
-	for _, w := range b.queue {
-		if !w.Deadline.IsZero() {
-			return max(0, b.lastCall(w, now).Sub(now)) + 1
-		}
-	}
-	return Forever
+	return len(b.flights) < b.config.Devices && now.Sub(b.taught) >= stale
 }

@@ -13,123 +13,164 @@ const Forever = time.Duration(math.MaxInt64)
 
 // Config says how a Batcher trades waiting for throughput.
 type Config struct {
-	MaxBatch int // most items in a batch; also most items in a request
-	Capacity int // most items waiting, those running apart
+	MaxBatch int   // most items in a batch; also most items in a request
+	Capacity int   // most items waiting, those running apart
+	MaxBytes int64 // most bytes waiting. Default 0: no limit
+
+	Devices int // batches that compute at the same time. Default 1
+	// Slots is how many batches may be in flight. Those above Devices are
+	// prepared while others compute. Default Devices: none is.
+	Slots int
+	// Sizes are the batch sizes the device runs, ascending, the last MaxBatch;
+	// others are filled up with empty rows. Default: any size.
+	Sizes []int
+
 	// Delay is the longest a request waits on a free device for a fuller batch.
 	// Default 0: a free device starts at once.
 	Delay time.Duration
 	// Patience orders requests without a deadline: as if due so long after they
 	// came. They are never dropped for it. Default 10 s.
 	Patience time.Duration
+	// Ageing is how much later a step of Priority counts. Default 1 s.
+	Ageing time.Duration
+	// Margin is kept free before every deadline, for what is not measured here:
+	// writing the answer, the way back. Default 0.
+	Margin time.Duration
 }
 
-// Batcher queues requests by deadline and forms batches for one device, which
-// runs one at a time. It is not safe for concurrent use, and times given to it
-// must not go back.
+// Batcher queues requests by deadline and forms batches. It is not safe for
+// concurrent use, and times given to it must not go back.
 type Batcher struct {
 	config Config
-	cost   Cost
+	costs  costs
+	guard  guard
+	cap    int // most items worth running together, as measured
 
-	queue []waiting // by due, then in order of arrival
+	queue []waiting // by rank, then in order of arrival
 	items int       // sum over queue
+	bytes int64     // sum over queue
 
-	running int       // items on the device, 0 while it is free
-	freeAt  time.Time // when the running batch is expected to end
-	taught  time.Time // when Cost last learned
+	flights []flight // in order of their start
+	started uint64   // batches so far
+	taught  time.Time
+	expiry  time.Time // nothing expires before; zero: look
 }
 
 // waiting is a queued request.
 type waiting struct {
 	Request
-	arrived time.Time
-	due     time.Time // the deadline, or what stands for one
+	arrived  time.Time
+	rank     time.Time // orders the queue: the deadline or what stands for one, moved by Priority
+	promised time.Time // when it was expected to be answered; zero without a deadline
 }
 
-// New refuses limits below 1 and negative times, all of them at once.
+// New refuses what cannot be meant, all of it at once.
 func New(c Config) (*Batcher, error) {
+	c = withDefaults(c)
 	var mistakes []error
-	if c.MaxBatch < 1 {
-		mistakes = append(mistakes, fmt.Errorf("max batch: less than 1, found %d", c.MaxBatch))
+	refuse := func(is bool, format string, args ...any) {
+		if is {
+			mistakes = append(mistakes, fmt.Errorf(format, args...))
+		}
 	}
-	if c.Capacity < c.MaxBatch {
-		mistakes = append(mistakes, fmt.Errorf("queue capacity: less than the max batch of %d, found %d", c.MaxBatch, c.Capacity))
+	refuse(c.MaxBatch < 1, "max batch: less than 1, found %d", c.MaxBatch)
+	refuse(c.Capacity < c.MaxBatch, "queue capacity: less than the max batch of %d, found %d", c.MaxBatch, c.Capacity)
+	refuse(c.MaxBytes < 0, "queue bytes: negative, found %d", c.MaxBytes)
+	refuse(c.Devices < 1, "devices: less than 1, found %d", c.Devices)
+	refuse(c.Slots < c.Devices, "slots: less than the devices, %d, found %d", c.Devices, c.Slots)
+	refuse(c.Delay < 0 || c.Patience < 0, "delay and patience: negative, found %v and %v", c.Delay, c.Patience)
+	refuse(c.Ageing < 0 || c.Margin < 0, "ageing and margin: negative, found %v and %v", c.Ageing, c.Margin)
+	if n := len(c.Sizes); n > 0 {
+		refuse(c.Sizes[0] < 1 || !ascending(c.Sizes) || c.Sizes[n-1] != c.MaxBatch,
+			"batch sizes: from 1 up, ascending, the last the max batch of %d, found %v", c.MaxBatch, c.Sizes)
 	}
-	if c.Delay < 0 || c.Patience < 0 {
-		mistakes = append(mistakes, fmt.Errorf("delay and patience: negative, found %v and %v", c.Delay, c.Patience))
+	return &Batcher{config: c, cap: c.MaxBatch}, errors.Join(mistakes...)
+}
+
+func withDefaults(c Config) Config {
+	if c.Devices == 0 {
+		c.Devices = 1
+	}
+	if c.Slots == 0 {
+		c.Slots = c.Devices
 	}
 	if c.Patience == 0 {
 		c.Patience = 10 * time.Second
 	}
-	return &Batcher{config: c}, errors.Join(mistakes...)
+	if c.Ageing == 0 {
+		c.Ageing = time.Second
+	}
+	return c
+}
+
+func ascending(list []int) bool {
+	for i := 1; i < len(list); i++ {
+		if list[i] <= list[i-1] {
+			return false
+		}
+	}
+	return true
 }
 
 // Waiting counts the requests in the queue.
 func (b *Batcher) Waiting() int { return len(b.queue) }
 
-// Cost is what was learned of the device so far.
-func (b *Batcher) Cost() Cost { return b.cost }
+// InFlight counts the batches that were started and have not ended.
+func (b *Batcher) InFlight() int { return len(b.flights) }
+
+// Cost is what was learned of the devices so far, over all keys.
+func (b *Batcher) Cost() Cost { return b.costs.device }
 
 // Learn teaches the cost of a batch that ran outside the queue: a warm-up.
-func (b *Batcher) Learn(now time.Time, items int, took time.Duration) {
-	b.cost.Observe(items, took)
+func (b *Batcher) Learn(now time.Time, key string, rows int, s Spent) {
+	b.costs.observe(key, rows, s)
 	b.taught = now
+	b.expiry = time.Time{}
 }
+
+// Swept ends a warm-up: batches will not grow beyond what it found best.
+func (b *Batcher) Swept(s Sweep) { b.cap = s.Best(b.config.MaxBatch) }
 
 // Decision is what Next wants done.
 type Decision struct {
 	// Batch is to be started now; empty if none is. Done or Failed ends it.
 	Batch Batch
-	// Dropped requests will never run. They are to be told so.
+	// Dropped requests will not be answered in time and are to be told so. They
+	// waited in the queue, or in a batch that waits for a device: that batch is
+	// then to be run without them, or not at all.
 	Dropped []Dropped
-	// Wait is when to ask again if nothing happens before. Forever: not at all.
+	// Wait is when to ask again if nothing happens before. 0: at once, for there
+	// may be another batch. Forever: not at all.
 	Wait time.Duration
 }
 
-// Next gives the batch due at now, the requests that can no longer be answered
-// in time, and how long nothing will change by itself. It is called after every
+// Next gives a batch due at now, the requests that can no longer be answered in
+// time, and how long nothing will change by itself. It is called after every
 // event and after Wait.
 func (b *Batcher) Next(now time.Time) Decision {
 	d := Decision{Dropped: b.expire(now), Wait: Forever}
-	if b.running == 0 && len(b.queue) > 0 {
-		if d.Wait = b.linger(now); d.Wait > 0 {
+	if len(b.queue) > 0 && len(b.flights) < b.config.Slots {
+		d.Wait = b.early(now)
+		if d.Wait == 0 {
+			var dropped []Dropped
+			d.Batch, dropped = b.form(now)
+			d.Dropped = append(d.Dropped, dropped...)
 			return d
 		}
-		batch, dropped := b.form(now)
-		d.Batch, d.Dropped = batch, append(d.Dropped, dropped...)
-		b.start(now, d.Batch.Items)
 	}
-	d.Wait = b.nextExpiry(now)
+	if !b.expiry.IsZero() {
+		d.Wait = min(d.Wait, max(0, b.expiry.Sub(now))+1)
+	}
 	return d
 }
 
-func (b *Batcher) start(now time.Time, items int) {
-	b.running = items
-	b.freeAt = now.Add(b.cost.Predict(items))
-}
-
-// Done ends the running batch, which took so long.
-func (b *Batcher) Done(now time.Time, took time.Duration) {
-	b.Learn(now, b.running, took)
-	b.running = 0
-}
-
-// Failed ends the running batch without learning from it.
-func (b *Batcher) Failed(time.Time) { b.running = 0 }
-
-// Cancel takes a request out of the queue. It is false where the request does
-// not wait: a running one runs to its end.
-func (b *Batcher) Cancel(id uint64) bool {
-	i := slices.IndexFunc(b.queue, func(w waiting) bool { return w.ID == id })
-	if i < 0 {
-		return false
+// early is how much later the next batch should be formed.
+func (b *Batcher) early(now time.Time) time.Duration {
+	if len(b.flights) < b.config.Devices {
+		return b.linger(now)
 	}
-	b.remove(i)
-	return true
-}
-
-func (b *Batcher) remove(i int) {
-	b.items -= b.queue[i].Items
-	b.queue = slices.Delete(b.queue, i, i+1)
+	ahead := b.costs.before.Bound(min(b.items, b.config.MaxBatch))
+	return max(0, b.freeAt(now).Add(-ahead).Sub(now))
 }
 
 // linger is how much longer a free device should wait for a fuller batch.
@@ -144,7 +185,7 @@ func (b *Batcher) linger(now time.Time) time.Duration {
 			oldest = w.arrived
 		}
 		if !w.Deadline.IsZero() {
-			until = earlier(until, w.Deadline.Add(-b.cost.Bound(b.items)))
+			until = earlier(until, w.Deadline.Add(-b.lasts(w.Key, b.items)))
 		}
 	}
 	return max(0, earlier(until, oldest.Add(b.config.Delay)).Sub(now))
@@ -157,96 +198,40 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// form takes the next batch out of the queue: requests in order of deadline
-// that share the first one's key, as many as the knee of the cost and the
-// tightest deadline allow.
-func (b *Batcher) form(now time.Time) (Batch, []Dropped) {
-	var dropped []Dropped
-	limit := b.cost.Knee(b.config.MaxBatch)
-	chosen := b.choose(limit)
-	for len(chosen) > 1 && !b.inTime(now, chosen) {
-		fewer, i := b.shrink(now, chosen), b.tightest(chosen)
-		if b.costly(sum(b.queue, fewer), sum(b.queue, chosen), b.queue[i].Items) {
-			dropped = append(dropped, Dropped{b.queue[i].ID, Expired})
-			b.remove(i)
-			chosen = b.choose(limit)
-			continue
-		}
-		chosen = fewer
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
 	}
-	return b.take(chosen), dropped
+	return a
 }
 
-// choose lists positions in the queue: the first request and those after it
-// that fit with it.
-func (b *Batcher) choose(limit int) []int {
-	if len(b.queue) == 0 {
-		return nil
-	}
-	chosen, items := []int{0}, b.queue[0].Items
-	for i := 1; i < len(b.queue) && items < limit; i++ {
-		w := b.queue[i]
-		if w.Key != b.queue[0].Key {
-			continue
-		}
-		if items+w.Items > limit {
-			break // not past it: requests of one deadline keep their order
-		}
-		chosen, items = append(chosen, i), items+w.Items
-	}
-	return chosen
-}
-
-// inTime says whether every chosen request is answered by its deadline.
-func (b *Batcher) inTime(now time.Time, chosen []int) bool {
-	i := b.tightest(chosen)
-	return i < 0 || !now.Add(b.cost.Bound(sum(b.queue, chosen))).After(b.queue[i].Deadline)
-}
-
-// tightest is the position of the chosen request with the first deadline, -1
-// if none has one.
-func (b *Batcher) tightest(chosen []int) int {
-	for _, i := range chosen {
-		if !b.queue[i].Deadline.IsZero() {
-			return i
+// Done ends a batch that ran.
+func (b *Batcher) Done(now time.Time, id uint64, s Spent) {
+	f := b.land(now, id)
+	b.Learn(now, f.key, f.rows, s)
+	for _, w := range f.requests {
+		if !w.promised.IsZero() {
+			b.guard.observe(now.Sub(w.promised), b.costs.device.Predict(f.rows))
 		}
 	}
-	return -1
 }
 
-// shrink leaves requests out from the end until the rest are in time.
-func (b *Batcher) shrink(now time.Time, chosen []int) []int {
-	for len(chosen) > 1 && !b.inTime(now, chosen) {
-		chosen = chosen[:len(chosen)-1]
-	}
-	return chosen
-}
+// Failed ends a batch without learning from it.
+func (b *Batcher) Failed(now time.Time, id uint64) { b.land(now, id) }
 
-// costly says whether running fewer items instead of more would lose more items
-// than the most urgent request has, while more wait than two full batches: then
-// it is better to lose that one than to fall behind for all (Nexus, SOSP 2019).
-func (b *Batcher) costly(fewer, more, urgent int) bool {
-	if b.items <= 2*b.config.MaxBatch {
+// Cancel takes a request out of the queue. It is false where the request does
+// not wait: a running one runs to its end.
+func (b *Batcher) Cancel(id uint64) bool {
+	i := slices.IndexFunc(b.queue, func(w waiting) bool { return w.ID == id })
+	if i < 0 {
 		return false
 	}
-	meanwhile := float64(fewer) * float64(b.cost.Predict(more)) / float64(b.cost.Predict(fewer))
-	return float64(more)-meanwhile > float64(urgent)
+	b.remove(i)
+	return true
 }
 
-// take removes the chosen positions from the queue.
-func (b *Batcher) take(chosen []int) Batch {
-	batch := Batch{Requests: make([]Request, len(chosen)), Items: sum(b.queue, chosen)}
-	for n := len(chosen) - 1; n >= 0; n-- {
-		batch.Requests[n] = b.queue[chosen[n]].Request
-		b.remove(chosen[n])
-	}
-	return batch
-}
-
-func sum(queue []waiting, chosen []int) int {
-	items := 0
-	for _, i := range chosen {
-		items += queue[i].Items
-	}
-	return items
+func (b *Batcher) remove(i int) {
+	b.items -= b.queue[i].Items
+	b.bytes -= b.queue[i].Bytes
+	b.queue = slices.Delete(b.queue, i, i+1)
 }

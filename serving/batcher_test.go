@@ -23,14 +23,17 @@ func device(t testing.TB, c serving.Config, fixed, perItem time.Duration) *servi
 	b, err := serving.New(c)
 	require.NoError(t, err)
 	for items := 1; items <= c.MaxBatch; items++ {
-		b.Learn(epoch, items, fixed+time.Duration(items)*perItem)
+		b.Learn(epoch, "", items, ran(fixed+time.Duration(items)*perItem))
 	}
 	for range 500 { // the first guesses were wrong; let their error fade
-		b.Learn(epoch, 1, fixed+perItem)
-		b.Learn(epoch, c.MaxBatch, fixed+time.Duration(c.MaxBatch)*perItem)
+		b.Learn(epoch, "", 1, ran(fixed+perItem))
+		b.Learn(epoch, "", c.MaxBatch, ran(fixed+time.Duration(c.MaxBatch)*perItem))
 	}
 	return b
 }
+
+// ran is a batch that took the device so long, and the host no time.
+func ran(device time.Duration) serving.Spent { return serving.Spent{Device: device} }
 
 func ids(b serving.Batch) []uint64 {
 	var out []uint64
@@ -62,7 +65,7 @@ func TestBatcherForming(t *testing.T) {
 		d := b.Next(at(ms))
 		assert.Empty(t, d.Batch.Requests)
 		assert.Equal(t, serving.Forever, d.Wait)
-		b.Done(at(21*ms), 21*ms)
+		b.Done(at(21*ms), 1, ran(21*ms))
 		assert.Equal(t, []uint64{2, 3, 4, 5}, ids(b.Next(at(21*ms)).Batch))
 		assert.Equal(t, 2, b.Waiting())
 	})
@@ -73,7 +76,7 @@ func TestBatcherForming(t *testing.T) {
 		require.NoError(t, b.Admit(at(0), one(2)))
 		require.NoError(t, b.Admit(at(0), due(3, 200*ms)))
 		require.NoError(t, b.Admit(at(0), due(4, 90*ms)))
-		b.Done(at(20*ms), 20*ms)
+		b.Done(at(20*ms), 1, ran(20*ms))
 		assert.Equal(t, []uint64{4, 2}, ids(b.Next(at(20*ms)).Batch))
 	})
 	t.Run("requests of another shape wait for a batch of their own", func(t *testing.T) {
@@ -82,7 +85,7 @@ func TestBatcherForming(t *testing.T) {
 			require.NoError(t, b.Admit(at(0), serving.Request{ID: uint64(id), Items: 1, Key: key}))
 		}
 		assert.Equal(t, []uint64{0, 2}, ids(b.Next(at(0)).Batch))
-		b.Done(at(20*ms), 20*ms)
+		b.Done(at(20*ms), 1, ran(20*ms))
 		assert.Equal(t, []uint64{1}, ids(b.Next(at(20*ms)).Batch))
 	})
 	t.Run("items are counted, not requests", func(t *testing.T) {
@@ -200,7 +203,7 @@ func TestBatcherRefusing(t *testing.T) {
 	t.Run("a mistaken cost model is tried again after a second of refusals", func(t *testing.T) {
 		b, err := serving.New(serving.Config{MaxBatch: 1, Capacity: 8})
 		require.NoError(t, err)
-		b.Learn(at(0), 1, 10*time.Second)
+		b.Learn(at(0), "", 1, ran(10*time.Second))
 		refusal(t, b.Admit(at(ms), due(1, 100*ms)))
 		require.NoError(t, b.Admit(at(time.Second), due(2, 1100*ms)))
 		assert.Equal(t, []uint64{2}, ids(b.Next(at(time.Second)).Batch))
@@ -224,6 +227,6 @@ func TestBatcherCancelling(t *testing.T) {
 	assert.False(t, b.Cancel(1), "it runs already")
 	assert.True(t, b.Cancel(2))
 	assert.False(t, b.Cancel(2), "it left already")
-	b.Failed(at(ms))
+	b.Failed(at(ms), 1)
 	assert.Empty(t, b.Next(at(ms)).Batch.Requests)
 }

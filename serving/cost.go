@@ -11,6 +11,8 @@ import (
 type Cost struct {
 	fixed, perItem float64 // seconds, neither negative
 	variance       float64 // of the prediction's error, seconds squared
+	spread         float64 // its root
+	sloped         bool    // batches of different sizes were seen
 
 	n, b, bb, t, bt float64 // decayed sums over batches: 1, items, items², time, items·time
 }
@@ -23,7 +25,8 @@ const (
 	guesses  = 2.5   // batches before which a miss is no surprise: two make a line
 	tail     = 1.645 // standard deviations: one in twenty of a normal error is above
 	// kneeShare of the best rate is enough: larger batches only add waiting.
-	kneeShare = 0.95
+	kneeShare  = 0.95
+	crestShare = 0.995
 )
 
 // Known says whether any batch was observed.
@@ -34,7 +37,7 @@ func (c Cost) Predict(items int) time.Duration { return seconds(c.predict(items)
 
 // Bound is what about nineteen of twenty batches stay within.
 func (c Cost) Bound(items int) time.Duration {
-	return seconds(c.predict(items) + tail*math.Sqrt(c.variance))
+	return seconds(c.predict(items) + tail*c.spread)
 }
 
 func (c Cost) predict(items int) float64 { return c.fixed + c.perItem*float64(items) }
@@ -44,11 +47,12 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 // Observe learns from one batch that ran.
 func (c *Cost) Observe(items int, took time.Duration) {
 	b, t := float64(items), took.Seconds()
-	if c.Known() {
-		t = min(t, surprise*c.predict(items))
+	if usual := c.predict(items); usual > 0 {
+		t = min(t, surprise*usual)
 	}
 	if miss := t - c.predict(items); c.n > guesses {
 		c.variance = memory*c.variance + (1-memory)*miss*miss
+		c.spread = math.Sqrt(c.variance)
 	}
 	c.n = memory*c.n + 1
 	c.b = memory*c.b + b
@@ -65,6 +69,7 @@ func (c *Cost) fit() {
 	spread := c.bb/c.n - meanB*meanB
 	switch {
 	case spread > 0.01*meanB*meanB:
+		c.sloped = true
 		c.perItem = (c.bt/c.n - meanB*meanT) / spread
 	case c.perItem == 0 && c.fixed == 0:
 		c.perItem = meanT / meanB
@@ -75,11 +80,16 @@ func (c *Cost) fit() {
 
 // Knee is the smallest batch that gives 95 % of the rate of a batch of limit.
 // It is 1 where batching does not pay, and limit while nothing is known.
-func (c Cost) Knee(limit int) int {
+func (c Cost) Knee(limit int) int { return c.smallest(kneeShare, limit) }
+
+// Crest is the same for 99.5 %: worth its longer waits only where many wait.
+func (c Cost) Crest(limit int) int { return c.smallest(crestShare, limit) }
+
+func (c Cost) smallest(share float64, limit int) int {
 	if !c.Known() {
 		return limit
 	}
-	rate := kneeShare * float64(limit) / c.predict(limit) // of b: b / (fixed + perItem·b)
+	rate := share * float64(limit) / c.predict(limit) // of b: b / (fixed + perItem·b)
 	b := math.Ceil(rate * c.fixed / (1 - rate*c.perItem))
 	if !(b > 1) { // not a number for a batch that took no time
 		return 1

@@ -13,8 +13,8 @@ func ExampleBatcher() {
 		panic(err)
 	}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	b.Learn(now, 1, 10*time.Millisecond)
-	b.Learn(now, 8, 17*time.Millisecond)
+	b.Learn(now, "", 1, serving.Spent{Device: 10 * time.Millisecond})
+	b.Learn(now, "", 8, serving.Spent{Device: 17 * time.Millisecond})
 
 	_ = b.Admit(now, serving.Request{ID: 1, Items: 1})
 	d := b.Next(now)
@@ -25,7 +25,7 @@ func ExampleBatcher() {
 	fmt.Println(b.Admit(now, serving.Request{ID: 4, Items: 1, Deadline: now.Add(5 * time.Millisecond)}) != nil, "is refused")
 
 	now = now.Add(10 * time.Millisecond)
-	b.Done(now, 10*time.Millisecond)
+	b.Done(now, d.Batch.ID, serving.Spent{Device: 10 * time.Millisecond})
 	for _, r := range b.Next(now).Batch.Requests {
 		fmt.Println("then, by deadline:", r.ID)
 	}

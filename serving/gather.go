@@ -6,40 +6,57 @@ import (
 )
 
 // Gather joins the inputs of a batch's requests along the first dimension, in
-// order. All must be Bound by one signature, with one key. A batch of one
-// shares its request's memory.
-func Gather(requests [][]Tensor) []Tensor {
-	if len(requests) == 1 {
-		return requests[0]
+// order, and fills up with rows of zeroes to the given number, if that is more.
+// All must be Bound by one signature, with one key. A request that is all there
+// is shares its memory.
+func Gather(requests []Bound, rows int) []Tensor {
+	first := requests[0]
+	if len(requests) == 1 && first.Items >= rows {
+		return first.Inputs
 	}
-	joined := make([]Tensor, len(requests[0]))
+	joined := make([]Tensor, len(first.Inputs))
 	for i := range joined {
-		joined[i] = join(requests, i)
+		joined[i] = join(requests, i, rows)
 	}
 	return joined
 }
 
-func join(requests [][]Tensor, i int) Tensor {
-	size, rows := 0, int64(0)
+func join(requests []Bound, i, rows int) Tensor {
+	size, items := 0, 0
 	for _, r := range requests {
-		size += len(r[i].Data)
-		rows += r[i].Shape[0]
+		size += len(r.Inputs[i].Data)
+		items += r.Items
 	}
-	first := requests[0][i]
-	data := make([]byte, 0, size)
+	first := requests[0].Inputs[i]
+	empty := 0
+	if rows > items {
+		empty = (rows - items) * first.emptyRow()
+	}
+	data := make([]byte, 0, size+empty)
 	for _, r := range requests {
-		data = append(data, r[i].Data...)
+		data = append(data, r.Inputs[i].Data...)
 	}
-	shape := append(Shape{rows}, first.Shape[1:]...)
+	data = data[:size+empty] // zeroes
+	shape := append(Shape{int64(max(rows, items))}, first.Shape[1:]...)
 	return Tensor{Name: first.Name, Datatype: first.Datatype, Shape: shape, Data: data}
 }
 
-// Scatter takes a batch's outputs apart: items[i] rows go to request i. It
-// refuses outputs that do not have exactly that many rows, for then no row's
-// owner is known. The parts share the outputs' memory.
-func Scatter(outputs []Tensor, items []int) ([][]Tensor, error) {
-	parts := make([][]Tensor, len(items))
-	if len(items) == 1 {
+// emptyRow is the length of a row of zeroes, which are empty elements of BYTES.
+func (t Tensor) emptyRow() int {
+	n, _ := t.Shape[1:].Elements() // was checked
+	if t.Datatype == Bytes {
+		return int(n) * frame
+	}
+	return int(n) * t.Datatype.Size()
+}
+
+// Scatter takes a batch's outputs apart: each request gets as many rows as it
+// has items, in order; rows that filled the batch up are left. It refuses
+// outputs that do not have exactly the batch's rows, for then no row's owner is
+// known. The parts share the outputs' memory.
+func Scatter(outputs []Tensor, requests []Bound, rows int) ([][]Tensor, error) {
+	parts := make([][]Tensor, len(requests))
+	if len(requests) == 1 && requests[0].Items >= rows {
 		parts[0] = outputs
 		return parts, nil
 	}
@@ -47,7 +64,7 @@ func Scatter(outputs []Tensor, items []int) ([][]Tensor, error) {
 		parts[i] = make([]Tensor, len(outputs))
 	}
 	for o, t := range outputs {
-		if err := cut(t, items, func(i int, part Tensor) { parts[i][o] = part }); err != nil {
+		if err := cut(t, requests, rows, func(i int, part Tensor) { parts[i][o] = part }); err != nil {
 			return nil, fmt.Errorf("output %q: %w", t.Name, err)
 		}
 	}
@@ -55,13 +72,9 @@ func Scatter(outputs []Tensor, items []int) ([][]Tensor, error) {
 }
 
 // cut hands out consecutive rows of t.
-func cut(t Tensor, items []int, give func(int, Tensor)) error {
-	total := 0
-	for _, n := range items {
-		total += n
-	}
-	if len(t.Shape) == 0 || t.Shape[0] != int64(total) {
-		return fmt.Errorf("batch has %d rows, found shape %v", total, t.Shape)
+func cut(t Tensor, requests []Bound, rows int, give func(int, Tensor)) error {
+	if len(t.Shape) == 0 || t.Shape[0] != int64(rows) {
+		return fmt.Errorf("batch has %d rows, found shape %v", rows, t.Shape)
 	}
 	perRow, ok := t.Shape[1:].Elements()
 	if !ok {
@@ -71,9 +84,9 @@ func cut(t Tensor, items []int, give func(int, Tensor)) error {
 		return err
 	}
 	rest := t.Data
-	for i, n := range items {
-		size := t.sizeOf(rest, int64(n)*perRow)
-		shape := append(Shape{int64(n)}, t.Shape[1:]...)
+	for i, r := range requests {
+		size := t.sizeOf(rest, int64(r.Items)*perRow)
+		shape := append(Shape{int64(r.Items)}, t.Shape[1:]...)
 		give(i, Tensor{Name: t.Name, Datatype: t.Datatype, Shape: shape, Data: rest[:size:size]})
 		rest = rest[size:]
 	}

@@ -14,17 +14,20 @@ import (
 func TestEveryRequestGetsItsOwnRows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		width := rapid.IntRange(0, 3).Draw(t, "width") // elements in a row
-		var requests [][]serving.Tensor
-		var items []int
+		var requests []serving.Bound
+		rows := 0
 		for r := range rapid.IntRange(1, 6).Draw(t, "requests") {
 			n := rapid.IntRange(1, 4).Draw(t, "rows")
-			items = append(items, n)
-			requests = append(requests, tagged(t, r, n, width))
+			rows += n
+			requests = append(requests, serving.Bound{Items: n, Inputs: tagged(t, r, n, width)})
 		}
-		parts, err := serving.Scatter(serving.Gather(requests), items)
+		rows += rapid.IntRange(0, 3).Draw(t, "empty rows")
+		batch := serving.Gather(requests, rows)
+		require.Equal(t, int64(rows), batch[0].Shape[0])
+		parts, err := serving.Scatter(batch, requests, rows)
 		require.NoError(t, err)
 		for r := range requests {
-			for i, want := range requests[r] {
+			for i, want := range requests[r].Inputs {
 				got := parts[r][i]
 				require.Equal(t, want.Shape, got.Shape)
 				require.Equal(t, string(want.Data), string(got.Data), "request %d", r)
@@ -53,10 +56,10 @@ func tagged(t *rapid.T, request, rows, width int) []serving.Tensor {
 
 func TestScatterRefusesRowsWithoutAnOwner(t *testing.T) {
 	output := serving.Tensor{Name: "out", Datatype: serving.Uint8, Shape: serving.Shape{2}, Data: []byte{1, 2}}
-	_, err := serving.Scatter([]serving.Tensor{output}, []int{1, 2})
+	_, err := serving.Scatter([]serving.Tensor{output}, []serving.Bound{{Items: 1}, {Items: 2}}, 3)
 	assert.EqualError(t, err, `output "out": batch has 3 rows, found shape [2]`)
 
 	output.Shape = serving.Shape{3}
-	_, err = serving.Scatter([]serving.Tensor{output}, []int{1, 2})
+	_, err = serving.Scatter([]serving.Tensor{output}, []serving.Bound{{Items: 1}, {Items: 2}}, 3)
 	assert.EqualError(t, err, `output "out": 3 elements of UINT8 are 3 bytes, found 2`)
 }

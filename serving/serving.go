@@ -8,6 +8,12 @@
 // Start reading at Batcher (Admit and Next), then Cost (how long a batch will
 // take), then Signature (what a request must look like).
 //
+// # Why batches are formed so late
+//
+// A batch that is formed early cannot take in what comes while the device is
+// busy. So the next batch is formed only as long before a device is expected to
+// be free as preparing it takes; then no device waits for the host either.
+//
 // # Why no batching delay
 //
 // A batch forms while the device is busy with the one before, so a free device
@@ -25,17 +31,39 @@ import (
 type Request struct {
 	ID    uint64 // the caller's, unique among requests not yet ended
 	Items int    // rows of the batch dimension, at least 1
+	Bytes int64  // of its inputs
 	// Key says what a request can share a batch with: only requests of the same
 	// key run together. See Bound.Key.
 	Key string
 	// Deadline is when the answer stops being useful. Zero: never.
 	Deadline time.Time
+	Priority Priority
 }
+
+// Priority orders requests: each step down counts as a deadline that is later by
+// Config.Ageing, so that nobody waits for ever. Zero is Normal.
+type Priority int8
+
+// The priorities.
+const (
+	Urgent  Priority = -1
+	Normal  Priority = 0
+	Patient Priority = 1
+)
 
 // Batch is what runs together.
 type Batch struct {
+	ID       uint64 // for Done and Failed
 	Requests []Request
 	Items    int // sum over Requests
+	Rows     int // what the device is to run: Items, or the size in Config.Sizes that holds them
+}
+
+// Spent is where a batch's time went.
+type Spent struct {
+	Before time.Duration // on the host, before the device could start
+	Device time.Duration
+	After  time.Duration // on the host, until the last answer was handed out
 }
 
 // Reason is why a request was not run.
@@ -43,7 +71,7 @@ type Reason string
 
 // The reasons. Full and Late refuse on arrival; Expired ends a wait.
 const (
-	Full    Reason = "full"    // as many items wait as are allowed to
+	Full    Reason = "full"    // as many items or bytes wait as are allowed to
 	Late    Reason = "late"    // what is ahead leaves no time before the deadline
 	Expired Reason = "expired" // admitted, but the deadline can no longer be met
 )
@@ -58,10 +86,10 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.fact }
 
-func full(waiting, capacity int, retry time.Duration) *Refusal {
+func full(waiting, capacity int64, what string, retry time.Duration) *Refusal {
 	return &Refusal{
 		Reason: Full, RetryAfter: retry,
-		fact: fmt.Sprintf("queue is full: %d items wait, %d may", waiting, capacity),
+		fact: fmt.Sprintf("queue is full: %d %s wait, %d may", waiting, what, capacity),
 	}
 }
 

@@ -3,12 +3,11 @@ package serving_test
 import (
 	"container/heap"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/sluice-dev/sluice/serving"
 )
@@ -24,7 +23,7 @@ type arrival struct {
 type event struct {
 	at    time.Duration
 	order int
-	do    func(now time.Time)
+	do    func(now time.Duration)
 }
 
 type events []event
@@ -41,30 +40,44 @@ func (e *events) Pop() any {
 	return last
 }
 
-// simulation runs a batcher on a device that takes exactly the given time.
+// machine takes exactly so long for a batch: first its host, which can prepare
+// any number at once, then one of its devices.
+type machine struct {
+	before  time.Duration
+	device  func(rows int) time.Duration
+	devices int
+	fails   func() bool // a run panics; nil: never
+}
+
+// simulation runs a batcher on a machine.
 type simulation struct {
+	machine
 	batcher *serving.Batcher
-	time    func(items int) time.Duration
 	pending events
 	order   int
 	asked   time.Duration // when Next is asked next by its own wish
+	ready   []serving.Batch
+	busy    int // devices
+	used    time.Duration
+
+	gone    map[uint64]bool // dropped while their batch waits for a device
 	outcome map[uint64][]string
 	ends    map[uint64]time.Time // of those that ran
 	batches []serving.Batch
 	probes  map[uint64]bool // admitted on a free device that had not run for a second
-	running bool
 	learned time.Time
+	idle    []time.Duration // when something waited before a free device
 }
 
-func simulate(b *serving.Batcher, cost func(int) time.Duration, arrivals []arrival) *simulation {
+func simulate(b *serving.Batcher, m machine, arrivals []arrival) *simulation {
 	s := &simulation{
-		batcher: b, time: cost, asked: serving.Forever, learned: epoch,
-		outcome: map[uint64][]string{}, ends: map[uint64]time.Time{}, probes: map[uint64]bool{},
+		machine: m, batcher: b, asked: serving.Forever, learned: epoch,
+		gone: map[uint64]bool{}, outcome: map[uint64][]string{}, ends: map[uint64]time.Time{}, probes: map[uint64]bool{},
 	}
 	for _, a := range arrivals {
-		s.schedule(a.at, func(now time.Time) { s.admit(now, a.request) })
+		s.schedule(a.at, func(now time.Duration) { s.admit(at(now), a.request) })
 		if a.cancel > 0 {
-			s.schedule(a.cancel, func(time.Time) { s.cancel(a.request.ID) })
+			s.schedule(a.cancel, func(time.Duration) { s.cancel(a.request.ID) })
 		}
 	}
 	for s.pending.Len() > 0 || s.asked != serving.Forever {
@@ -73,7 +86,7 @@ func simulate(b *serving.Batcher, cost func(int) time.Duration, arrivals []arriv
 	return s
 }
 
-func (s *simulation) schedule(after time.Duration, do func(time.Time)) {
+func (s *simulation) schedule(after time.Duration, do func(time.Duration)) {
 	s.order++
 	heap.Push(&s.pending, event{after, s.order, do})
 }
@@ -84,13 +97,17 @@ func (s *simulation) advance() {
 	if s.pending.Len() > 0 && s.pending[0].at <= s.asked {
 		e := heap.Pop(&s.pending).(event)
 		now = e.at
-		e.do(at(now))
+		e.do(now)
 	}
-	s.next(now)
+	for s.next(now) {
+	}
+	if s.batcher.Waiting() > 0 && s.batcher.InFlight() < s.devices {
+		s.idle = append(s.idle, now)
+	}
 }
 
 func (s *simulation) admit(now time.Time, r serving.Request) {
-	if !s.running && now.Sub(s.learned) >= time.Second {
+	if s.batcher.InFlight() < s.devices && now.Sub(s.learned) >= time.Second {
 		s.probes[r.ID] = true
 	}
 	if err := s.batcher.Admit(now, r); err != nil {
@@ -104,31 +121,54 @@ func (s *simulation) cancel(id uint64) {
 	}
 }
 
-func (s *simulation) next(now time.Duration) {
+// next asks for one decision, and says whether to ask again at once.
+func (s *simulation) next(now time.Duration) bool {
 	d := s.batcher.Next(at(now))
 	for _, dropped := range d.Dropped {
 		s.outcome[dropped.ID] = append(s.outcome[dropped.ID], "dropped")
+		s.gone[dropped.ID] = true
 	}
 	s.asked = serving.Forever
 	if d.Wait != serving.Forever {
 		s.asked = now + d.Wait
 	}
-	if len(d.Batch.Requests) == 0 {
-		return
+	if len(d.Batch.Requests) > 0 {
+		s.batches = append(s.batches, d.Batch)
+		s.schedule(now+s.before, func(now time.Duration) {
+			s.ready = append(s.ready, d.Batch)
+			s.compute(now)
+		})
 	}
-	s.running = true
-	s.batches = append(s.batches, d.Batch)
-	took := s.time(d.Batch.Items)
-	s.schedule(now+took, func(end time.Time) { s.finish(end, d.Batch, took) })
+	return d.Wait == 0
 }
 
-func (s *simulation) finish(end time.Time, b serving.Batch, took time.Duration) {
-	s.running, s.learned = false, end
+// compute lets free devices take what is prepared.
+func (s *simulation) compute(now time.Duration) {
+	for s.busy < s.devices && len(s.ready) > 0 {
+		b := s.ready[0]
+		s.ready, s.busy = s.ready[1:], s.busy+1
+		b.Requests = slices.DeleteFunc(b.Requests, func(r serving.Request) bool { return s.gone[r.ID] })
+		took := s.device(b.Rows)
+		s.used += took
+		s.schedule(now+took, func(now time.Duration) { s.finish(now, b, took) })
+	}
+}
+
+func (s *simulation) finish(now time.Duration, b serving.Batch, took time.Duration) {
+	s.busy, s.learned = s.busy-1, at(now)
+	defer s.compute(now)
+	if s.fails != nil && s.fails() {
+		for _, r := range b.Requests {
+			s.outcome[r.ID] = append(s.outcome[r.ID], "failed")
+		}
+		s.batcher.Failed(at(now), b.ID)
+		return
+	}
 	for _, r := range b.Requests {
 		s.outcome[r.ID] = append(s.outcome[r.ID], "ran")
-		s.ends[r.ID] = end
+		s.ends[r.ID] = at(now)
 	}
-	s.batcher.Done(end, took)
+	s.batcher.Done(at(now), b.ID, serving.Spent{Before: s.before, Device: took})
 }
 
 // goodput counts what was answered by its deadline.
@@ -143,92 +183,33 @@ func (s *simulation) goodput(arrivals []arrival) int {
 	return n
 }
 
-func drawArrivals(t *rapid.T, maxBatch int) []arrival {
-	var now time.Duration
-	n := rapid.IntRange(1, 120).Draw(t, "requests")
-	arrivals := make([]arrival, n)
-	for i := range arrivals {
-		now += time.Duration(rapid.SampledFrom([]int{0, 0, 1, 3, 10, 100, 1500}).Draw(t, "gap")) * ms
-		a := arrival{at: now, request: serving.Request{
-			ID:    uint64(i),
-			Items: rapid.IntRange(1, maxBatch).Draw(t, "items"),
-			Key:   rapid.SampledFrom([]string{"", "", "x"}).Draw(t, "key"),
-		}}
-		if budget := rapid.SampledFrom([]int{0, 0, 5, 20, 60, 300}).Draw(t, "budget"); budget > 0 {
-			a.request.Deadline = at(now + time.Duration(budget)*ms)
-		}
-		if patience := rapid.SampledFrom([]int{0, 0, 0, 0, 1, 30}).Draw(t, "leaves after"); patience > 0 {
-			a.cancel = now + time.Duration(patience)*ms
-		}
-		arrivals[i] = a
-	}
-	return arrivals
-}
-
-func TestBatcherProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		maxBatch := rapid.IntRange(1, 8).Draw(t, "max batch")
-		fixed := time.Duration(rapid.IntRange(0, 20).Draw(t, "fixed")) * ms
-		perItem := time.Duration(rapid.IntRange(1, 10).Draw(t, "per item")) * ms
-		config := serving.Config{
-			MaxBatch: maxBatch, Capacity: maxBatch + rapid.IntRange(0, 30).Draw(t, "capacity"),
-			Delay: time.Duration(rapid.SampledFrom([]int{0, 0, 4}).Draw(t, "delay")) * ms,
-		}
-		b, err := serving.New(config)
-		require.NoError(t, err)
-		cost := func(items int) time.Duration { return fixed + time.Duration(items)*perItem }
-		for items := 1; items <= maxBatch; items++ {
-			b.Learn(epoch, items, cost(items))
-		}
-		arrivals := drawArrivals(t, maxBatch)
-		s := simulate(b, cost, arrivals)
-
-		checkOutcomes(t, s, arrivals)
-		checkBatches(t, s, maxBatch)
-		assert.Zero(t, b.Waiting(), "nothing is left behind")
-	})
-}
-
-func checkOutcomes(t *rapid.T, s *simulation, arrivals []arrival) {
-	for _, a := range arrivals {
-		id := a.request.ID
-		require.Len(t, s.outcome[id], 1, "request %d has exactly one outcome", id)
-		deadline := a.request.Deadline
-		if s.outcome[id][0] == "ran" && !deadline.IsZero() && !s.probes[id] {
-			require.LessOrEqual(t, s.ends[id].Sub(deadline), time.Microsecond, "request %d is not run to end late", id)
-		}
-		if s.outcome[id][0] == "dropped" {
-			require.False(t, deadline.IsZero(), "request %d without a deadline is never dropped", id)
-		}
-	}
-}
-
-func checkBatches(t *rapid.T, s *simulation, maxBatch int) {
-	last := map[string]uint64{} // by key and deadline
-	for _, b := range s.batches {
-		items := 0
-		for _, r := range b.Requests {
-			items += r.Items
-			require.Equal(t, b.Requests[0].Key, r.Key, "one key in a batch")
-			class := r.Key + r.Deadline.String()
-			before, seen := last[class]
-			require.True(t, !seen || before < r.ID, "first come, first served among equal deadlines: %d ran before %d", before, r.ID)
-			last[class] = r.ID
-		}
-		require.Equal(t, b.Items, items)
-		require.LessOrEqual(t, items, maxBatch)
-	}
-}
-
-// poisson draws single requests at a rate per second for ten seconds.
-func poisson(rate float64, budget time.Duration) []arrival {
+// poisson draws single requests at a rate per second for so many seconds.
+func poisson(rate, length float64, budget time.Duration) []arrival {
 	random := rand.New(rand.NewPCG(7, 7))
 	var arrivals []arrival
-	for now := 0.0; now < 10; now += random.ExpFloat64() / rate {
+	for now := random.ExpFloat64() / rate; now < length; now += random.ExpFloat64() / rate {
 		d := time.Duration(now * float64(time.Second))
 		arrivals = append(arrivals, arrival{at: d, request: due(uint64(len(arrivals)), d+budget)})
 	}
 	return arrivals
+}
+
+// know teaches a batcher the machine, so that predictions are exact.
+func (m machine) know(t require.TestingT, c serving.Config) *serving.Batcher {
+	b, err := serving.New(c)
+	require.NoError(t, err)
+	for range 300 { // the first guesses were wrong; let their error fade
+		for _, rows := range []int{1, (1 + c.MaxBatch) / 2, c.MaxBatch} {
+			spent := serving.Spent{Before: m.before, Device: m.device(rows)}
+			b.Learn(epoch, "", rows, spent)
+			b.Learn(epoch, "x", rows, spent)
+		}
+	}
+	return b
+}
+
+func affine(fixed, perItem time.Duration) func(int) time.Duration {
+	return func(rows int) time.Duration { return fixed + time.Duration(rows)*perItem }
 }
 
 func TestBatcherUnderLoad(t *testing.T) {
@@ -247,13 +228,26 @@ func TestBatcherUnderLoad(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			const most = 64
-			cost := func(items int) time.Duration { return test.fixed + time.Duration(items)*test.perItem }
-			limit := most / cost(most).Seconds()
-			b := device(t, serving.Config{MaxBatch: most, Capacity: 1024}, test.fixed, test.perItem)
-			arrivals := poisson(test.load*limit, 100*ms)
-			share := float64(simulate(b, cost, arrivals).goodput(arrivals)) / min(10*limit, float64(len(arrivals)))
+			m := machine{device: affine(test.fixed, test.perItem), devices: 1}
+			limit := most / m.device(most).Seconds()
+			b := m.know(t, serving.Config{MaxBatch: most, Capacity: 1024})
+			arrivals := poisson(test.load*limit, 10, 100*ms)
+			share := float64(simulate(b, m, arrivals).goodput(arrivals)) / min(10*limit, float64(len(arrivals)))
 			t.Logf("goodput %.3f of the limit of %.0f/s", share, limit)
-			assert.GreaterOrEqual(t, share, test.least)
+			require.GreaterOrEqual(t, share, test.least)
 		})
+	}
+}
+
+func TestGoodputDoesNotFallWithLoad(t *testing.T) {
+	m := machine{before: 600 * time.Microsecond, device: affine(2*ms, 100*time.Microsecond), devices: 1}
+	best := 0.0
+	for _, load := range []float64{0.5, 0.8, 0.95, 1.1, 1.5, 2, 4} {
+		b := m.know(t, serving.Config{MaxBatch: 64, Capacity: 1024, Slots: 2})
+		arrivals := poisson(load*7619, 4, 25*ms)
+		good := float64(simulate(b, m, arrivals).goodput(arrivals))
+		t.Logf("load %v: %v answered in time", load, good)
+		require.GreaterOrEqual(t, good, 0.98*best, "at load %v", load)
+		best = max(best, good)
 	}
 }

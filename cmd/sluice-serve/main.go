@@ -1,6 +1,6 @@
-// Command sluice-serve serves one version of one ONNX model by the Open
-// Inference Protocol. It parses flags, wires package server to ONNX Runtime,
-// and ends when it is told to. It decides nothing. Start reading at run.
+// Command sluice-serve serves one model by the Open Inference Protocol. It
+// parses flags, wires package server to what runs the model, and ends when it is
+// told to. It decides nothing. Start reading at run.
 package main
 
 import (
@@ -12,8 +12,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal is not caught: it ends the process
+	signals, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, drain := context.WithCancel(context.Background())
+	// A second signal is not caught and ends the process: the first drain line in
+	// the log means that it would.
+	context.AfterFunc(signals, func() { stop(); drain() })
 	err := command().ExecuteContext(ctx)
 	stop()
 	if err != nil {

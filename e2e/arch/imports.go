@@ -63,11 +63,14 @@ func allowed() map[string]row {
 
 		"serving":                {nil, whyServing},
 		"serving/magika":         {nil, whyServing},
-		"serving/server":         {[]string{"serving"}, whyServing},
-		"serving/server/fault":   {[]string{"serving", "serving/server"}, "faults wrap the server, which knows nothing of them"},
+		"serving/sketch":         {nil, whyServing},
+		"serving/oippb":          {[]string{"serving"}, whyServing},
+		"serving/server":         {[]string{"serving", "serving/oippb", "serving/server/orca", "serving/sketch"}, whyServing},
+		"serving/server/orca":    {[]string{"serving"}, "a load report's form is for load balancers; what is in it serving decides"},
+		"serving/server/fault":   {[]string{"serving", "serving/oippb", "serving/server"}, "faults wrap the server, which knows nothing of them"},
 		"serving/backend/fake":   {[]string{"serving"}, whyServing},
 		"serving/backend/onnx":   {[]string{"serving"}, whyServing},
-		"serving/backend/remote": {[]string{"serving"}, whyServing},
+		"serving/backend/remote": {[]string{"serving", "serving/oippb"}, whyServing},
 	}
 }
 
@@ -128,7 +131,7 @@ func libraries() []library {
 		{
 			name:    "Envoy's protobufs",
 			modules: []string{"github.com/envoyproxy", "github.com/cncf/xds", "github.com/cncf/udpa"},
-			folders: []string{"xds", "analysis/accesslog", "analysis/tap"},
+			folders: []string{"xds", "analysis/accesslog", "analysis/tap", "serving/server/orca"},
 			why:     "Envoy's types are turned into ours at the border and go no further, so the core outlives them",
 		},
 		{

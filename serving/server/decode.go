@@ -19,7 +19,9 @@ type request struct {
 	tensors []serving.Tensor
 	timeout time.Duration // 0: none asked for
 	outputs []wanted      // empty: all of them
-	binary  bool          // raw outputs where wanted does not say
+
+	priority serving.Priority
+	binary   bool // raw outputs where wanted does not say
 }
 
 // wanted is an output that the caller named.
@@ -94,14 +96,35 @@ func (p parameters) read(into map[string]any) error {
 }
 
 func (r *request) readParameters(p parameters) error {
-	var timeout int64
-	if err := p.read(map[string]any{"timeout": &timeout, "binary_data_output": &r.binary}); err != nil {
+	var timeout, priority int64
+	known := map[string]any{"timeout": &timeout, "priority": &priority, "binary_data_output": &r.binary}
+	if err := p.read(known); err != nil {
 		return err
 	}
-	if timeout < 0 {
-		return fmt.Errorf("parameters.timeout: microseconds, found %d", timeout)
+	return errors.Join(r.setTimeout(timeout), r.setPriority(priority))
+}
+
+func (r *request) setTimeout(microseconds int64) error {
+	const most = int64(24 * time.Hour / time.Microsecond)
+	if microseconds < 0 || microseconds > most {
+		return fmt.Errorf("parameters.timeout: microseconds up to a day, found %d", microseconds)
 	}
-	r.timeout = time.Duration(timeout) * time.Microsecond
+	r.timeout = time.Duration(microseconds) * time.Microsecond
+	return nil
+}
+
+// setPriority takes a level: 1 is the most urgent, 0 the default, which is 2.
+func (r *request) setPriority(level int64) error {
+	switch level {
+	case 0, 2:
+		r.priority = serving.Normal
+	case 1:
+		r.priority = serving.Urgent
+	case 3:
+		r.priority = serving.Patient
+	default:
+		return fmt.Errorf("parameters.priority: a level from 1 (urgent) to 3 (patient), found %d", level)
+	}
 	return nil
 }
 

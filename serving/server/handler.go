@@ -26,13 +26,14 @@ func (s *Server) Handler() http.Handler {
 	for _, model := range []string{"/v2/models/{model}", "/v2/models/{model}/versions/{version}"} {
 		mux.Handle("GET "+model, s.named(s.describeModel))
 		mux.Handle("GET "+model+"/ready", s.named(s.readiness))
+		mux.Handle("GET "+model+"/sketch", s.named(s.describeOutputs))
 		mux.Handle("POST "+model+"/infer", s.named(s.infer))
 	}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, failure(http.StatusNotFound, "path %q: not one of this protocol's, for %s", r.URL.Path, r.Method))
 	})
-	return s.closing(mux)
+	return s.closing(s.authorized(mux))
 }
 
 // closing asks clients to let go of their connections during a drain.
@@ -48,16 +49,24 @@ func (s *Server) closing(next http.Handler) http.Handler {
 // named lets requests for this model and version through.
 func (s *Server) named(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		model, version := r.PathValue("model"), r.PathValue("version")
-		switch {
-		case model != s.config.Model:
-			writeError(w, failure(http.StatusNotFound, "model %q: not found, this server has %q", model, s.config.Model))
-		case version != "" && version != s.config.Version:
-			writeError(w, failure(http.StatusNotFound, "model %q: version %q not found, this server has %q", model, version, s.config.Version))
-		default:
-			next(w, r)
+		if err := s.find(r.PathValue("model"), r.PathValue("version")); err != nil {
+			writeError(w, err)
+			return
 		}
+		next(w, r)
 	})
+}
+
+// find says whether a model and version (empty: any) is what is served.
+func (s *Server) find(model, version string) error {
+	own := s.engine.backend.Load().version
+	switch {
+	case model != s.config.Model:
+		return failure(http.StatusNotFound, "model %q: not found, this server has %q", model, s.config.Model)
+	case version != "" && version != own:
+		return failure(http.StatusNotFound, "model %q: version %q not found, this server has %q", model, version, own)
+	}
+	return nil
 }
 
 func (s *Server) readiness(w http.ResponseWriter, _ *http.Request) {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,10 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/sluice-dev/sluice/serving"
+	"github.com/sluice-dev/sluice/serving/server/orca"
 )
 
 // headerLength is the length of the JSON part of a body that carries raw
@@ -20,44 +24,71 @@ const headerLength = "Inference-Header-Content-Length"
 // envoyTimeout is what Envoy tells upstreams of its own time-out.
 const envoyTimeout = "X-Envoy-Expected-Rq-Timeout-Ms"
 
-// infer answers one inference request.
+// infer answers one inference request. One that would be refused whatever its
+// body says is refused before the body is read.
 func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
-	if !s.ready.Load() {
-		writeError(w, s.unready())
+	a, err := askedBy(arrived, r.Header)
+	if err == nil {
+		err = s.admissible(a)
+	}
+	if err != nil {
+		s.refuse(w, err)
 		return
 	}
 	request, err := s.read(w, r)
 	if err != nil {
-		writeError(w, err)
+		s.refuse(w, err)
 		return
 	}
-	bound, err := s.bind(request)
+	out, err := s.answer(r.Context(), arrived, request, a)
 	if err != nil {
-		writeError(w, err)
+		s.refuse(w, err)
 		return
 	}
-	deadline, err := deadlineOf(arrived, r.Header, request.timeout)
+	s.respond(w, request, out)
+}
+
+// refuse writes an error with the load, which is what caused it or nearly so.
+func (s *Server) refuse(w http.ResponseWriter, err error) {
+	s.attachLoad(w.Header())
+	writeError(w, err)
+}
+
+func (s *Server) attachLoad(h http.Header) {
+	if r := s.engine.report.Load(); s.config.LoadReports && r != nil {
+		h.Set(orca.Header, r.text)
+	}
+}
+
+// admissible says whether a request's body is worth reading.
+func (s *Server) admissible(a asked) error {
+	if !s.ready.Load() {
+		return s.unready()
+	}
+	return s.engine.foresee(a)
+}
+
+// answer runs a request whose body was read.
+func (s *Server) answer(ctx context.Context, arrived time.Time, r *request, a asked) (outcome, error) {
+	bound, err := s.bind(r)
 	if err != nil {
-		writeError(w, err)
-		return
+		return outcome{}, err
 	}
-	outputs, err := s.engine.infer(r.Context(), bound, deadline)
-	if err != nil {
-		writeError(w, err)
-		return
-	}
-	s.respond(w, request, outputs)
+	a.priority = r.priority
+	a.deadline = sooner(a.deadline, arrived, r.timeout)
+	return s.engine.infer(ctx, bound, a)
 }
 
 // bind checks what was asked against what the model takes and gives.
 func (s *Server) bind(r *request) (serving.Bound, error) {
-	bound, err := s.signature.Bind(r.tensors)
+	signature := s.engine.backend.Load().signature
+	bound, err := signature.Bind(r.tensors)
 	if err != nil {
 		return bound, err
 	}
 	for _, w := range r.outputs {
-		if !slices.ContainsFunc(s.signature.Outputs, func(o serving.Spec) bool { return o.Name == w.name }) {
+		if !slices.ContainsFunc(signature.Outputs, func(o serving.Spec) bool { return o.Name == w.name }) {
 			return bound, fmt.Errorf("output %q: the model has no such output", w.name)
 		}
 	}
@@ -100,36 +131,56 @@ func bodyError(err error) error {
 	return fmt.Errorf("body: %w", err)
 }
 
-// deadlineOf is the earliest of what Envoy and the request itself ask for; zero
-// if neither does.
-func deadlineOf(arrived time.Time, h http.Header, timeout time.Duration) (time.Time, error) {
-	if text := h.Get(envoyTimeout); text != "" {
-		ms, err := strconv.ParseInt(text, 10, 32)
-		if err != nil || ms < 0 {
-			return time.Time{}, fmt.Errorf("header %s: milliseconds, found %q", envoyTimeout, text)
-		}
-		if d := time.Duration(ms) * time.Millisecond; d > 0 && (timeout == 0 || d < timeout) {
-			timeout = d
-		}
+// askedBy reads what a request's headers ask for.
+func askedBy(arrived time.Time, h http.Header) (asked, error) {
+	timeout, err := timeoutOf(h.Get(envoyTimeout))
+	a := asked{deadline: sooner(time.Time{}, arrived, timeout)}
+	if h.Get("Traceparent") != "" {
+		a.trace = traceOf(propagation.HeaderCarrier(h))
 	}
+	return a, err
+}
+
+// timeoutOf reads Envoy's time-out; 0 is none.
+func timeoutOf(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	ms, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || ms < 0 {
+		return 0, fmt.Errorf("header %s: milliseconds, found %q", envoyTimeout, text)
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// sooner is the earlier of a deadline (zero: none) and a time-out (0: none).
+func sooner(deadline, arrived time.Time, timeout time.Duration) time.Time {
 	if timeout == 0 {
-		return time.Time{}, nil
+		return deadline
 	}
-	return arrived.Add(timeout), nil
+	if other := arrived.Add(timeout); deadline.IsZero() || other.Before(deadline) {
+		return other
+	}
+	return deadline
 }
 
 // respond writes the outputs the request asked for, all of them if it named none.
-func (s *Server) respond(w http.ResponseWriter, r *request, outputs []serving.Tensor) {
-	body, jsonLength, err := encode(s.config.Model, s.config.Version, r, outputs)
+func (s *Server) respond(w http.ResponseWriter, r *request, out outcome) {
+	body, jsonLength, err := encode(s.config.Model, out.version, r, out.outputs)
 	if err != nil {
-		writeError(w, err)
+		s.refuse(w, err)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	if jsonLength < len(body) {
-		w.Header().Set("Content-Type", "application/octet-stream")
-		w.Header().Set(headerLength, strconv.Itoa(jsonLength))
+	h := w.Header()
+	s.attachLoad(h)
+	if s.config.Digests {
+		h.Set(digestHeader, digest(out.outputs))
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Type", "application/json")
+	if jsonLength < len(body) {
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set(headerLength, strconv.Itoa(jsonLength))
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // the client left: nobody to tell
 }

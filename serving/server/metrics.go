@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // metrics are those of one model version. The nv_ names and their meaning are
@@ -17,6 +18,8 @@ type metrics struct {
 	inputUS, inferUS, outputUS          prometheus.Counter
 	pending, loaded                     prometheus.Gauge
 	queue, device, request, batchOfRows prometheus.Histogram
+	slack, error                        prometheus.Histogram
+	padding, late                       prometheus.Counter
 }
 
 // Triton's failure reasons.
@@ -32,12 +35,15 @@ func newMetrics(model, version string) (*prometheus.Registry, *metrics) {
 	registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	r := prometheus.WrapRegistererWith(prometheus.Labels{"model": model, "version": version}, registry)
+	seconds := prometheus.ExponentialBuckets(0.0005, 2, 16) // to 16 s
+	rows := prometheus.ExponentialBuckets(1, 2, 9)          // to 256
+	signed := []float64{-1, -0.1, -0.01, -0.001, 0, 0.001, 0.01, 0.1, 1}
 	m := &metrics{
 		success:    counter(r, "nv_inference_request_success", "Requests answered by the model."),
 		inferences: counter(r, "nv_inference_count", "Rows the model computed."),
 		executions: counter(r, "nv_inference_exec_count", "Batches the model ran."),
 		requestUS:  counter(r, "nv_inference_request_duration_us", "Time from arrival to answer, summed over answered requests."),
-		queueUS:    counter(r, "nv_inference_queue_duration_us", "Time waited, summed over answered requests."),
+		queueUS:    counter(r, "nv_inference_queue_duration_us", "Time waited for a batch and a device, summed over answered requests."),
 		inputUS:    counter(r, "nv_inference_compute_input_duration_us", "Time joining inputs, summed over answered requests."),
 		inferUS:    counter(r, "nv_inference_compute_infer_duration_us", "Time in the model, summed over answered requests."),
 		outputUS:   counter(r, "nv_inference_compute_output_duration_us", "Time taking outputs apart, summed over answered requests."),
@@ -46,10 +52,14 @@ func newMetrics(model, version string) (*prometheus.Registry, *metrics) {
 			"Requests that were not run: full and late on arrival, expired, cancelled or stopping while waiting.", "reason"),
 		pending:     gauge(r, "nv_inference_pending_request_count", "Requests that wait now."),
 		loaded:      gauge(r, "nv_model_load_duration_secs", "Time the warm-up took."),
-		queue:       histogram(r, "sluice_serving_queue_seconds", "Time waited, per answered request."),
-		request:     histogram(r, "sluice_serving_request_seconds", "Time from arrival to answer, per answered request."),
-		device:      histogram(r, "sluice_serving_device_seconds", "Time in the model, per batch."),
-		batchOfRows: histogram(r, "sluice_serving_batch_rows", "Rows per batch."),
+		queue:       histogram(r, "sluice_serving_queue_seconds", "Time waited for a batch and a device, per answered request.", seconds),
+		request:     histogram(r, "sluice_serving_request_seconds", "Time from arrival to answer, per answered request.", seconds),
+		device:      histogram(r, "sluice_serving_device_seconds", "Time in the model, per batch.", seconds),
+		batchOfRows: histogram(r, "sluice_serving_batch_rows", "Rows of requests per batch.", rows),
+		slack:       histogram(r, "sluice_serving_deadline_slack_seconds", "Time left to the deadline, per answered request that had one; late ones are negative.", signed),
+		error:       histogram(r, "sluice_serving_prediction_error_seconds", "Time in the model less what was predicted, per batch.", signed),
+		padding:     counter(r, "sluice_serving_padding_rows_total", "Empty rows that the model computed to fill batches up."),
+		late:        counter(r, "sluice_serving_late_total", "Requests answered after their deadline."),
 	}
 	for _, reason := range []string{rejected, canceled, backend, other} {
 		m.failure.WithLabelValues(reason) // shown as 0 from the start
@@ -75,46 +85,64 @@ func gauge(r prometheus.Registerer, name, help string) prometheus.Gauge {
 	return g
 }
 
-func histogram(r prometheus.Registerer, name, help string) prometheus.Histogram {
+// histogram is a native one, with a few classic buckets beside it for those who
+// do not read native ones.
+func histogram(r prometheus.Registerer, name, help string, buckets []float64) prometheus.Histogram {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: name, Help: help,
+		Name: name, Help: help, Buckets: buckets,
 		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
 		NativeHistogramMinResetDuration: time.Hour,
+		NativeHistogramMaxExemplars:     10, NativeHistogramExemplarTTL: time.Minute,
 	})
 	r.MustRegister(h)
 	return h
 }
 
-// spent is where a batch's time went.
-type spent struct{ input, infer, output time.Duration }
-
 func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // ran counts a batch that came back from the model.
-func (m *metrics) ran(j job, s spent, err error) {
+func (m *metrics) ran(j *job) {
 	m.executions.Inc()
-	m.device.Observe(s.infer.Seconds())
+	m.device.Observe(j.spent.Device.Seconds())
+	m.error.Observe((j.spent.Device - j.expected).Seconds())
 	m.batchOfRows.Observe(float64(j.items))
-	if err != nil {
-		m.failure.WithLabelValues(backend).Add(float64(len(j.calls)))
+	m.padding.Add(float64(j.rows - j.items))
+	if j.err != nil {
+		m.failure.WithLabelValues(backend).Add(float64(j.ran))
 		return
 	}
 	m.inferences.Add(float64(j.items))
-	for _, c := range j.calls {
-		m.answered(c, s)
-	}
 }
 
-func (m *metrics) answered(c *call, s spent) {
-	total, waited := time.Since(c.arrived), c.started.Sub(c.arrived)
+// answered counts a request with its share of the batch's time.
+func (m *metrics) answered(c *call, j *job) {
+	now, s := time.Now(), j.spent
+	total, waited := now.Sub(c.arrived), j.computing.Sub(c.arrived)-j.spent.Before
 	m.success.Inc()
 	m.requestUS.Add(us(total))
 	m.queueUS.Add(us(waited))
-	m.inputUS.Add(us(s.input))
-	m.inferUS.Add(us(s.infer))
-	m.outputUS.Add(us(s.output))
-	m.request.Observe(total.Seconds())
-	m.queue.Observe(waited.Seconds())
+	m.inputUS.Add(us(s.Before))
+	m.inferUS.Add(us(s.Device))
+	m.outputUS.Add(us(total - waited - s.Before - s.Device))
+	observe(m.request, total.Seconds(), c.asked.trace)
+	observe(m.queue, waited.Seconds(), c.asked.trace)
+	if !c.asked.deadline.IsZero() {
+		slack := c.asked.deadline.Sub(now)
+		observe(m.slack, slack.Seconds(), c.asked.trace)
+		if slack < 0 {
+			m.late.Inc()
+		}
+	}
+}
+
+// observe keeps the trace of a sampled request as an exemplar.
+func observe(h prometheus.Histogram, value float64, t trace.SpanContext) {
+	exemplars, ok := h.(prometheus.ExemplarObserver)
+	if !ok || !t.IsSampled() {
+		h.Observe(value)
+		return
+	}
+	exemplars.ObserveWithExemplar(value, prometheus.Labels{"trace_id": t.TraceID().String()})
 }
 
 // refused counts a request that was not run.

@@ -45,7 +45,7 @@ func TestRefusals(t *testing.T) {
 		{name: "a body above the limit", body: strings.Repeat(" ", 2000), status: 413, want: `body: more than 1024 bytes`},
 		{name: "an unknown output", body: `{"inputs":[{"name":"in","datatype":"INT32","shape":[1,2],"data":[1,2]}],"outputs":[{"name":"x"}]}`, status: 400, want: `output "x": the model has no such output`},
 		{name: "more rows than a batch holds", body: input(`"datatype":"INT32","shape":[5,2],"data":[1,2,3,4,5,6,7,8,9,0]`), status: 400, want: `batch: between 1 and 4 items, found 5`},
-		{name: "a negative time-out", body: `{"parameters":{"timeout":-1}}`, status: 400, want: `parameters.timeout: microseconds, found -1`},
+		{name: "a negative time-out", body: `{"parameters":{"timeout":-1}}`, status: 400, want: `parameters.timeout: microseconds up to a day, found -1`},
 		{name: "a time-out that is no number", body: row(1, 2), header: []string{"x-envoy-expected-rq-timeout-ms", "soon"}, status: 400, want: `header X-Envoy-Expected-Rq-Timeout-Ms: milliseconds, found "soon"`},
 	}
 	serve(t, fake.Config{PerItem: ms}, func(c *server.Config) { c.MaxBody = 1024 }, func(t *testing.T, w *world) {

@@ -64,9 +64,9 @@ func TestReadiness(t *testing.T) {
 		}
 		assert.Equal(t, http.StatusServiceUnavailable, w.post(row(1, 2)).Code)
 
-		time.Sleep(5*10*ms + 1) // the largest batch, then all four
+		time.Sleep(14*10*ms + 1) // the largest batch in both slots, then all four three times
 		synctest.Wait()
-		assert.Equal(t, int64(5), w.model.Runs())
+		assert.Equal(t, int64(14), w.model.Runs())
 		assert.Equal(t, http.StatusOK, w.get("/v2/health/ready").Code)
 		assert.Equal(t, http.StatusNotFound, w.get("/v2/models/x/ready").Code)
 
@@ -116,7 +116,7 @@ func TestRequestsShareABatchAndKeepTheirRows(t *testing.T) {
 			`nv_inference_compute_infer_duration_us{model="m",version="1"} 50000`,
 			`nv_inference_request_failure{model="m",reason="REJECTED",version="1"} 0`,
 		} {
-			assert.Contains(t, metrics, line)
+			assert.True(t, strings.Contains(metrics, line), line)
 		}
 	})
 }

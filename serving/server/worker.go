@@ -1,7 +1,10 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/sluice-dev/sluice/serving"
@@ -9,69 +12,124 @@ import (
 
 // job is a batch on its way through the model.
 type job struct {
-	calls []*call
-	items int
+	id          uint64
+	calls       []*call
+	items, rows int
+	expected    time.Duration // on the device
+	ran         int           // calls that were not dropped while the batch waited for a device
 
-	took time.Duration
-	err  error
+	computing time.Time // when the device began
+	spent     serving.Spent
+	err       error
 }
 
-// jobOf takes a batch's calls out of the waiting ones.
+// jobOf finds a batch's calls.
 func (e *engine) jobOf(now time.Time, b serving.Batch) job {
-	j := job{calls: make([]*call, len(b.Requests)), items: b.Items}
+	j := job{
+		id: b.ID, calls: make([]*call, len(b.Requests)), items: b.Items, rows: b.Rows,
+		expected: e.batcher.Cost().Predict(b.Rows),
+	}
 	for i, r := range b.Requests {
 		c := e.calls[r.ID]
 		c.started = now
 		j.calls[i] = c
-		delete(e.calls, r.ID)
 	}
 	return j
 }
 
-// work runs jobs one after the other and answers their calls.
-func (e *engine) work(jobs <-chan job, finished chan<- job) {
-	for j := range jobs {
-		j.took, j.err = e.answer(j)
-		finished <- j
+// hire starts one worker per slot. What it gives ends them and waits for that.
+func (e *engine) hire(jobs chan job, finished chan<- job) (dismiss func()) {
+	devices := make(chan struct{}, e.devices)
+	var workers sync.WaitGroup
+	for slot := range e.slots {
+		workers.Go(func() {
+			for j := range jobs {
+				e.answer(&j, slot, devices)
+				finished <- j
+			}
+		})
 	}
+	return func() { close(jobs); workers.Wait() }
 }
 
 // answer runs one batch and gives every call its own rows, or all the error.
-func (e *engine) answer(j job) (time.Duration, error) {
-	began := time.Now()
-	inputs := make([][]serving.Tensor, len(j.calls))
-	items := make([]int, len(j.calls))
-	for i, c := range j.calls {
-		inputs[i], items[i] = c.bound.Inputs, c.bound.Items
+func (e *engine) answer(j *job, slot int, devices chan struct{}) {
+	g := e.backend.Load()
+	for !g.enter() { // it was replaced just now
+		g = e.backend.Load()
 	}
-	joined := serving.Gather(inputs)
-	gathered := time.Now()
-	outputs, err := e.compute(joined)
+	defer g.leave()
+
+	began := time.Now()
+	requests := make([]serving.Bound, len(j.calls))
+	for i, c := range j.calls {
+		requests[i] = c.bound
+	}
+	joined := serving.Gather(requests, j.rows)
+	j.spent.Before = time.Since(began)
+
+	devices <- struct{}{}
+	mine := j.claim()
+	if j.ran == 0 {
+		<-devices
+		j.err = errDropped
+		return
+	}
+	j.computing = time.Now()
+	outputs, err := g.compute(j.context(), slot, joined)
 	computed := time.Now()
+	<-devices
+	j.spent.Device = computed.Sub(j.computing)
+
 	var parts [][]serving.Tensor
 	if err == nil {
-		parts, err = serving.Scatter(outputs, items)
+		parts, err = serving.Scatter(outputs, requests, j.rows)
 	}
-	if err != nil {
-		err = backendError{err}
-	}
-	e.metrics.ran(j, spent{input: gathered.Sub(began), infer: computed.Sub(gathered), output: time.Since(computed)}, err)
+	j.err = err
+	e.hand(j, g, mine, parts)
+	j.spent.After = time.Since(computed)
+}
+
+// errDropped ends a batch of which no call is left.
+var errDropped = errors.New("every request of the batch was dropped")
+
+// claim says which calls the run will answer.
+func (j *job) claim() []bool {
+	mine := make([]bool, len(j.calls))
 	for i, c := range j.calls {
-		out := outcome{err: err}
-		if err == nil {
-			out.outputs = parts[i]
+		if mine[i] = c.claimed.CompareAndSwap(false, true); mine[i] {
+			j.ran++
+		}
+	}
+	return mine
+}
+
+// hand gives every call its answer, after it was counted.
+func (e *engine) hand(j *job, g *generation, mine []bool, parts [][]serving.Tensor) {
+	e.metrics.ran(j)
+	for i, c := range j.calls {
+		if !mine[i] {
+			continue
+		}
+		out := outcome{version: g.version}
+		if j.err != nil {
+			out.err = backendError{j.err}
+		} else {
+			out.outputs = e.shaping.Crop(c.original.Inputs, parts[i])
+			e.metrics.answered(c, j)
+			g.sketch(out.outputs)
+			e.traced(j, c)
 		}
 		c.reply <- out
 	}
-	return time.Since(began), err
 }
 
 // compute runs the model. A panic is the batch's error, not the process's end.
-func (e *engine) compute(inputs []serving.Tensor) (outputs []serving.Tensor, err error) {
+func (g *generation) compute(ctx context.Context, slot int, inputs []serving.Tensor) (outputs []serving.Tensor, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("model panicked: %v", p)
 		}
 	}()
-	return e.backend.Run(inputs)
+	return g.backend.Run(ctx, slot, inputs)
 }

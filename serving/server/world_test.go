@@ -63,7 +63,7 @@ func serve(t *testing.T, cost fake.Config, change func(*server.Config), story fu
 
 // warm waits until the server is ready.
 func (w *world) warm() {
-	time.Sleep(time.Second) // of virtual time
+	time.Sleep(2 * time.Second) // of virtual time
 	require.Equal(w.t, http.StatusOK, w.get("/v2/health/ready").Code)
 }
 

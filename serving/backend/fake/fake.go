@@ -4,6 +4,7 @@
 package fake
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -49,7 +50,7 @@ func (m *Model) Signature() serving.Signature {
 var ErrClosed = errors.New("model is closed")
 
 // Run waits for the batch's cost and gives the input back.
-func (m *Model) Run(inputs []serving.Tensor) ([]serving.Tensor, error) {
+func (m *Model) Run(_ context.Context, _ int, inputs []serving.Tensor) ([]serving.Tensor, error) {
 	if m.closed.Load() {
 		return nil, ErrClosed
 	}

@@ -13,6 +13,11 @@ static void give_back(void) {}
 */
 import "C"
 
+import (
+	"fmt"
+	"os"
+)
+
 // shareMemory makes all threads allocate from one pool. A run may be called on
 // any thread, and the C library would otherwise keep a pool for each.
 func shareMemory() { C.one_arena() }
@@ -20,3 +25,16 @@ func shareMemory() { C.one_arena() }
 // Trim gives memory that runs no longer use back to the machine. It is worth
 // calling after the largest batches ran once.
 func (l *Library) Trim() { C.give_back() }
+
+// resident is the process's memory in bytes; 0 where the system does not tell.
+func resident() int64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, pages int64
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}

@@ -1,4 +1,5 @@
-// Package onnx runs ONNX models in this process, by ONNX Runtime on the CPU. It
+// Package onnx runs ONNX models in this process, by ONNX Runtime: on the CPU, or
+// on a GPU where the library and its providers can. It
 // loads the runtime's shared library from a path given to it, and never looks
 // for one. Batching, deadlines and the protocol are none of its business.
 //
@@ -7,6 +8,7 @@
 package onnx
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -56,37 +58,64 @@ type Config struct {
 	// Threads is how many threads one run may use. Default 1: then a run uses
 	// the thread it is called on, and none is kept.
 	Threads int
+	// Provider is what computes. Default CPU.
+	Provider Provider
+	// Device is the number of the accelerator. Default 0.
+	Device int
+	// Slots is how many runs may overlap. On an accelerator each slot has a
+	// session of its own, for a session has one stream there. Default 1.
+	Slots int
 }
 
-// Model is one ONNX graph. Runs may overlap.
+// Model is one ONNX graph. Runs may overlap, one in each slot.
 type Model struct {
-	session   *ort.DynamicAdvancedSession
+	sessions  []*ort.DynamicAdvancedSession // one, or one per slot
 	signature serving.Signature
+	memory    int64
 }
 
 // Open reads the model's signature and prepares it for running. A model with
-// types that tensors cannot carry is refused by name.
+// types that tensors cannot carry is refused by name, and one that the provider
+// cannot run whole: nothing falls back to the processor in silence.
 func (l *Library) Open(c Config) (*Model, error) {
-	if c.Threads < 0 {
-		return nil, fmt.Errorf("threads: not negative, found %d", c.Threads)
+	if c.Threads < 0 || c.Slots < 0 {
+		return nil, fmt.Errorf("threads and slots: not negative, found %d and %d", c.Threads, c.Slots)
 	}
 	if _, err := os.Stat(c.Path); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	options, err := options(max(c.Threads, 1))
-	if err != nil {
-		return nil, err
-	}
-	defer options.Destroy() //nolint:errcheck // frees memory, cannot fail
 	signature, err := readSignature(c.Path)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", c.Path, err)
 	}
-	session, err := ort.NewDynamicAdvancedSession(c.Path, names(signature.Inputs), names(signature.Outputs), options)
-	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", c.Path, err)
+	before := resident()
+	m := &Model{signature: signature}
+	sessions := 1
+	if c.Provider.accelerated() {
+		sessions = max(c.Slots, 1)
 	}
-	return &Model{session: session, signature: signature}, nil
+	for range sessions {
+		session, err := newSession(c, signature)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("model %s: %w", c.Path, err), m.Close())
+		}
+		m.sessions = append(m.sessions, session)
+	}
+	keepSignalStacks()
+	m.memory = max(0, resident()-before)
+	return m, nil
+}
+
+func newSession(c Config, s serving.Signature) (*ort.DynamicAdvancedSession, error) {
+	o, err := options(max(c.Threads, 1))
+	if err != nil {
+		return nil, err
+	}
+	defer o.Destroy() //nolint:errcheck // frees memory, cannot fail
+	if err := c.Provider.choose(o, c.Device); err != nil {
+		return nil, fmt.Errorf("provider %s: %w", c.Provider, err)
+	}
+	return ort.NewDynamicAdvancedSession(c.Path, names(s.Inputs), names(s.Outputs), o)
 }
 
 // readSignature reads the model once without optimizing it, which is cheap: the
@@ -140,8 +169,13 @@ func names(specs []serving.Spec) []string {
 // Signature is what the model takes and gives.
 func (m *Model) Signature() serving.Signature { return m.signature }
 
-// Run computes one batch. Inputs must be bound by the model's signature.
-func (m *Model) Run(inputs []serving.Tensor) ([]serving.Tensor, error) {
+// Memory is how many bytes of the machine's memory opening the model took; what
+// it took of an accelerator's is not in it.
+func (m *Model) Memory() int64 { return m.memory }
+
+// Run computes one batch. Inputs must be bound by the model's signature. A run
+// that began is not given up when the context ends.
+func (m *Model) Run(_ context.Context, slot int, inputs []serving.Tensor) ([]serving.Tensor, error) {
 	var pins runtime.Pinner
 	defer pins.Unpin()
 	in := make([]ort.Value, 0, len(inputs))
@@ -154,7 +188,7 @@ func (m *Model) Run(inputs []serving.Tensor) ([]serving.Tensor, error) {
 		in = append(in, v)
 	}
 	out := make([]ort.Value, len(m.signature.Outputs))
-	if err := m.session.Run(in, out); err != nil {
+	if err := m.sessions[slot%len(m.sessions)].Run(in, out); err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "Error running network: "))
 	}
 	defer destroy(out)
@@ -182,4 +216,10 @@ func destroy(values []ort.Value) {
 }
 
 // Close frees the model. No run may be under way.
-func (m *Model) Close() error { return m.session.Destroy() }
+func (m *Model) Close() error {
+	var mistakes []error
+	for _, s := range m.sessions {
+		mistakes = append(mistakes, s.Destroy())
+	}
+	return errors.Join(mistakes...)
+}

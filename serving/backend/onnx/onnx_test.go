@@ -99,7 +99,7 @@ func TestRealFilesGetTheirPublishedLabels(t *testing.T) {
 			for _, f := range files {
 				rows = append(rows, config.Features(f.content))
 			}
-			outputs, err := model.Run([]serving.Tensor{tensorOf(rows...)}) // one batch of all
+			outputs, err := model.Run(t.Context(), 0, []serving.Tensor{tensorOf(rows...)}) // one batch of all
 			require.NoError(t, err)
 			require.Equal(t, serving.Shape{int64(len(files)), 214}, outputs[0].Shape)
 			scores := floats(outputs[0].Data)
@@ -125,7 +125,7 @@ func TestRunsMayOverlap(t *testing.T) {
 	var group sync.WaitGroup
 	for _, f := range samples(t) {
 		group.Go(func() {
-			outputs, err := model.Run([]serving.Tensor{tensorOf(config.Features(f.content))})
+			outputs, err := model.Run(t.Context(), 0, []serving.Tensor{tensorOf(config.Features(f.content))})
 			assert.NoError(t, err)
 			assert.Equal(t, f.Label, config.Label(floats(outputs[0].Data)))
 		})
@@ -144,14 +144,14 @@ func TestWhatCannotBeOpenedIsNamed(t *testing.T) {
 	assert.ErrorContains(t, err, "model "+garbage)
 
 	_, err = library.Open(onnx.Config{Path: garbage, Threads: -1})
-	assert.EqualError(t, err, "threads: not negative, found -1")
+	assert.EqualError(t, err, "threads and slots: not negative, found -1 and 0")
 }
 
 func BenchmarkRun(b *testing.B) {
 	model, config := open(b, "v3-3"), configOf(b, "v3-3")
 	input := []serving.Tensor{tensorOf(config.Features(samples(b)[0].content))}
 	for b.Loop() {
-		if _, err := model.Run(input); err != nil {
+		if _, err := model.Run(b.Context(), 0, input); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -131,7 +131,7 @@ func TestLatency(t *testing.T) {
 				require.NoError(t, err)
 				slow := fault.New(test.plan, 1, nil).Backend(model)
 				began := time.Now()
-				_, err = slow.Run([]serving.Tensor{{Shape: serving.Shape{1, 1}}})
+				_, err = slow.Run(t.Context(), 0, []serving.Tensor{{Shape: serving.Shape{1, 1}}})
 				require.NoError(t, err)
 				assert.Equal(t, test.want, time.Since(began))
 			})

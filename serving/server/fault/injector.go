@@ -1,14 +1,22 @@
 package fault
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
+	"path"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/sluice-dev/sluice/serving"
+	"github.com/sluice-dev/sluice/serving/oippb"
 	"github.com/sluice-dev/sluice/serving/server"
 )
 
@@ -44,12 +52,28 @@ func (i *Injector) Handler(next http.Handler) http.Handler {
 		case strings.HasSuffix(r.URL.Path, "/ready") && i.unready():
 			refuse(w, http.StatusServiceUnavailable, "readiness is taken away on purpose")
 		case strings.HasSuffix(r.URL.Path, "/infer") && i.fails():
-			refuse(w, http.StatusInternalServerError, "error is injected on purpose")
+			refuse(w, http.StatusInternalServerError, injected)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
+
+// Intercept is Handler for gRPC.
+func (i *Injector) Intercept(ctx context.Context, r any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	switch method := path.Base(info.FullMethod); {
+	case method == "ServerReady" && i.unready():
+		return &oippb.ServerReadyResponse{}, nil
+	case method == "ModelReady" && i.unready():
+		return &oippb.ModelReadyResponse{}, nil
+	case method == "ModelInfer" && i.fails():
+		return nil, status.Error(codes.Internal, injected)
+	}
+	return next(ctx, r)
+}
+
+// injected is what a request is told that fails on purpose.
+const injected = "error is injected on purpose"
 
 func refuse(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "application/json")
@@ -79,13 +103,21 @@ type slow struct {
 	injector *Injector
 }
 
-func (s slow) Run(inputs []serving.Tensor) ([]serving.Tensor, error) {
+func (s slow) Run(ctx context.Context, slot int, inputs []serving.Tensor) ([]serving.Tensor, error) {
 	began := time.Now()
-	outputs, err := s.Backend.Run(inputs)
+	outputs, err := s.Backend.Run(ctx, slot, inputs)
 	plan := s.injector.plan
 	if s.injector.active(max(s.injector.seen.Load(), 1)) {
 		extra := max(plan.LatencyFactor-1, 0) * float64(time.Since(began))
 		time.Sleep(time.Duration(extra) + plan.LatencyAdd)
 	}
 	return outputs, err
+}
+
+// Close closes what is slowed.
+func (s slow) Close() error {
+	if c, ok := s.Backend.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }

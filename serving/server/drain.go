@@ -1,0 +1,62 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+)
+
+// errStopping is what requests are told that the drain had no time for.
+var errStopping = errors.New("server is shutting down")
+
+func (s *Server) setReady() {
+	s.grpc.show(healthpb.HealthCheckResponse_SERVING)
+	s.ready.Store(true)
+}
+
+// drain follows the package comment. It returns in DrainDelay + DrainTimeout.
+func (s *Server) drain(ctx context.Context, front *http.Server, stop context.CancelCauseFunc, worked <-chan error) error {
+	s.draining.Store(true)
+	s.grpc.show(healthpb.HealthCheckResponse_NOT_SERVING)
+	s.config.Logger.Info("draining", "delay", s.config.DrainDelay.String(), "timeout", s.config.DrainTimeout.String())
+	time.Sleep(s.config.DrainDelay)
+
+	ctx, cancel := context.WithTimeout(ctx, s.config.DrainTimeout)
+	defer cancel()
+	unfinished := errors.Join(front.Shutdown(ctx), s.finishCalls(ctx))
+	stop(errStopping)
+	select {
+	case err := <-worked:
+		if errors.Is(err, context.Canceled) {
+			err = nil // stopped before it was warm: nothing was promised
+		}
+		unfinished = errors.Join(unfinished, err)
+	case <-ctx.Done():
+		unfinished = ctx.Err() // a run does not end
+	}
+	if unfinished != nil {
+		return errors.Join(fmt.Errorf("drain: requests in flight did not finish: %w", unfinished), s.close(front))
+	}
+	s.config.Logger.Info("drained")
+	return nil
+}
+
+// finishCalls closes the gRPC listener and waits for calls in flight. Watches of
+// health and load never end by themselves and are ended.
+func (s *Server) finishCalls(ctx context.Context) error {
+	s.grpc.end()
+	finished := make(chan struct{})
+	go func() { s.grpc.front.GracefulStop(); close(finished) }()
+	select {
+	case <-finished:
+		return nil
+	case <-ctx.Done():
+		s.grpc.front.Stop()
+		<-finished
+		return ctx.Err()
+	}
+}
