@@ -110,8 +110,11 @@ func told() *telling {
 	tell := &telling{story: stories()[1]}
 	began := time.Unix(100, 0)
 	for i, a := range []stage.Answer{
-		{Version: stable, Epoch: 1, Status: 200}, {Version: candidate, Epoch: 2, Status: 500}, {Version: stable, Epoch: 2, Status: 200},
-		{Status: 0, Err: os.ErrDeadlineExceeded}, {Version: candidate, Epoch: 2, Status: 200},
+		{Version: stable, Epoch: 1, Status: 200},
+		{Version: candidate, Epoch: 2, Status: 500},
+		{Version: stable, Epoch: 2, Status: 200},
+		{Status: 0, Err: os.ErrDeadlineExceeded},
+		{Version: candidate, Epoch: 2, Status: 200},
 	} {
 		a.Scheduled = began.Add(time.Duration(i) * 500 * time.Millisecond)
 		tell.record.Add(a)
@@ -157,15 +160,15 @@ func TestTheFolderIsOneDemos(t *testing.T) {
 	require.NoError(t, os.WriteFile("bin/sluice", nil, 0o755))
 	require.NoError(t, os.MkdirAll(".demo/logs", 0o755))
 	require.NoError(t, os.WriteFile(".demo/logs/old.log", nil, 0o644))
-	first, err := claim(".demo")
+	first, err := claim(t.Context(), ".demo")
 	require.NoError(t, err)
 	require.NoFileExists(t, ".demo/logs/old.log", "what a demo before left is gone")
-	_, err = claim(".demo")
+	_, err = claim(t.Context(), ".demo")
 	require.ErrorContains(t, err, "another demo runs in it")
-	require.NoError(t, first.close())
-	again, err := claim(".demo")
+	require.NoError(t, first.close(t.Context()))
+	again, err := claim(t.Context(), ".demo")
 	require.NoError(t, err)
-	require.NoError(t, again.close())
+	require.NoError(t, again.close(t.Context()))
 }
 
 func TestShort(t *testing.T) {

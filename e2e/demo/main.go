@@ -47,7 +47,7 @@ type options struct {
 
 // run shows the whole demo. It fails unless all stories ended as expected.
 func run(ctx context.Context, o options, out io.Writer) error {
-	s, err := claim(o.out)
+	s, err := claim(ctx, o.out)
 	if err != nil {
 		return err
 	}
@@ -59,8 +59,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	case err != nil:
 		d.explain()
 	}
-	err = errors.Join(err, s.close())
-	d.say("every process has ended; %s", d.used())
+	err = errors.Join(err, s.close(ctx))
+	d.sayf("every process has ended; %s", d.used())
 	return err
 }
 
@@ -77,14 +77,14 @@ func (d *demo) show(ctx context.Context) error {
 	if err := d.build(ctx, d.seed); err != nil {
 		return err
 	}
-	d.say("users ask about %d real files of %d kinds on 127.0.0.1:%d; the live page is %s", len(d.input.bodies), d.input.kinds, d.port, d.plane.API)
+	d.sayf("users ask about %d real files of %d kinds on 127.0.0.1:%d; the live page is %s", len(d.input.bodies), d.input.kinds, d.port, d.plane.API)
 	told := d.tell(ctx)
 	if ctx.Err() != nil {
 		return told
 	}
 	verdict := d.conclude(ctx)
 	if d.keep && told == nil {
-		d.say("everything runs on (--keep): Ctrl-C ends it")
+		d.sayf("everything runs on (--keep): Ctrl-C ends it")
 		<-ctx.Done()
 	}
 	return errors.Join(told, verdict)
@@ -97,7 +97,7 @@ func (d *demo) introduce() {
 		d.block(fmt.Sprintf("  %-6s  %-52s  expected: %s\n", s.Name, s.About, s.Expected))
 	}
 	d.block("\nWhat judges them (e2e/demo/policy.yaml):\n\n" + string(policyYAML) + "\n")
-	d.say("starting model servers, control plane and Envoy; all they write is in %s", d.scene.out)
+	d.sayf("starting model servers, control plane and Envoy; all they write is in %s", d.scene.out)
 }
 
 // tell tells all stories at once. A control plane that dies ends them.

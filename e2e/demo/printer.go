@@ -15,7 +15,7 @@ type printer struct {
 	mu sync.Mutex
 }
 
-func (p *printer) say(format string, args ...any) {
+func (p *printer) sayf(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	past := time.Since(p.began).Round(time.Second)

@@ -26,12 +26,12 @@ type result struct {
 	Outcome  canary.Outcome `json:"outcome"` // empty: the rollout did not end
 	// ExposureSeconds is from the first request that the candidate answered to the
 	// last.
-	ExposureSeconds   float64 `json:"exposure_s"`         //nolint:tagliatelle // as announced
-	CandidateRequests int     `json:"candidate_requests"` //nolint:tagliatelle // as announced
-	TotalRequests     int     `json:"total_requests"`     //nolint:tagliatelle // as announced
+	ExposureSeconds   float64 `json:"exposure_s"`
+	CandidateRequests int     `json:"candidate_requests"`
+	TotalRequests     int     `json:"total_requests"`
 	// UserFailures are server errors, and requests that nobody answered.
-	UserFailures int    `json:"user_failures"` //nolint:tagliatelle // as announced
-	Review       string `json:"review"`        // path of review.json; review.html is beside it
+	UserFailures int    `json:"user_failures"`
+	Review       string `json:"review"` // path of review.json; review.html is beside it
 }
 
 func (s *scene) report() string { return filepath.Join(s.out, "report.json") }

@@ -36,7 +36,7 @@ func (s *scene) state() string  { return filepath.Join(s.out, "state") }
 func (s *scene) logs() string   { return filepath.Join(s.out, "logs") }
 
 // claim takes the folder and empties it of what a demo before left behind.
-func claim(out string) (*scene, error) {
+func claim(ctx context.Context, out string) (*scene, error) {
 	whole, err := filepath.Abs(out)
 	if err != nil {
 		return nil, err
@@ -51,17 +51,17 @@ func claim(out string) (*scene, error) {
 	if err := syscall.Flock(int(s.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: another demo runs in it: %w", whole, err), s.lock.Close())
 	}
-	return s, s.empty()
+	return s, s.empty(ctx)
 }
 
 // empty ends the Envoy that a killed demo left, then removes its files.
-func (s *scene) empty() error {
+func (s *scene) empty(ctx context.Context) error {
 	var err error
 	if s.binary, err = stage.Built("sluice"); err != nil {
 		return err
 	}
 	if _, err := os.Stat(s.state()); err == nil {
-		if err := stage.Down(s.binary, s.state()); err != nil {
+		if err := stage.Down(ctx, s.binary, s.state()); err != nil {
 			return err
 		}
 	}
@@ -112,10 +112,10 @@ func (s *scene) build(ctx context.Context, seed uint64) error {
 }
 
 // close ends every process, whatever became of the demo.
-func (s *scene) close() error {
+func (s *scene) close(ctx context.Context) error {
 	var errs []error
 	if s.plane != nil {
-		errs = append(errs, s.plane.End(endGrace))
+		errs = append(errs, s.plane.End(ctx, endGrace))
 	}
 	if s.fleet != nil {
 		errs = append(errs, s.fleet.Stop())

@@ -17,7 +17,7 @@ func (t *telling) standing() (line, numbers string) {
 		return t.at(*r), t.numbers()
 	case len(s.History) > 0:
 		f := s.History[0]
-		return fmt.Sprintf("%s by %s%s", f.Outcome, f.Cause, acked(!f.Confirmed.IsZero())), t.numbers()
+		return fmt.Sprintf("%s by %s, %s", f.Outcome, f.Cause, t.acked()), t.numbers()
 	default:
 		return "waits for the rollout to begin", ""
 	}
@@ -30,7 +30,7 @@ func (t *telling) at(r canary.Rollout) string {
 	if r.Phase == canary.Stepping {
 		where = fmt.Sprintf("step %d/%d", r.Step+1, len(r.Steps))
 	}
-	share := fmt.Sprintf("%s wanted%s", percent(s.Published.Weight(r.Candidate)), acked(s.Acked == s.Published.Epoch))
+	share := fmt.Sprintf("%s wanted, %s", percent(s.Published.Weight(r.Candidate)), t.acked())
 	if m := s.Published.Mirror.Weight; m > 0 {
 		share += fmt.Sprintf(", %s mirrored", percent(m))
 	}
@@ -41,11 +41,12 @@ func (t *telling) at(r canary.Rollout) string {
 	return fmt.Sprintf("%s: %s · %s", where, share, verdict)
 }
 
-func acked(is bool) string {
-	if is {
-		return ", acked"
+// acked says whether every proxy has the split in force.
+func (t *telling) acked() string {
+	if s := t.last.State; s.Acked == s.Published.Epoch {
+		return "acked"
 	}
-	return ", not yet acked"
+	return "not yet acked"
 }
 
 func percent(basisPoints uint32) string { return fmt.Sprintf("%g%%", float64(basisPoints)/100) }

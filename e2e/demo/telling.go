@@ -61,7 +61,7 @@ func (t *telling) play(ctx context.Context, routes string) error {
 	if err := t.manifest.write(routes); err != nil {
 		return err
 	}
-	t.out.say("%-6s  target: %s is now in %s.yaml", t.Name, candidate, t.Name)
+	t.out.sayf("%-6s  target: %s is now in %s.yaml", t.Name, candidate, t.Name)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := t.follow(limited); err != nil {
@@ -104,12 +104,12 @@ func (t *telling) ended() bool {
 // changed or nothing was said for a while.
 func (t *telling) news(ctx context.Context) {
 	for _, d := range t.decisions(ctx) {
-		t.out.say("%-6s  · %s", t.Name, short(d.Text))
+		t.out.sayf("%-6s  · %s", t.Name, short(d.Text))
 	}
 	line, numbers := t.standing()
 	if line != t.line || time.Since(t.told) >= silence {
 		t.line, t.told = line, time.Now()
-		t.out.say("%-6s  %s%s", t.Name, line, numbers)
+		t.out.sayf("%-6s  %s%s", t.Name, line, numbers)
 	}
 }
 

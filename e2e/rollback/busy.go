@@ -22,13 +22,9 @@ func spin(in io.Reader) error {
 		_, err := io.Copy(io.Discard, in)
 		ended <- err
 	}()
-	for {
-		select {
-		case err := <-ended:
-			return err
-		default:
-		}
+	for len(ended) == 0 { // to spin is the purpose
 	}
+	return <-ended
 }
 
 // keepBusy starts endless loops as processes of their own, waits until they

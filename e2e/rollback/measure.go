@@ -129,6 +129,7 @@ func (r result) String() string {
 	if outcome == "" {
 		outcome = "not ended"
 	}
-	return fmt.Sprintf("%-7s run %2d, %d candidate pods, load average %s: exposure %6.2f s, %d requests, %d failed; tripped after %.2f s, %s (%s) after %.1f s",
-		r.Scenario, r.Run, r.Pods, r.LoadAverage, r.Exposure, r.Requests, r.Failed, r.ToTrip, outcome, r.Cause, r.ToEnd)
+	return fmt.Sprintf("%-7s run %2d, %d candidate pods, load average %s: ", r.Scenario, r.Run, r.Pods, r.LoadAverage) +
+		fmt.Sprintf("exposure %6.2f s, %d requests, %d failed; ", r.Exposure, r.Requests, r.Failed) +
+		fmt.Sprintf("tripped after %.2f s, %s (%s) after %.1f s", r.ToTrip, outcome, r.Cause, r.ToEnd)
 }

@@ -63,7 +63,7 @@ func (v *version) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // pods serves a version on so many ports of its own until stop is called.
-func (v *version) pods(n int) (endpoints []string, stop func() error, err error) {
+func (v *version) pods(ctx context.Context, n int) (endpoints []string, stop func() error, err error) {
 	var servers []*http.Server
 	stop = func() error {
 		var errs []error
@@ -73,7 +73,7 @@ func (v *version) pods(n int) (endpoints []string, stop func() error, err error)
 		return errors.Join(errs...)
 	}
 	for range n {
-		listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, nil, errors.Join(err, stop())
 		}

@@ -20,7 +20,6 @@ import (
 	"github.com/sluice-dev/sluice/canary/controller"
 	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/e2e/stage"
-	"github.com/sluice-dev/sluice/xds/ads"
 )
 
 // How a trial passes its time.
@@ -133,7 +132,7 @@ func (t *trial) run(ctx context.Context, b *bench) (err error) {
 		stable:    {newVersion(t.Errors, fault{}, t.seed), 2},
 		candidate: {newVersion(t.Errors, t.Fault, t.seed+1), t.pods},
 	} {
-		list, stop, err := v.version.pods(v.pods)
+		list, stop, err := v.version.pods(ctx, v.pods)
 		if err != nil {
 			return err
 		}
@@ -144,7 +143,7 @@ func (t *trial) run(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, plane.End(endGrace)) }()
+	defer func() { err = errors.Join(err, plane.End(ctx, endGrace)) }()
 	return t.expose(ctx, plane)
 }
 
@@ -232,7 +231,7 @@ func (t *trial) mark(ctx context.Context, client *api.Client, s controller.Snaps
 	if err != nil {
 		return err
 	}
-	var proxies []ads.ProxyStatus
+	var proxies []ledger
 	if err := json.Unmarshal(raw, &proxies); err != nil {
 		return fmt.Errorf("proxies: %w", err)
 	}
@@ -244,6 +243,21 @@ func (t *trial) mark(ctx context.Context, client *api.Client, s controller.Snaps
 		}
 	}
 	return nil
+}
+
+// ledger is what is read of a proxy's.
+type ledger struct {
+	Routes []struct {
+		Route config.Key `json:"route"`
+		Sent  moment     `json:"sent"`
+		Acked moment     `json:"acked"`
+	} `json:"routes"`
+}
+
+// moment is when an epoch came so far.
+type moment struct {
+	Epoch uint64    `json:"epoch"`
+	At    time.Time `json:"at"`
 }
 
 // route is the manifest of a trial.

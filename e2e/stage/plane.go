@@ -56,7 +56,7 @@ func StartPlane(ctx context.Context, c PlaneConfig) (*Plane, error) {
 	}
 	plane := &Plane{Process: p, State: c.State, binary: c.Binary}
 	if err := plane.await(ctx, file); err != nil {
-		return nil, errors.Join(err, plane.End(startGrace))
+		return nil, errors.Join(err, plane.End(ctx, startGrace))
 	}
 	return plane, nil
 }
@@ -84,15 +84,15 @@ func (p *Plane) await(ctx context.Context, file string) error {
 func (p *Plane) Client() *api.Client { return api.NewClient(p.API) }
 
 // End stops the control plane, which ends its Envoy. An Envoy that was left
-// behind all the same is ended, too.
-func (p *Plane) End(grace time.Duration) error {
-	return errors.Join(p.Stop(grace), Down(p.binary, p.State))
+// behind all the same is ended, too. It does so even if ctx has ended.
+func (p *Plane) End(ctx context.Context, grace time.Duration) error {
+	return errors.Join(p.Stop(grace), Down(ctx, p.binary, p.State))
 }
 
 // Down ends the Envoy that a control plane, now dead, left on a state folder. It
-// is no error if there is none.
-func Down(sluice, state string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+// is no error if there is none. It does so even if ctx has ended.
+func Down(ctx context.Context, sluice, state string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	down := exec.CommandContext(ctx, sluice, "down", "--state", state, "--drain", "0s", "--grace", "1s")
 	if out, err := down.CombinedOutput(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -172,5 +173,10 @@ func FreePort() (uint32, error) {
 		return 0, fmt.Errorf("free port: %w", err)
 	}
 	defer l.Close()
-	return uint32(l.Addr().(*net.TCPAddr).Port), nil
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return 0, fmt.Errorf("free port: %w", err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return uint32(n), err
 }

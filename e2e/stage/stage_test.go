@@ -76,7 +76,7 @@ func TestCorpus(t *testing.T) {
 	require.GreaterOrEqual(t, len(kinds), 10, "file kinds")
 	again, err := stage.Corpus(1, 500, 700)
 	require.NoError(t, err)
-	require.Equal(t, len(samples), len(again))
+	require.Len(t, again, len(samples))
 	require.Equal(t, samples[0].Path, again[0].Path, "a seed fixes the choice")
 	_, err = stage.Corpus(1, 1<<30, 10)
 	require.ErrorContains(t, err, "need 1073741824")
