@@ -1,16 +1,13 @@
 package xds
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	accesslogpb "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	mutationpb "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerpb "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	routepb "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	luapb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 	routerpb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmpb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -20,24 +17,7 @@ import (
 	"github.com/sluice-dev/sluice/xds/name"
 )
 
-const (
-	headersTimeout = 10 * time.Second
-
-	// headerScope leads a request to its table. Scopes of all listeners come to
-	// each of them, so the port is part of the key.
-	headerScope = "x-sluice-scope"
-	authority   = "%REQ(:authority)%"
-	// lowerScope is for the few clients that write hostnames with capitals: scopes
-	// are compared as bytes.
-	lowerScope = `function envoy_on_request(h)
-  local scope = h:headers():get("` + headerScope + `")
-  local lower = string.lower(scope)
-  if lower ~= scope then
-    h:headers():replace("` + headerScope + `", lower)
-    h:clearRouteCache()
-  end
-end`
-)
+const headersTimeout = 10 * time.Second
 
 // listener accepts the requests of one port.
 func (p port) listener(tables []table) (Resource, error) {
@@ -154,32 +134,4 @@ func (p port) earlyMutation() (*corepb.TypedExtensionConfig, error) {
 	}
 	config, err := pack(&earlypb.HeaderMutation{Mutations: mutations})
 	return &corepb.TypedExtensionConfig{Name: "sluice.stamps", TypedConfig: config}, err
-}
-
-func scopeKey(port uint32, host string) string { return strconv.Itoa(int(port)) + "/" + host }
-
-// scopes lead each hostname to its table.
-func (p port) scopes(tables []table) ([]Resource, error) {
-	if !p.scoped() {
-		return nil, nil
-	}
-	var scopes []Resource
-	for _, t := range tables {
-		for _, host := range t.hosts {
-			key := scopeKey(p.number, host)
-			scope, err := newResource(key, &routepb.ScopedRouteConfiguration{
-				Name:                   key,
-				RouteConfigurationName: t.name,
-				Key: &routepb.ScopedRouteConfiguration_Key{Fragments: []*routepb.ScopedRouteConfiguration_Key_Fragment{{
-					Type: &routepb.ScopedRouteConfiguration_Key_Fragment_StringKey{StringKey: key},
-				}}},
-			})
-			if err != nil {
-				return nil, fmt.Errorf("hostname %q: %w", host, err)
-			}
-			scope.Needs = []Ref{{TypeRoute, t.name}}
-			scopes = append(scopes, scope)
-		}
-	}
-	return scopes, nil
 }

@@ -32,7 +32,7 @@ type Progress struct {
 	Served map[Ref]Resource
 
 	former map[Ref][]Ref     // what replaced versions needed, until that is acknowledged
-	unused map[Ref]time.Time // clusters that nothing needs, since when
+	unused map[Ref]time.Time // clusters and scopes that nothing needs, since when
 }
 
 // Next plans make before break: it serves what is wanted as soon as all that it
@@ -176,8 +176,10 @@ func (p *planning) needed() map[Ref]bool {
 
 func (p *planning) removable(ref Ref, needed map[Ref]bool) bool {
 	switch ref.Type {
-	case TypeListener, TypeScope:
+	case TypeListener:
 		return true
+	case TypeScope:
+		return !needed[ref] && p.unscoped(ref)
 	case TypeRoute:
 		return !needed[ref]
 	case TypeCluster:
@@ -188,14 +190,28 @@ func (p *planning) removable(ref Ref, needed map[Ref]bool) bool {
 	return !p.wanted[cluster] && !needed[cluster] && p.drained(cluster)
 }
 
-// drained says whether a cluster has been unused for long enough, and notes when
+// unscoped says whether a scope can go: at once, or after a while where a
+// listener has changed, because its former connections still use scopes.
+func (p *planning) unscoped(scope Ref) bool {
+	for _, l := range p.Wanted.Listeners {
+		ref := Ref{TypeListener, l.Name}
+		if p.before.Served[ref].Version != l.Version || p.Open[ref] {
+			p.next.unused[scope] = p.Now
+			return false
+		}
+	}
+	_, waits := p.before.unused[scope]
+	return !waits || p.drained(scope)
+}
+
+// drained says whether a cluster or scope has been unused for long enough, and notes when
 // to ask again.
-func (p *planning) drained(cluster Ref) bool {
-	since, known := p.before.unused[cluster]
+func (p *planning) drained(ref Ref) bool {
+	since, known := p.before.unused[ref]
 	if !known {
 		since = p.Now
 	}
-	p.next.unused[cluster] = since
+	p.next.unused[ref] = since
 	due := since.Add(p.Drain)
 	if !p.Now.Before(due) {
 		return true

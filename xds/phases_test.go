@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// world builds wanted resources from words: "c1" is cluster c in version 1, and
+// world builds wanted resources from words: "cA@1" is cluster A in version 1, and
 // so on for e(ndpoints), r(oute table)>clusters it needs, s(cope)>table,
 // l(istener)>table.
 func world(words string) Resources {
@@ -126,6 +126,23 @@ func TestPhases(t *testing.T) {
 			{at: time.Second, wake: 10 * time.Second},
 			{at: 10 * time.Second, want: "-cA -eA"},
 		}...),
+		"a listener that stops using scopes keeps them while its connections drain": append(slices.Clone(served), []step{
+			{wanted: "cA@1 eA@1 rU@1>A lL@2>U", want: "rU@1"},
+			{open: "rU"},
+			{at: time.Second, want: "lL@2"},
+			{at: 2 * time.Second, open: "lL"},
+			{at: 3 * time.Second, wake: 12 * time.Second},
+			{at: 12 * time.Second, want: "-sS"},
+			{at: 12 * time.Second, want: "-rT"},
+			{at: 12 * time.Second},
+		}...),
+		"a hostname that goes, goes at once": {
+			{wanted: one + " sZ@1>T", want: "cA@1 eA@1"},
+			{want: "rT@1"},
+			{want: "sS@1 sZ@1 lL@1"},
+			{wanted: one, want: "-sZ"},
+			{},
+		},
 		"a table that moves is made before the scope leads to it": append(slices.Clone(served), []step{
 			{wanted: "cA@1 eA@1 rU@1>A sS@2>U lL@1>T", want: "rU@1"},
 			{open: "rU"},

@@ -70,6 +70,7 @@ func (p port) addTo(r *Resources) []*RouteError {
 func (p port) place(in intent, t table) Place {
 	place := Place{Epoch: in.split.Epoch, Table: t.name, Listener: listenerName(p.number)}
 	if p.scoped() {
+		place.Scopes = []string{loaderKey(t.name)}
 		for _, host := range in.Hostnames {
 			place.Scopes = append(place.Scopes, scopeKey(p.number, host))
 		}

@@ -1,8 +1,10 @@
 package envoy
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -158,4 +160,30 @@ func TestAStoppedEnvoyAnswersEveryRequestThatItTook(t *testing.T) {
 		require.Regexp(t, "connection (refused|reset)", failure)
 	}
 	require.Equal(t, load.Answered.Load(), served.Load(), "answered by the version and by Envoy")
+}
+
+// Envoy waits 15 s for endpoints after an edit of a cluster in use, and every
+// later cluster with it, unless it is told of them again.
+func TestAnEditedClusterHoldsUpNothing(t *testing.T) {
+	s := NewStage(t, Tune{ADS: func(c *ads.Config) { c.AckTimeout = 10 * time.Second }})
+	cfg := twoVersions(t, s, filetype, "filetype.ml")
+	s.Publish(cfg, splitOf(filetype, 1, config.Whole("v1")))
+	s.Acked(filetype, 1)
+	load := s.StartLoad("filetype.ml", 2)
+	for epoch := uint64(2); epoch <= 6; epoch++ {
+		edited := *cfg
+		route := cfg.Routes[0]
+		route.Versions = slices.Clone(route.Versions)
+		route.Versions[0].Health = &config.Health{Path: fmt.Sprintf("/ready-%d", epoch)}
+		name := fmt.Sprintf("new-%d", epoch)
+		route.Versions = append(route.Versions, config.Version{Name: name, Endpoints: []string{Model(t, name)}})
+		edited.Routes = []config.InferenceRoute{route}
+		s.Publish(&edited, splitOf(filetype, epoch, config.Carve("v1", name, 5000, 0)))
+		s.Acked(filetype, epoch)
+	}
+	require.Empty(t, load.Stop())
+	for _, e := range s.Events() {
+		_, timedOut := e.(ads.TimedOut)
+		require.False(t, timedOut, "%+v", e)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -289,4 +290,11 @@ func (s *Stage) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = nil
+}
+
+// Events lists what has happened so far.
+func (s *Stage) Events() []ads.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
 }

@@ -126,3 +126,36 @@ func TestAPortThatCannotBeOpenedIsARefusalOfItsRoutes(t *testing.T) {
 	require.Contains(t, nack.Text, "annot bind")
 	require.Equal(t, nack.Resource, s.Server.Proxies()[0].Refused[0].Resource)
 }
+
+// Hostnames that come to share inference routes come to share a table, which may
+// have another name than the one they had.
+func TestAHostnameThatMovesToAnotherTableLosesNoRequest(t *testing.T) {
+	s := NewStage(t, Tune{ADS: func(c *ads.Config) { c.Drain = 10 * time.Millisecond }})
+	own := simple(t, s.Port, "own", []string{"m.ml"})
+	s.publishAll(&config.Config{Routes: []config.InferenceRoute{own}})
+	load := s.StartLoad("m.ml", 4)
+	for i := range 20 {
+		name := fmt.Sprintf("guest-%d", i)
+		guest := simple(t, s.Port, name, []string{"a.ml", "m.ml"}, prefix("/guest"))
+		s.publishAll(&config.Config{Routes: []config.InferenceRoute{guest, own}})
+		require.Equal(t, name, s.ask(s.Port, "m.ml", "/guest"))
+		s.publishAll(&config.Config{Routes: []config.InferenceRoute{own}})
+		s.Eventually("the guest is gone", func() bool { return s.ask(s.Port, "m.ml", "/guest") == "own" })
+	}
+	require.Empty(t, load.Stop())
+}
+
+func TestAPortThatStopsOrStartsGoingByHostnameLosesNoRequest(t *testing.T) {
+	s := NewStage(t)
+	own := simple(t, s.Port, "own", []string{"m.ml"})
+	s.publishAll(&config.Config{Routes: []config.InferenceRoute{own}})
+	load := s.StartLoad("m.ml", 4)
+	for i := range 3 {
+		rest := simple(t, s.Port, fmt.Sprintf("rest-%d", i), nil)
+		s.publishAll(&config.Config{Routes: []config.InferenceRoute{own, rest}})
+		s.Eventually("every hostname is served", func() bool { return s.ask(s.Port, "any", "/") == rest.Name })
+		s.publishAll(&config.Config{Routes: []config.InferenceRoute{own}})
+		s.Eventually("only one is", func() bool { return s.ask(s.Port, "any", "/") == "404 Not Found" })
+	}
+	require.Empty(t, load.Stop())
+}

@@ -194,7 +194,8 @@ func (s *Server) advance() (events []Event, due time.Time) {
 	s.mu.Lock()
 	now := s.cfg.Now()
 	due = s.expire(now, s.cfg.AckTimeout)
-	var claimed []claim
+	claimed := s.claimed
+	s.claimed = nil
 	for {
 		next, changes, wake := s.progress.Next(xds.Situation{Wanted: s.wanted, Open: s.unanswered(), Now: now, Drain: s.cfg.Drain})
 		s.progress = next
@@ -204,15 +205,31 @@ func (s *Server) advance() (events []Event, due time.Time) {
 		}
 		for _, c := range changes {
 			claimed = append(claimed, s.apply(c, now)...)
+			s.announceLed(c, now)
 		}
 		due = earlier(due, s.expire(now, s.cfg.AckTimeout))
 	}
 	events, s.events = s.events, nil
 	s.mu.Unlock()
 	for _, c := range claimed {
-		c.send()
+		if !c.send() && c.repeats {
+			s.mu.Lock()
+			s.repeatScopes(c.ticket.watch.session)
+			s.mu.Unlock()
+		}
 	}
 	return events, due
+}
+
+// announceLed tells of tables that hostnames lead to now without an answer of any
+// proxy.
+func (s *Server) announceLed(c xds.Change, now time.Time) {
+	if c.Type != xds.TypeScope {
+		return
+	}
+	for _, r := range c.Set {
+		s.announce(s.tableOf(s.fanouts[c.Type].entries[r.Name]), now)
+	}
 }
 
 func earlier(a, b time.Time) time.Time {

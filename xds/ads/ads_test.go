@@ -32,7 +32,7 @@ func TestTheFirstConfigurationComesInEnvoysOrder(t *testing.T) {
 		p.ack(clusters)
 		p.take("Listener sluice-8080")
 		p.subscribe(xds.TypeScope)
-		p.take("ScopedRouteConfiguration 8080/filetype.ml")
+		p.take("ScopedRouteConfiguration 8080/filetype.ml table/filetype.ml:8080")
 		require.Equal(t, []string{"connected a"}, s.told())
 		p.subscribe(xds.TypeRoute, "filetype.ml:8080")
 		p.take("RouteConfiguration filetype.ml:8080")
@@ -266,7 +266,14 @@ func TestABadRouteKeepsWhatItHadAndHoldsUpNobody(t *testing.T) {
 		require.ErrorAs(t, err, &refused)
 		require.Equal(t, key("filetype"), refused.Route)
 		p.take("Cluster ml/other/v1")
-		require.Equal(t, []string{"ScopedRouteConfiguration 8080/other.ml"}, p.heard(), "and nothing of the bad one")
+		p.take("ScopedRouteConfiguration table/other.ml:8080")
+		require.Empty(t, p.heard(), "no hostname leads to a table that is not loaded")
+		p.subscribe(xds.TypeRoute, "other.ml:8080")
+		p.take("RouteConfiguration other.ml:8080")
+		require.Empty(t, s.told(), "no hostname leads there yet")
+		p.take("ScopedRouteConfiguration 8080/other.ml")
+		require.Equal(t, []string{"acked ml/other@1 by 1"}, s.told())
+		require.Empty(t, p.heard(), "and nothing of the bad one")
 		require.Equal(t, uint64(1), s.server.Proxies()[0].Routes[0].Published.Epoch)
 	})
 }
@@ -279,6 +286,33 @@ func TestAnEditedClusterIsFollowedByItsEndpoints(t *testing.T) {
 		edited.Routes[0].Versions[1].Health = &config.Health{Path: "/ready"}
 		s.publish(edited, split(1, 500))
 		require.Equal(t, []string{"Cluster ml/filetype/v2", "ClusterLoadAssignment ml/filetype/v2"}, p.heard())
+	})
+}
+
+// Envoy does not ask for scopes again when a listener that needs them comes or
+// changes on a stream that has them.
+func TestAChangedListenerIsFollowedByItsScopes(t *testing.T) {
+	story(t, func(s *stage) {
+		s.publish(filetype(), split(1, 500))
+		p := s.start("a")
+		second := filetype()
+		second.Routes[0].Listener.Address = "0.0.0.0"
+		s.publish(second, split(1, 500))
+		p.take("Listener sluice-8080")
+		p.take("ScopedRouteConfiguration 8080/filetype.ml table/filetype.ml:8080")
+		require.Empty(t, p.heard())
+	})
+}
+
+func TestWhoAsksForEverythingAgainIsToldEverything(t *testing.T) {
+	story(t, func(s *stage) {
+		s.publish(filetype(), split(1, 500))
+		p := s.start("a")
+		p.send(&discoverypb.DeltaDiscoveryRequest{TypeUrl: string(xds.TypeCluster), ResourceNamesUnsubscribe: []string{"*"}})
+		s.publish(configOf(route("filetype", "v1", "v2", "v3")), split(1, 500))
+		require.Empty(t, p.heard(), "it asked for none")
+		p.subscribe(xds.TypeCluster, "*")
+		p.take("Cluster ml/filetype/v1 ml/filetype/v2 ml/filetype/v3")
 	})
 }
 

@@ -23,6 +23,7 @@ type entry struct {
 	version   string
 	wire      *discoverypb.Resource
 	published time.Time
+	table     string                // that a scope leads to; scopes only
 	carries   map[config.Key]uint64 // inference routes and their epochs; RouteConfigurations only
 	takers    int                   // streams that took it last; RouteConfigurations only
 }
@@ -52,8 +53,18 @@ func newEntry(t xds.Type, r xds.Resource, carries map[config.Key]uint64, now tim
 			Resource: &anypb.Any{TypeUrl: string(t), Value: r.Body},
 		},
 		published: now,
+		table:     tableOf(t, r),
 		carries:   carries,
 	}
+}
+
+// tableOf gives the table that a scope leads to.
+func tableOf(t xds.Type, r xds.Resource) string {
+	i := slices.IndexFunc(r.Needs, func(n xds.Ref) bool { return n.Type == xds.TypeRoute })
+	if t != xds.TypeScope || i < 0 {
+		return ""
+	}
+	return r.Needs[i].Name
 }
 
 // put replaces an entry; a nil e removes it.

@@ -19,6 +19,7 @@ type fleet struct {
 	carried   map[string]map[config.Key]uint64 // table to inference routes and epochs, as wanted
 	announced map[config.Key]uint64            // the epoch told by Acked, if all have it
 	events    []Event
+	claimed   []claim // what Run has to send
 }
 
 // ballot is the vote on an entry. It exists while somebody's answer is missing or
@@ -121,6 +122,15 @@ func (f *fleet) await(e *entry, c *session, now time.Time) {
 		f.ballots[e.ref] = b
 	}
 	b.waiting[c] = now
+	if t := f.fanouts[xds.TypeRoute].entries[e.table]; t != nil && !c.has(t) {
+		f.await(t, c, now) // it will ask for the table, but has not yet
+	}
+}
+
+// has says whether a proxy has taken e, a table.
+func (c *session) has(e *entry) bool {
+	h := c.tables[e.ref.Name]
+	return h != nil && h.acked == e
 }
 
 // holding gives the record of a table; other types have none.

@@ -50,6 +50,9 @@ func (s *Server) answered(w *watch, nonce string, nack *statuspb.Status) {
 // took notes that a proxy has e now.
 func (s *Server) took(w *watch, e *entry, now time.Time) {
 	delete(w.refused, e.ref.Name)
+	if e.ref.Type == xds.TypeListener {
+		s.repeatScopes(w.session)
+	}
 	if h := w.session.holding(e); h != nil {
 		if h.sent == nil {
 			h.sent, h.sentAt = e, now
@@ -99,27 +102,49 @@ func (s *Server) drop(b *ballot, c *session) {
 	if len(b.late) == 0 {
 		delete(s.ballots, b.entry.ref)
 	}
-	s.announce(b.entry, s.cfg.Now())
+	s.announce(s.tableOf(b.entry), s.cfg.Now())
 	s.rouse() // the plan may go on
+}
+
+// tableOf gives the table that an entry is or leads to, if it is served.
+func (s *Server) tableOf(e *entry) *entry {
+	if e.ref.Type == xds.TypeScope {
+		return s.fanouts[xds.TypeRoute].entries[e.table]
+	}
+	return e
 }
 
 // announce tells that every proxy waited for has taken a table, once per epoch
 // unless tellAgain asks for more.
 func (s *Server) announce(e *entry, now time.Time) {
-	b := s.ballots[e.ref]
-	current := s.fanouts[e.ref.Type].entries[e.ref.Name] == e
-	if !current || len(e.carries) == 0 || b != nil && len(b.waiting)+len(b.refused) > 0 {
-		return
-	}
-	if e.takers == 0 {
+	if e == nil || e.takers == 0 || !s.everyoneHas(e) {
 		return
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(e.carries), config.Key.Compare) {
-		if epoch := e.carries[k]; s.announced[k] != epoch {
+		if epoch := e.carries[k]; s.announced[k] != epoch && s.led(k, e.ref.Name) {
 			s.announced[k] = epoch
 			s.tell(Acked{Route: k, Epoch: epoch, Proxies: e.takers, At: now})
 		}
 	}
+}
+
+// everyoneHas says whether all who are waited for have taken e, which is served.
+func (s *Server) everyoneHas(e *entry) bool {
+	b := s.ballots[e.ref]
+	return s.fanouts[e.ref.Type].entries[e.ref.Name] == e && (b == nil || len(b.waiting)+len(b.refused) == 0)
+}
+
+// led says whether an inference route's hostnames lead to a table, on every
+// proxy.
+func (s *Server) led(k config.Key, table string) bool {
+	place := s.placed[k]
+	if place.Table != table {
+		return false
+	}
+	return !slices.ContainsFunc(place.Scopes, func(n string) bool {
+		scope := s.fanouts[xds.TypeScope].entries[n]
+		return scope == nil || scope.table != table || !s.everyoneHas(scope)
+	})
 }
 
 // tellAgain makes the next announcement of a table one, though nothing changed.
@@ -142,7 +167,7 @@ func (s *Server) expire(now time.Time, timeout time.Duration) (due time.Time) {
 		for _, r := range s.concerns(ref) {
 			s.tell(TimedOut{Route: r.Route, Epoch: r.Epoch, Resource: ref, Proxies: stuck, At: now})
 		}
-		s.announce(b.entry, now)
+		s.announce(s.tableOf(b.entry), now)
 	}
 	return due
 }

@@ -235,7 +235,7 @@ func (s *stage) start(id string) *proxy {
 	p.subscribe(xds.TypeListener)
 	p.take("Listener sluice-8080")
 	p.subscribe(xds.TypeScope)
-	p.take("ScopedRouteConfiguration 8080/filetype.ml")
+	p.take("ScopedRouteConfiguration 8080/filetype.ml table/filetype.ml:8080")
 	p.subscribe(xds.TypeRoute, "filetype.ml:8080")
 	p.take("RouteConfiguration filetype.ml:8080")
 	return p

@@ -144,9 +144,15 @@ func (c *session) CreateDeltaWatch(req *discoverypb.DeltaDiscoveryRequest, sub c
 	first := w.subscription == nil
 	w.subscription = sub
 	names, gone := req.GetResourceNamesSubscribe(), req.GetResourceNamesUnsubscribe()
+	wild := w.wantsAll(first, names, gone)
 	compare := w.staleOfLate
 	if first || len(names)+len(gone) > 0 {
 		s.subscribe(w, names, gone)
+		compare = w.staleOfAll
+	}
+	if w.anew {
+		w.anew = false
+		clear(sub.ReturnedResources())
 		compare = w.staleOfAll
 	}
 	t := &ticket{watch: w}
@@ -156,7 +162,7 @@ func (c *session) CreateDeltaWatch(req *discoverypb.DeltaDiscoveryRequest, sub c
 	lacks := claim{ticket: t}
 	lacks.set, lacks.removed = compare()
 	// A proxy starts only when it has been told of each list, be it empty.
-	if first && sub.IsWildcard() {
+	if wild {
 		return s.answer(lacks), nil
 	}
 	return s.answerOrWait(lacks), nil

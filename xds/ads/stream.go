@@ -10,11 +10,12 @@ import (
 // subscribe brings the index up to date with a stream's subscription. What the
 // proxy says it has already counts as taken; what it lacks is waited for.
 func (s *Server) subscribe(w *watch, names, gone []string) {
-	if _, was := w.fanout.wild[w]; w.subscription.IsWildcard() && !was {
+	if _, was := w.fanout.wild[w]; w.wildcard && !was {
 		w.fanout.wild[w] = struct{}{}
 		names = slices.Collect(maps.Keys(w.fanout.entries))
-	} else if !w.subscription.IsWildcard() {
+	} else if was && !w.wildcard {
 		delete(w.fanout.wild, w)
+		gone = slices.AppendSeq(gone, maps.Keys(w.fanout.entries))
 	}
 	subscribed := w.subscription.SubscribedResources()
 	for _, n := range names {
@@ -39,6 +40,43 @@ func (s *Server) subscribe(w *watch, names, gone []string) {
 		}
 	}
 	s.rouse()
+}
+
+// all is the name that stands for every name.
+const all = "*"
+
+// wantsAll brings wildcard up to date with an incremental request, and says
+// whether the proxy asks for everything anew: it then knows nothing of what it was
+// told before it stopped asking. go-control-plane keeps neither apart.
+func (w *watch) wantsAll(first bool, names, gone []string) bool {
+	if slices.Contains(gone, all) {
+		w.wildcard = false
+	}
+	anew := first && w.subscription.IsWildcard() || slices.Contains(names, all)
+	if !anew {
+		return false
+	}
+	w.wildcard = true
+	if !first {
+		clear(w.subscription.ReturnedResources())
+	}
+	return true
+}
+
+// repeatScopes has all scopes sent again. Envoy asks for scopes once per stream:
+// a listener that came or was changed later would wait for them for 15 s, and
+// then answer 404.
+func (s *Server) repeatScopes(c *session) {
+	w := c.watches[xds.TypeScope]
+	if w == nil || !w.wildcard {
+		return
+	}
+	w.anew = true
+	if w.open != nil {
+		s.claimed = append(s.claimed, claim{ticket: w.open, set: w.world(), repeats: true})
+		w.open, w.anew = nil, false
+		s.rouse()
+	}
 }
 
 // forget ends what is known of a resource that a proxy no longer wants.

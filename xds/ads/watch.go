@@ -18,6 +18,8 @@ type watch struct {
 	fanout  *fanout
 
 	subscription cache.Subscription
+	wildcard     bool     // it hears of every name
+	anew         bool     // it is to be told everything again
 	sending      []*entry // of the response that is being sent; the stream's goroutine's, too
 	seq          uint64   // of the fanout, when the proxy was last compared with it
 	open         *ticket
@@ -52,16 +54,20 @@ type claim struct {
 	ticket  *ticket
 	set     []*entry
 	removed []string
+	repeats bool // what the proxy has been told before
 }
 
-// send hands the response to the stream. It does not block: go-control-plane's
-// channels have room for a response per type, and a ticket is used once.
-func (c claim) send() {
+// send hands the response to the stream, unless that has asked or gone in the
+// meantime. It does not block: go-control-plane's channels have room for a
+// response per type, and a ticket is used once.
+func (c claim) send() bool {
 	c.ticket.mu.Lock()
 	defer c.ticket.mu.Unlock()
-	if !c.ticket.dead {
-		c.ticket.deliver(c.set, c.removed)
+	if c.ticket.dead {
+		return false
 	}
+	c.ticket.deliver(c.set, c.removed)
+	return true
 }
 
 // staleOfLate lists what the proxy must hear of what has changed since it was
@@ -75,7 +81,7 @@ func (w *watch) staleOfLate() (set []*entry, removed []string) {
 	subscribed := w.subscription.SubscribedResources()
 	names := make(map[string]struct{}, len(recent))
 	for _, n := range recent {
-		if _, mine := subscribed[n]; mine || w.subscription.IsWildcard() {
+		if _, mine := subscribed[n]; mine || w.wildcard {
 			names[n] = struct{}{}
 		}
 	}
@@ -85,7 +91,7 @@ func (w *watch) staleOfLate() (set []*entry, removed []string) {
 // staleOfAll lists what the proxy must hear: entries it has in another version or
 // not at all, and names it has that are gone.
 func (w *watch) staleOfAll() (set []*entry, removed []string) {
-	if !w.subscription.IsWildcard() {
+	if !w.wildcard {
 		return w.stale(maps.Keys(w.subscription.SubscribedResources()))
 	}
 	names := make(map[string]struct{}, len(w.fanout.entries))

@@ -53,7 +53,8 @@ func (c *session) CreateWatch(req *discoverypb.DiscoveryRequest, sub cache.Subsc
 	if !first {
 		before = w.subscription.SubscribedResources()
 	}
-	w.subscription = sub
+	wild := sub.IsWildcard() && !w.wildcard
+	w.subscription, w.wildcard = sub, sub.IsWildcard()
 	if first && req.GetVersionInfo() != "" && req.GetVersionInfo() == versionOf(w.world()) {
 		w.learn(w.world(), nil) // it comes back with what it had
 	}
@@ -62,9 +63,13 @@ func (c *session) CreateWatch(req *discoverypb.DiscoveryRequest, sub cache.Subsc
 	t.deliver = func(set []*entry, removed []string) {
 		out <- &worldResponse{watch: w, request: req, set: set, removed: removed}
 	}
+	if w.anew {
+		w.anew = false
+		clear(sub.ReturnedResources())
+	}
 	lacks := claim{ticket: t}
 	lacks.set, lacks.removed = w.staleOfAll()
-	if first && sub.IsWildcard() {
+	if wild {
 		return s.answer(lacks), nil
 	}
 	return s.answerOrWait(lacks), nil
@@ -79,7 +84,7 @@ func missing(a, b map[string]struct{}) []string {
 // must be held.
 func (w *watch) world() []*entry {
 	var all []*entry
-	if w.subscription.IsWildcard() {
+	if w.wildcard {
 		all = slices.Collect(maps.Values(w.fanout.entries))
 	} else {
 		for n := range w.subscription.SubscribedResources() {

@@ -98,7 +98,7 @@ func TestTheStateOfTheWorldIsServedToo(t *testing.T) {
 		p.ask(xds.TypeListener, "")
 		require.Equal(t, "Listener sluice-8080", p.answer(""))
 		p.ask(xds.TypeScope, "")
-		require.Equal(t, "ScopedRouteConfiguration 8080/filetype.ml", p.answer(""))
+		require.Equal(t, "ScopedRouteConfiguration 8080/filetype.ml table/filetype.ml:8080", p.answer(""))
 		p.ask(xds.TypeRoute, "", "filetype.ml:8080")
 		require.Equal(t, "RouteConfiguration filetype.ml:8080 ml/filetype@1", p.answer(""))
 		require.Equal(t, []string{"connected world", "acked ml/filetype@1 by 1"}, s.told())
