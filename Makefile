@@ -44,6 +44,10 @@ race: parts ## run the tests of the acting packages under the race detector
 sim: ## run the seeded worlds under virtual time, at full length
 	$(GO) run ./e2e/sim
 
+.PHONY: calibrate
+calibrate: ## measure the statistics against what was published and promised, at full length
+	$(GO) run ./e2e/calibrate
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## check style, formatting and import rules
 	$(GOLANGCI_LINT) run
