@@ -16,9 +16,9 @@ import (
 // now, and Load.At, are times of arrival, by our clock; an attempt's end is by its
 // proxy's.
 //
-// A lost buffer shows about 2 s later at the latest in a quiet log; where requests
-// are dense, as soon as it is larger than the requests that end within about 20 ms.
-// A stream that breaks off shows at once.
+// A stream that breaks off shows at once. Any other lost buffer shows with the next
+// report, 2 s later; one of a few entries, where requests are dense, within some
+// reports.
 type Tally struct {
 	route   config.Key
 	began   time.Time

@@ -24,6 +24,7 @@ type gateway struct {
 	idle    [2]time.Duration // no request begins
 	early   bool             // a success is counted with its headers, which come at once
 
+	starved  time.Duration // of CPU: what takes no time takes about so long now and then
 	late     time.Duration // a load report, up to
 	logsLate func(t time.Duration) time.Duration
 
@@ -42,6 +43,7 @@ type signal struct {
 // served is a request and its way into the log and the reports.
 type served struct {
 	start, end time.Duration
+	released   time.Duration // is no longer in progress
 	outcome    analysis.Outcome
 	refused    bool
 	arrives    time.Duration // its entry
@@ -67,11 +69,20 @@ func (g gateway) requests() (requests []served) {
 		case chance < g.refused+g.left:
 			r.outcome = analysis.Abandoned
 		}
-		worker, way := random.IntN(2), time.Duration(random.IntN(int(ms(8))))
+		worker, way := random.IntN(2), time.Duration(random.IntN(int(ms(8))))+g.pause(random)
+		r.released = r.end + g.pause(random)
 		if g.idle[0] > t || t >= g.idle[1] {
 			requests = append(requests, g.log(r, worker, way))
 		}
 	}
+}
+
+// pause is how long a thread waits for its turn.
+func (g gateway) pause(random *rand.Rand) time.Duration {
+	if g.starved == 0 || random.IntN(3) > 0 {
+		return 0
+	}
+	return min(time.Duration(random.ExpFloat64()*float64(g.starved)), 5*g.starved)
 }
 
 // log sends a request's entry.
@@ -84,7 +95,7 @@ func (g gateway) log(r served, worker int, way time.Duration) served {
 	away := slices.ContainsFunc(g.broken, func(b [2]time.Duration) bool { return b[0]-ms(50) <= flush && flush < b[1] })
 	r.told = !away && (g.lost == nil || !g.lost(worker, flush))
 	if r.start < g.restarted && g.restarted < r.end {
-		r.end, r.told = g.restarted, false
+		r.end, r.released, r.told = g.restarted, g.restarted, false
 	}
 	return r
 }
@@ -129,7 +140,7 @@ func (g gateway) reports(requests []served) (signals []signal) {
 			errored = append(errored, r.end)
 			continue
 		}
-		starts, ends = append(starts, r.start), append(ends, r.end)
+		starts, ends = append(starts, r.start), append(ends, r.released)
 		switch {
 		case r.outcome == analysis.Abandoned:
 		case g.early:
@@ -155,7 +166,7 @@ func (g gateway) reports(requests []served) (signals []signal) {
 			InProgress: starts.upTo(to) - ends.upTo(to),
 		}
 		from = to
-		arrival := to + time.Duration(random.ExpFloat64()*float64(ms(1))) + time.Duration(random.Int64N(int64(g.late)+1))
+		arrival := to + time.Duration(random.ExpFloat64()*float64(ms(1))) + g.pause(random) + time.Duration(random.Int64N(int64(g.late)+1))
 		load.At = epoch().Add(arrival)
 		if g.unreported == nil || !g.unreported(second) {
 			signals = append(signals, signal{arrival, func(t *analysis.Tally, _ time.Time) { t.Report([]analysis.Load{load}) }})

@@ -1,18 +1,16 @@
 package analysis
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 const (
-	// grace is how long after a report the entries of what it counts may arrive.
-	grace = 750 * time.Millisecond
+	// grace is how long after a report the entries of what it counts may arrive; on a
+	// machine that is too busy, as entries then come late, up to longestGrace.
+	grace        = 750 * time.Millisecond
+	longestGrace = 3 * time.Second
+	// severalReports in a row that count too little are believed.
+	severalReports = 5
 	// clockMargin is how far a report's time, and two machines' clocks, may be out.
 	clockMargin = 10 * time.Millisecond
-	// jump is how much later than the reports before it one may come, and still be
-	// taken for a late one.
-	jump = 250 * time.Millisecond
 )
 
 // ledger holds a version's attempts at one proxy against that proxy's reports.
@@ -35,7 +33,8 @@ type ledger struct {
 
 	known  bool
 	bound  bounds // of finished - ended
-	doubt  int    // the latest check was off: +1 entries, -1 reports are missing
+	doubt  int    // the latest checks were off: 1: entries are missing; -n: reports, n times in a row
+	less   bounds // of the latter
 	passed check  // the latest report whose every attempt has its entry
 	gap    *Gap
 }
@@ -81,7 +80,8 @@ func (l *ledger) report(load Load) {
 // settle compares the reports whose grace is over. Nothing was listening before
 // began.
 func (l *ledger) settle(now, began time.Time, s *skew) {
-	for len(l.checks) > 0 && !now.Before(l.checks[0].at.Add(grace)) {
+	wait := min(max(grace, 2*s.spread()), longestGrace)
+	for len(l.checks) > 0 && !now.Before(l.checks[0].at.Add(wait)) {
 		l.compare(l.checks[0], began, s)
 		l.checks = l.checks[1:]
 	}
@@ -89,8 +89,8 @@ func (l *ledger) settle(now, began time.Time, s *skew) {
 
 func (l *ledger) compare(c check, began time.Time, s *skew) {
 	is := bounds{
-		low:  c.finished - l.ends.upTo(c.latest.Add(-s.least())),
-		high: c.finished - l.ends.upTo(c.earliest.Add(-s.most())),
+		low:  c.finished - l.ends.upTo(c.latest.Add(s.stir()-s.least())),
+		high: c.finished - l.ends.upTo(c.earliest.Add(-s.stir()-s.most())),
 	}
 	missing := is.low - l.bound.high
 	switch {
@@ -105,14 +105,26 @@ func (l *ledger) compare(c check, began time.Time, s *skew) {
 		l.rebase(is)
 	case missing > 0: // a report's numbers are not read at one instant; the next one tells
 		l.doubt = 1
-	case is.high < l.bound.low && l.doubt < 0:
-		l.rebase(is)
-		l.pass(c)
 	case is.high < l.bound.low:
-		l.doubt = -1
+		l.unreport(is)
+		l.pass(c)
 	default:
 		l.rebase(bounds{max(is.low, l.bound.low), min(is.high, l.bound.high)})
 		l.pass(c)
+	}
+}
+
+// unreport takes a report that counts less than the entries tell of. Either what
+// was missing came after all, or an earlier report never did, or this one's numbers
+// were read amid a change; several in a row are not the last.
+func (l *ledger) unreport(is bounds) {
+	if l.doubt >= 0 {
+		l.doubt, l.less = 0, is
+	}
+	l.doubt--
+	l.less = bounds{min(l.less.low, is.low), max(l.less.high, is.high)}
+	if l.doubt <= -severalReports || l.gap != nil {
+		l.rebase(l.less)
 	}
 }
 
@@ -131,75 +143,4 @@ func (l *ledger) lost(c check, cause Cause, n int64) {
 	}
 	l.gap.To = c.at
 	l.gap.Missing += n
-}
-
-// skew is what is known of how far a proxy's clock is behind ours. An entry arrives
-// after its attempt's end, mostly within logWay, so the smallest difference between
-// the two bounds it.
-type skew struct {
-	now, before time.Duration // the smallest of this period and the one before
-	since       time.Time     // when this period began; zero when nothing is known
-}
-
-const (
-	skewPeriod = 10 * time.Second // clocks are set now and then
-	logWay     = 100 * time.Millisecond
-)
-
-func (s *skew) see(arrival, end time.Time) {
-	lag := arrival.Sub(end)
-	switch {
-	case s.since.IsZero():
-		*s = skew{now: lag, before: lag, since: arrival}
-	case arrival.Sub(s.since) > skewPeriod:
-		*s = skew{now: lag, before: s.now, since: arrival}
-	default:
-		s.now = min(s.now, lag)
-	}
-}
-
-// most is the most that the proxy's clock may be behind; negative: it is ahead.
-func (s *skew) most() time.Duration { return min(s.now, s.before) }
-
-// least is the least that the clock may be behind, if it is not ahead unseen.
-func (s *skew) least() time.Duration {
-	if most := s.most(); most > 0 {
-		return max(0, most-logWay)
-	}
-	return s.most()
-}
-
-// reportClock estimates when reports were written: they come at once or late,
-// never early, and say how long after one another they were written.
-type reportClock struct {
-	sum  time.Duration                // of all intervals
-	base [reportClockMemory]time.Time // when each came, less sum then
-	n    int
-}
-
-const (
-	// reportClockMemory is how many reports are compared: few, as clocks are slewed.
-	reportClockMemory = 16
-	// fewReports do not tell yet how late reports are; unknownLate is assumed.
-	fewReports  = 4
-	unknownLate = 100 * time.Millisecond
-)
-
-// written bounds when a report was written.
-func (k *reportClock) written(l Load) (earliest, latest time.Time) {
-	k.sum += l.Interval
-	base := l.At.Add(-k.sum)
-	k.base[k.n%reportClockMemory] = base
-	k.n++
-	bases := slices.SortedFunc(slices.Values(k.base[:min(k.n, reportClockMemory)]), time.Time.Compare)
-	first, late := bases[0], unknownLate
-	if len(bases) >= fewReports {
-		late = 2 * bases[len(bases)/2].Sub(first)
-	}
-	earliest, latest = first.Add(k.sum-late), first.Add(k.sum)
-	if base.Sub(first) > jump { // very late, or another series of reports
-		latest = l.At
-		k.base[0], k.n = base, 1
-	}
-	return earliest.Add(-clockMargin), latest.Add(clockMargin)
 }
