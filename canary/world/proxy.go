@@ -18,6 +18,7 @@ type proxy struct {
 
 	split   config.Split
 	pending []config.Split
+	acking  []uint64 // epochs
 
 	open  []analysis.Request // by slot, until they complete
 	spare []int              // slots free for reuse
@@ -35,18 +36,23 @@ func newProxy(w *World, index int) *proxy {
 	return &proxy{name: "proxy-" + strconv.Itoa(index), index: index, rng: stream(w.spec.Seed, 100+uint64(index))}
 }
 
-// apply puts the oldest pending split into force, unless a newer one is.
+// apply puts the oldest pending split into force.
 func (p *proxy) apply(w *World) {
 	next := p.pending[0]
 	p.pending = p.pending[1:]
-	if next.Epoch > p.split.Epoch {
-		p.split = next
-		w.load(next)
-	}
+	p.split = next
+	w.load(next)
 	if p.rng.Float64() >= w.spec.Network.LostAcks {
-		after := w.between(w.spec.Network.AckDelay)
-		w.queue.push(event{at: w.now + after, kind: ack, proxy: int32(p.index), epoch: next.Epoch})
+		p.acking = append(p.acking, next.Epoch)
+		w.push(w.between(w.spec.Network.AckDelay), ack, p.index, 0)
 	}
+}
+
+// acked is the epoch of the oldest ack under way: a stream keeps its order.
+func (p *proxy) acked() uint64 {
+	epoch := p.acking[0]
+	p.acking = p.acking[1:]
+	return epoch
 }
 
 // route sends one user's request to the version that the split draws, and a copy

@@ -16,7 +16,6 @@ const (
 type event struct {
 	at    int64  // ns
 	seq   uint64 // breaks ties in order of pushing
-	epoch uint64
 	proxy int32
 	slot  int32
 	kind  kind

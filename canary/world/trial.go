@@ -15,6 +15,11 @@ type TrialSpec struct {
 	Key    config.Key
 	Route  config.RouteSpec
 	Policy config.PolicySpec
+
+	// Store is asked by the Controller. Default: one that keeps nothing.
+	Store controller.Store
+	// Publishing hears of each split before the proxies do. Default: nobody.
+	Publishing func(config.Split)
 }
 
 // Trial is one rollout in a world, driven by the Controller that runs in earnest.
@@ -34,7 +39,7 @@ type Trial struct {
 }
 
 // NewTrial makes a world, starts a Controller in it and begins the rollout.
-// errors: a world or a configuration that does not do.
+// errors: a world, a store or a configuration that does not do.
 func NewTrial(spec TrialSpec) (*Trial, error) {
 	spec.World.Arms = analysis.Arms{Route: spec.Key, Stable: spec.Route.InitialStable, Candidate: spec.Route.Target}
 	w, err := New(spec.World)
@@ -42,29 +47,45 @@ func NewTrial(spec TrialSpec) (*Trial, error) {
 		return nil, err
 	}
 	t := &Trial{World: w, spec: spec}
-	t.Controller, err = controller.New(controller.Config{Key: spec.Key, Store: t, Publisher: t})
+	return t, t.Restart()
+}
+
+// Restart drops the Controller, if there is one, and starts another from what the
+// store has. Nothing that it knew but did not save survives.
+func (t *Trial) Restart() (err error) {
+	t.Controller, err = controller.New(controller.Config{Key: t.spec.Key, Store: t, Publisher: t})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for _, p := range w.proxies {
+	t.waiting = nil
+	for _, p := range t.World.proxies {
 		t.Controller.Connected(p.name)
 	}
-	if err := t.Controller.Configure(w.Now(), spec.Route, spec.Policy); err != nil {
-		return nil, err
+	now := t.World.Now()
+	if err := t.Controller.Configure(now, t.spec.Route, t.spec.Policy); err != nil {
+		return err
 	}
-	for _, f := range w.arms {
-		t.Controller.Resized(w.Now(), f.version, len(f.pods), len(f.pods), "")
+	for _, f := range t.World.arms {
+		t.Controller.Resized(now, f.version, len(f.pods), len(f.pods), "")
 	}
-	return t, nil
+	return nil
 }
 
-// Load implements controller.Store; a trial begins with nothing.
-func (t *Trial) Load(config.Key) (canary.Checkpoint, bool, error) {
-	return canary.Checkpoint{}, false, nil
+// Load implements controller.Store.
+func (t *Trial) Load(k config.Key) (c canary.Checkpoint, ok bool, err error) {
+	if t.spec.Store == nil {
+		return c, false, nil
+	}
+	return t.spec.Store.Load(k)
 }
 
-// Save implements controller.Store. Nothing but the decisions is kept.
+// Save implements controller.Store.
 func (t *Trial) Save(c canary.Checkpoint, made []canary.Decision) error {
+	if t.spec.Store != nil {
+		if err := t.spec.Store.Save(c, made); err != nil {
+			return err
+		}
+	}
 	t.Decisions = append(t.Decisions, made...)
 	t.done = c.State.Rollout == nil && len(c.State.History) > 0
 	return nil
@@ -72,6 +93,9 @@ func (t *Trial) Save(c canary.Checkpoint, made []canary.Decision) error {
 
 // Publish implements controller.Publisher.
 func (t *Trial) Publish(_ config.InferenceRoute, s config.Split) error {
+	if t.spec.Publishing != nil {
+		t.spec.Publishing(s)
+	}
 	t.World.Publish(s)
 	t.published, t.last = t.World.Now(), s.Epoch
 	t.waiting = map[string]bool{}

@@ -171,7 +171,8 @@ func (w *World) step(d Driver, e event) {
 	case apply:
 		w.proxies[e.proxy].apply(w)
 	case ack:
-		d.Handle(w.Now(), &Acked{Proxy: w.proxies[e.proxy].name, Epoch: e.epoch})
+		p := w.proxies[e.proxy]
+		d.Handle(w.Now(), &Acked{Proxy: p.name, Epoch: p.acked()})
 	case report:
 		w.report(d)
 		w.push(int64(w.spec.Network.LoadEvery), report, 0, 0)
@@ -194,8 +195,8 @@ func (w *World) between(most time.Duration) int64 {
 	return int64(most)/2 + w.rng.Int64N(int64(most)/2+1)
 }
 
-// Publish sends a split to every proxy. Each applies it after a delay of its own
-// and then acks; a proxy skips what a newer split overtook.
+// Publish sends a split to every proxy. Each applies it after a delay of its own,
+// in the order of publishing, and then acks.
 func (w *World) Publish(s config.Split) {
 	for i, p := range w.proxies {
 		p.pending = append(p.pending, s)

@@ -98,15 +98,19 @@ func TestProxiesHonourTheSplitOnceTheyAppliedIt(t *testing.T) {
 	assert.Equal(t, 12_000, seen.ticks)
 }
 
-func TestANewerSplitOvertakesAnOlderOne(t *testing.T) {
-	w, err := world.New(plain())
-	require.NoError(t, err)
-	w.Publish(config.Split{Epoch: 2, Shares: config.Whole("v2")})
-	w.Publish(config.Split{Epoch: 1, Shares: config.Whole("v1")})
-	seen := &witness{}
-	w.Run(seen, w.Now().Add(10*time.Second))
-	assert.Equal(t, "v2", seen.requests[len(seen.requests)-1].Version)
-	assert.Len(t, seen.acks, 2)
+func TestSplitsAreAppliedInTheOrderOfPublishing(t *testing.T) {
+	for seed := range uint64(20) { // delays differ
+		spec := plain()
+		spec.Seed = seed
+		w, err := world.New(spec)
+		require.NoError(t, err)
+		w.Publish(config.Split{Epoch: 1, Shares: config.Whole("v1")})
+		w.Publish(config.Split{Epoch: 2, Shares: config.Whole("v2")})
+		seen := &witness{}
+		w.Run(seen, w.Now().Add(2*time.Second))
+		require.Equal(t, "v2", seen.requests[len(seen.requests)-1].Version)
+		require.Equal(t, []world.Acked{{Proxy: "proxy-0", Epoch: 1}, {Proxy: "proxy-0", Epoch: 2}}, seen.acks)
+	}
 }
 
 func TestLogEntriesComeAFlushLater(t *testing.T) {

@@ -112,8 +112,17 @@ func faulty(rate float64, f world.Fault) func(uint64) world.Spec {
 func (s scenario) try(seed uint64) (world.Result, error) {
 	spec := s.world(seed)
 	spec.Network.LoadEvery = time.Second
-	trial, err := world.NewTrial(world.TrialSpec{
-		World: spec, Key: config.Key{Namespace: "ml", Name: "filetype"}, Policy: s.policy,
+	trial, err := world.NewTrial(s.trial(spec))
+	if err != nil {
+		return world.Result{}, fmt.Errorf("%s, seed %d: %w", s.name, seed, err)
+	}
+	return trial.Run(s.most), nil
+}
+
+// trial is a rollout from v1 to v2 in a world.
+func (s scenario) trial(in world.Spec) world.TrialSpec {
+	return world.TrialSpec{
+		World: in, Key: config.Key{Namespace: "ml", Name: "filetype"}, Policy: s.policy,
 		Route: config.RouteSpec{
 			Versions: []config.Version{
 				{Name: "v1", Endpoints: []string{"10.0.0.1:8000", "10.0.0.2:8000"}},
@@ -122,11 +131,7 @@ func (s scenario) try(seed uint64) (world.Result, error) {
 			InitialStable: "v1", Target: "v2", Mirroring: config.MirroringAllowed,
 			Strategy: config.Strategy{Canary: &config.Canary{Steps: []config.Step{{Weight: 50_000}, {Weight: 250_000}, {Weight: 500_000}}}},
 		},
-	})
-	if err != nil {
-		return world.Result{}, fmt.Errorf("%s, seed %d: %w", s.name, seed, err)
 	}
-	return trial.Run(s.most), nil
 }
 
 // onset is how long after its first request the candidate breaks.
