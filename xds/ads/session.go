@@ -142,9 +142,8 @@ func (c *session) CreateDeltaWatch(req *discoverypb.DeltaDiscoveryRequest, sub c
 		return nil, err
 	}
 	first := w.subscription == nil
-	w.subscription = sub
 	names, gone := req.GetResourceNamesSubscribe(), req.GetResourceNamesUnsubscribe()
-	wild := w.wantsAll(first, names, gone)
+	wild := w.renew(sub, names, gone)
 	compare := w.staleOfLate
 	if first || len(names)+len(gone) > 0 {
 		s.subscribe(w, names, gone)
@@ -152,7 +151,7 @@ func (c *session) CreateDeltaWatch(req *discoverypb.DeltaDiscoveryRequest, sub c
 	}
 	if w.anew {
 		w.anew = false
-		clear(sub.ReturnedResources())
+		w.distrust()
 		compare = w.staleOfAll
 	}
 	t := &ticket{watch: w}

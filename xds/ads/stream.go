@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+
 	"github.com/sluice-dev/sluice/xds"
 )
 
@@ -45,22 +47,26 @@ func (s *Server) subscribe(w *watch, names, gone []string) {
 // all is the name that stands for every name.
 const all = "*"
 
-// wantsAll brings wildcard up to date with an incremental request, and says
-// whether the proxy asks for everything anew: it then knows nothing of what it was
-// told before it stopped asking. go-control-plane keeps neither apart.
-func (w *watch) wantsAll(first bool, names, gone []string) bool {
-	if slices.Contains(gone, all) {
-		w.wildcard = false
+// renew takes the subscription of an incremental request, and says whether the
+// proxy asks for everything anew: it then knows nothing of what it was told before
+// it stopped asking. go-control-plane keeps neither apart.
+func (w *watch) renew(sub cache.Subscription, names, gone []string) (anew bool) {
+	first := w.subscription == nil
+	w.subscription = sub
+	anew = slices.Contains(names, all) || first && sub.IsWildcard()
+	w.wildcard = anew || w.wildcard && !slices.Contains(gone, all)
+	if anew && !first {
+		w.distrust()
 	}
-	anew := first && w.subscription.IsWildcard() || slices.Contains(names, all)
-	if !anew {
-		return false
+	return anew
+}
+
+// distrust has everything sent again that is served, and taken away that is not.
+func (w *watch) distrust() {
+	known := w.subscription.ReturnedResources()
+	for n := range known {
+		known[n] = ""
 	}
-	w.wildcard = true
-	if !first {
-		clear(w.subscription.ReturnedResources())
-	}
-	return true
 }
 
 // repeatScopes has all scopes sent again. Envoy asks for scopes once per stream:

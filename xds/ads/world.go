@@ -65,7 +65,7 @@ func (c *session) CreateWatch(req *discoverypb.DiscoveryRequest, sub cache.Subsc
 	}
 	if w.anew {
 		w.anew = false
-		clear(sub.ReturnedResources())
+		w.distrust()
 	}
 	lacks := claim{ticket: t}
 	lacks.set, lacks.removed = w.staleOfAll()
