@@ -32,8 +32,8 @@ type Tally struct {
 
 type ledgerKey struct{ proxy, version string }
 
-// gone is how long after its last report a proxy, or a version, carries no traffic
-// that we know of. forgotten is when nothing of it is kept.
+// gone is how long after its last report or entry a proxy, or a version, carries no
+// traffic that we know of. forgotten is when nothing of it is kept.
 const (
 	gone      = 3500 * time.Millisecond
 	forgotten = 10 * time.Minute
@@ -54,6 +54,7 @@ func (t *Tally) Observe(now time.Time, requests []Request) {
 		}
 		link := t.link(r.Proxy)
 		link.skew.see(now, r.End())
+		link.heard = now
 		if link.open == 0 { // it opened before this Tally began
 			link.opened(now)
 		}
@@ -70,7 +71,7 @@ func (t *Tally) Report(loads []Load) {
 		l, link := t.ledger(ledgerKey{load.Proxy, load.Version}), t.link(load.Proxy)
 		l.settle(load.At, t.began, &link.skew)
 		l.report(load)
-		link.reported = load.At
+		link.reported, link.heard = load.At, load.At
 		link.busy = link.busy || load.Issued > 0 || load.InProgress > 0
 	}
 }
@@ -107,7 +108,7 @@ func (t *Tally) Gaps(now time.Time) []Gap {
 	for key, l := range t.ledgers {
 		link := t.link(key.proxy)
 		l.settle(now, t.began, &link.skew)
-		if l.gap != nil && now.Sub(link.reported) < gone {
+		if l.gap != nil && now.Sub(link.heard) < gone {
 			g := *l.gap
 			g.Proxy, g.Route, g.Version = key.proxy, t.route, key.version
 			gaps = append(gaps, g)
@@ -115,7 +116,7 @@ func (t *Tally) Gaps(now time.Time) []Gap {
 	}
 	for proxy, link := range t.links {
 		t.mend(proxy, link)
-		if link.broken && link.busy && now.Sub(link.reported) < gone {
+		if link.broken && link.busy && now.Sub(link.heard) < gone {
 			gaps = append(gaps, Gap{Proxy: proxy, Route: t.route, From: link.brokeAt.Add(-LogDelay), To: now, Cause: CauseBroken})
 		}
 	}
@@ -159,7 +160,7 @@ func (t *Tally) forget(now time.Time) {
 		return now.Sub(l.reported) > forgotten && now.Sub(l.lastLog) > forgotten
 	})
 	maps.DeleteFunc(t.links, func(_ string, l *link) bool {
-		return now.Sub(l.reported) > forgotten && now.Sub(l.changed) > forgotten && l.open == 0
+		return now.Sub(l.heard) > forgotten && now.Sub(l.changed) > forgotten && l.open == 0
 	})
 	t.last = nil
 }
@@ -191,6 +192,7 @@ type link struct {
 	open     int
 	changed  time.Time // when one opened or closed
 	reported time.Time // when the proxy's latest report came
+	heard    time.Time // when its latest report or entry came
 	skew     skew
 
 	broken  bool // a stream closed, and no report has shown yet that nothing is missing

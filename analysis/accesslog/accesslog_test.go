@@ -207,6 +207,21 @@ func TestALoadReportBecomesALoadPerVersion(t *testing.T) {
 	}, loads[0])
 }
 
+func TestAProxyThatComesBackReportsWithItsFirstMessage(t *testing.T) {
+	sink := newRecorder()
+	_, conn := serve(t, accesslog.Config{Sink: sink})
+	stream, err := loadspb.NewLoadReportingServiceClient(conn).StreamLoadStats(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, stream.Send(&loadspb.LoadStatsRequest{
+		Node: &corepb.Node{Id: "gateway-1"},
+		ClusterStats: []*endpointpb.ClusterStats{{
+			ClusterName: "ml/filetype/v2", LoadReportInterval: durationpb.New(4 * time.Second),
+			UpstreamLocalityStats: []*endpointpb.UpstreamLocalityStats{{TotalIssuedRequests: 4012}},
+		}},
+	}))
+	assert.Equal(t, uint64(4012), (<-sink.loads)[0].Issued)
+}
+
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	_, err := accesslog.New(accesslog.Config{})
 	assert.EqualError(t, err, "accesslog: sink: is missing")

@@ -355,9 +355,11 @@ func TestAnEntryThatLacksSomethingIsNamedByIt(t *testing.T) {
 			delete(e.GetRequest().GetRequestHeaders(), "x-sluice-arm")
 			e.CommonProperties.RouteName = "theirs"
 		}),
-		noAttempt: attempt(func(e *entrypb.HTTPAccessLogEntry) { delete(e.GetRequest().GetRequestHeaders(), "x-envoy-attempt-count") }),
-		noTime:    attempt(func(e *entrypb.HTTPAccessLogEntry) { e.CommonProperties.Duration = nil }),
-		leftOut:   {},
+		noAttempt: attempt(func(e *entrypb.HTTPAccessLogEntry) {
+			delete(e.GetRequest().GetRequestHeaders(), "x-envoy-attempt-count")
+		}),
+		noTime:  attempt(func(e *entrypb.HTTPAccessLogEntry) { e.CommonProperties.Duration = nil }),
+		leftOut: {},
 	} {
 		b, err := proto.Marshal(e)
 		require.NoError(t, err)

@@ -19,29 +19,33 @@ type loadServer struct{ *Server }
 // StreamLoadStats asks a proxy for the loads of all its clusters and takes them
 // until the stream ends.
 func (s loadServer) StreamLoadStats(stream loadspb.LoadReportingService_StreamLoadStatsServer) error {
-	hello, err := stream.Recv()
+	report, err := stream.Recv()
 	if err != nil {
 		return ended(err)
 	}
-	proxy := hello.GetNode().GetId()
+	proxy := report.GetNode().GetId()
 	if proxy == "" {
 		return status.Error(codes.InvalidArgument, "node.id: is empty in the stream's first message")
+	}
+	if len(report.GetClusterStats()) > 0 { // a proxy that comes back tells at once what it counted meanwhile
+		s.report(proxy, report)
 	}
 	err = stream.Send(&loadspb.LoadStatsResponse{
 		SendAllClusters:       true,
 		LoadReportingInterval: durationpb.New(s.loadInterval),
 	})
-	if err != nil {
-		return err
-	}
-	for {
-		report, err := stream.Recv()
-		if err != nil {
-			return ended(err)
+	for err == nil {
+		if report, err = stream.Recv(); err == nil {
+			s.report(proxy, report)
 		}
-		s.counters.reports.Add(1)
-		s.sink.Report(proxy, loadsOf(proxy, report, time.Now()))
 	}
+	return ended(err)
+}
+
+// report hands on what a report says.
+func (s *Server) report(proxy string, report *loadspb.LoadStatsRequest) {
+	s.counters.reports.Add(1)
+	s.sink.Report(proxy, loadsOf(proxy, report, time.Now()))
 }
 
 // loadsOf reads a report of the clusters that are versions of inference routes.

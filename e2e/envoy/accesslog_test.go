@@ -249,6 +249,41 @@ func TestALogServerThatWasAwayLeavesAGapOfItsSize(t *testing.T) {
 	require.InDelta(t, 0.8*float64(lost), missing, 0.3*float64(lost))
 }
 
+// A control plane that was away for logs and reports alike is told by the reports
+// what it missed, and notices that the entries of it never came.
+func TestAControlPlaneThatWasAwayNoticesWhatItMissed(t *testing.T) {
+	s := NewStage(t)
+	ledger := newLogLedger(filetype)
+	serve := func() (stop func()) {
+		listener, err := envoy.Listen(s.Folder.ALS())
+		require.NoError(t, err)
+		return serveLogs(t, ledger, listener)
+	}
+	stop := serve()
+	s.Publish(twoVersions(t, s, filetype), splitOf(filetype, 5, config.Whole("v1")))
+	s.Acked(filetype, 5)
+	ledger.await(t, "reports of both versions", func() bool { return len(ledger.issued) == 2 })
+	load := startSteadyLoad(fmt.Sprintf("http://127.0.0.1:%d/", s.Port), 4)
+	ledger.await(t, "reports and entries", func() bool { return ledger.issued["v1"] > 0 && ledger.toldIssued()["v1"] > 200 })
+	require.Empty(t, ledger.gaps)
+
+	stop()
+	before := load.answered.Load()
+	s.Eventually("requests meanwhile", func() bool { return load.answered.Load() > before+500 })
+	serve()
+	ledger.await(t, "the gap", func() bool { return len(ledger.gaps) > 0 })
+	ledger.await(t, "the end of the gap", func() bool {
+		_, is := ledger.tally.Gap(time.Now())
+		return !is
+	})
+	load.stop()
+	ledger.await(t, "what is still on its way", ledger.moreReports(2))
+	lost := int(load.answered.Load()) - ledger.toldIssued()["v1"]
+	t.Logf("%d requests answered, %d without an entry; gaps: %v", load.answered.Load(), lost, lastOfEach(ledger.gaps))
+	require.Equal(t, int(load.answered.Load()), ledger.issued["v1"], "load reports lose nothing")
+	require.GreaterOrEqual(t, lost, 400)
+}
+
 // lines makes a difference readable.
 func lines(m map[told]int) (lines []string) {
 	for t, n := range m {
