@@ -30,7 +30,7 @@ func Judge(p config.PolicySpec, e Evidence, now time.Time) Assessment {
 	for _, s := range j.standings {
 		a.Tests = append(a.Tests, s.Test)
 	}
-	a.Verdict, a.Reason = j.verdict()
+	a.Verdict, a.Why, a.Reason = j.verdict()
 	return a
 }
 
@@ -109,19 +109,19 @@ func (j *judgement) blames(metric config.MetricName) bool {
 	return false
 }
 
-func (j *judgement) verdict() (Verdict, string) {
+func (j *judgement) verdict() (Verdict, Why, string) {
 	switch {
 	case j.e.Candidate.N == 0:
-		return Undecided, j.noRequests()
+		return Undecided, Why{Kind: WhyNoRequests}, j.noRequests()
 	case j.hold != "":
-		return Undecided, j.hold
+		return Undecided, j.whyHeld(), j.hold
 	case j.logE() >= j.logNeeded:
-		return Harmful, j.blame()
+		return Harmful, j.whyHarm(), j.blame()
 	}
 	if missing := j.missing(); len(missing) > 0 {
-		return Undecided, j.needed(missing)
+		return Undecided, j.whyMissing(missing), j.needed(missing)
 	}
-	return Healthy, j.praise()
+	return Healthy, Why{Kind: WhyProven}, j.praise()
 }
 
 // missing lists the promotion tests that are still required. Of a metric with two

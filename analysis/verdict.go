@@ -20,6 +20,7 @@ type Assessment struct {
 	At      time.Time `json:"at"`
 	Verdict Verdict   `json:"verdict"`
 	Reason  string    `json:"reason"` // one sentence with numbers
+	Why     Why       `json:"why,omitzero"`
 
 	// Hold asks for no growth without blaming the candidate: the split is not what
 	// was asked for, or stable breaches its limits too.

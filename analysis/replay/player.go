@@ -43,7 +43,7 @@ type player struct {
 	decided    time.Time // when the verdict came to stand; zero while it does not
 	verdict    analysis.Verdict
 	reason     string
-	metric     string
+	why        analysis.Why
 }
 
 func newPlayer(p config.PolicySpec, arms analysis.Arms) *player {
@@ -147,10 +147,7 @@ func (p *player) judge(now time.Time) {
 	case p.verdict == analysis.Harmful:
 	case p.last.Verdict == analysis.Harmful, p.last.Verdict == analysis.Healthy && p.verdict != analysis.Healthy:
 		p.decide(now, p.last.Verdict, p.last.Reason)
-		p.metric = ""
-		if p.verdict == analysis.Harmful {
-			p.metric = blamed(p.last)
-		}
+		p.why = p.last.Why
 	}
 }
 

@@ -20,15 +20,17 @@ type Result struct {
 	At float64 `json:"at_s"` //nolint:tagliatelle // as recordings are written
 	// TrippedAt is when the candidate would first have lost its share. Null: never.
 	TrippedAt *float64 `json:"tripped_at_s"` //nolint:tagliatelle // as above
-	// Metric is what harm was found in: "errors", "latency-p95", …; or else empty.
+	// Metric is what harm was found in, or what health still waits for: "errors",
+	// "latency-p95", …; or else empty.
 	Metric string `json:"metric"`
 	// LogE is the evidence of harm in nats: of all tests together ("all"), what was
 	// needed of that ("needed"), and of each metric.
 	LogE map[string]float64 `json:"log_e"` //nolint:tagliatelle // as above
 	// N is requests of "stable" and "candidate" that had ended by At.
 	N map[string]int64 `json:"n"`
-	// Reason is one sentence with numbers.
-	Reason string `json:"reason"`
+	// Reason is one sentence with numbers, and Why the same as a value.
+	Reason string       `json:"reason"`
+	Why    analysis.Why `json:"why"`
 
 	Trips []Trip `json:"trips"`
 	// Tests as they stood when the verdict came to stand, or at the end.
@@ -59,7 +61,7 @@ func (r *run) result() Result {
 	p := r.player
 	p.finish()
 	res := Result{
-		Verdict: p.verdict, At: r.reader.seconds(p.now), Metric: p.metric, Reason: p.reason,
+		Verdict: p.verdict, At: r.reader.seconds(p.now), Reason: p.reason, Why: p.why,
 		LogE:  evidenceOf(p.last),
 		N:     map[string]int64{"stable": p.told[0], "candidate": p.told[1]},
 		Trips: []Trip{}, Tests: p.last.Tests,
@@ -82,6 +84,7 @@ func (r *run) result() Result {
 	if r.others > 0 {
 		res.Notes = append(res.Notes, fmt.Sprintf("%d lines are of other versions (%s)", r.others, r.names))
 	}
+	res.Metric = res.Why.Metric
 	return res
 }
 
@@ -102,19 +105,21 @@ func (r *run) trips(res *Result) {
 func (r *run) undecided(res *Result) {
 	p := r.player
 	if res.Verdict == analysis.Undecided {
-		res.Reason = p.last.Reason
+		res.Reason, res.Why = p.last.Reason, p.last.Why
 	}
 	stable, candidate := p.last.Requests[p.arms.Stable], p.last.Requests[p.arms.Candidate]
 	switch open := p.open(); {
 	case res.Verdict == analysis.Harmful:
 	case stable == 0 && candidate == 0:
 		res.Verdict, res.Reason = analysis.Blind, r.nothing()
+		res.Why = analysis.Why{Kind: analysis.WhySignals}
 	case stable == 0 && r.compares():
-		res.Verdict = analysis.Blind
+		res.Verdict, res.Why = analysis.Blind, analysis.Why{Kind: analysis.WhySignals}
 		res.Reason = fmt.Sprintf("no request of stable %s was judged, and the policy compares with it; candidate %s had %d",
 			p.arms.Stable, p.arms.Candidate, candidate)
 	case open != nil:
 		res.Verdict, res.At = analysis.Undecided, r.reader.seconds(p.now)
+		res.Why = analysis.Why{Kind: analysis.WhyEvidence, Metric: open.suspicion.Metric, LogE: rounded(open.ruling.LogE), LogNeeded: rounded(open.ruling.LogNeeded)}
 		res.Reason = "the last trip is not settled: " + open.found()
 	}
 }
@@ -153,20 +158,6 @@ func evidenceOf(a analysis.Assessment) map[string]float64 {
 }
 
 func rounded(nats float64) float64 { return math.Round(nats*1e6)/1e6 + 0 } // no -0
-
-// blamed is the metric that says most of harm.
-func blamed(a analysis.Assessment) string {
-	var most analysis.Test
-	for _, t := range a.Tests {
-		if t.Direction != "rollback" || t.Idle != "" {
-			continue
-		}
-		if most.Metric == "" || t.LogE-t.LogNeeded > most.LogE-most.LogNeeded {
-			most = t
-		}
-	}
-	return most.Metric
-}
 
 // others are versions that are no arm, the first few that were seen.
 type others struct {

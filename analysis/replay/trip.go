@@ -98,8 +98,8 @@ func (p *player) closeTrip(now time.Time, outcome tripOutcome) {
 }
 
 func (p *player) blame(now time.Time, s analysis.Suspicion, reason string) {
-	p.metric = s.Metric
 	p.close(now)
 	p.last = analysis.Judge(p.policy, p.evidence, now)
 	p.decide(now, analysis.Harmful, reason)
+	p.why = analysis.Why{Kind: analysis.WhyHarm, Metric: s.Metric, Method: "trip", LogE: rounded(s.LogE), LogNeeded: rounded(s.LogNeeded)}
 }

@@ -220,6 +220,7 @@ func (c *Controller) lookEvidence(now time.Time) {
 	told := a
 	if why := s.blind(c.gap); why != "" {
 		told.Verdict, told.Reason = analysis.Blind, why
+		told.Why = analysis.Why{Kind: analysis.WhySignals}
 		c.last = &told
 	}
 	c.event(canary.Judged{At: now, Assessment: told})

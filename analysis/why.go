@@ -1,0 +1,87 @@
+package analysis
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Why is the reason of a verdict as a value: what Assessment.Reason says in words.
+type Why struct {
+	Kind WhyKind `json:"kind"`
+
+	// Metric, Method, Threshold, LogE and LogNeeded are of the test that says most of
+	// harm, or that health waits for longest. Empty where no one test is the reason.
+	Metric    string  `json:"metric,omitempty"`
+	Method    string  `json:"method,omitempty"`
+	Threshold string  `json:"threshold,omitempty"`
+	LogE      float64 `json:"logE,omitempty"`
+	LogNeeded float64 `json:"logNeeded,omitempty"`
+
+	// Requests is about how many more candidate requests health needs, by what those
+	// so far were worth; Seconds is how long they take at the present rate. 0 is
+	// unknown: they were worth nothing, or none come.
+	Requests float64 `json:"requests,omitempty"`
+	Seconds  float64 `json:"seconds,omitempty"`
+}
+
+// WhyKind is the kind of a reason.
+type WhyKind string
+
+// Kinds of reasons, by the verdict that they are of.
+const (
+	WhyHarm       WhyKind = "Harm"       // harmful: evidence passed its threshold
+	WhyProven     WhyKind = "Proven"     // healthy: every required test has passed
+	WhyNoRequests WhyKind = "NoRequests" // undecided: the candidate had none
+	WhyEvidence   WhyKind = "Evidence"   // undecided: more is needed
+	WhySplit      WhyKind = "Split"      // undecided: requests are not split as declared
+	WhyShared     WhyKind = "Shared"     // undecided: stable breaches the limit, too
+	WhySignals    WhyKind = "Signals"    // blind: signals are missing or disagree
+)
+
+// whyOf names a test as a reason.
+func whyOf(kind WhyKind, s standing) Why {
+	return Why{Kind: kind, Metric: s.Metric, Method: s.Method, Threshold: s.Threshold, LogE: s.LogE, LogNeeded: s.LogNeeded}
+}
+
+// whyHeld tells a split that is off from an incident that stable shares.
+func (j *judgement) whyHeld() Why {
+	for _, s := range j.standings {
+		if s.Direction == directionIntegrity && s.Passed {
+			return whyOf(WhySplit, s)
+		}
+	}
+	for _, s := range j.standings {
+		if s.shared != "" && s.Idle == s.shared {
+			return whyOf(WhyShared, s)
+		}
+	}
+	return Why{Kind: WhyShared}
+}
+
+// whyHarm names the test that has most of the evidence it would need alone.
+func (j *judgement) whyHarm() Why {
+	counted := slices.DeleteFunc(slices.Clone(j.standings), func(s standing) bool {
+		return s.Direction != directionRollback || s.Idle != ""
+	})
+	if len(counted) == 0 {
+		return Why{Kind: WhyHarm}
+	}
+	return whyOf(WhyHarm, slices.MaxFunc(counted, func(a, b standing) int {
+		return cmp.Compare(a.LogE-a.LogNeeded, b.LogE-b.LogNeeded)
+	}))
+}
+
+// whyMissing names what is furthest away, and how far that is.
+func (j *judgement) whyMissing(missing []standing) Why {
+	s, more := j.furthest(missing)
+	why := whyOf(WhyEvidence, s)
+	if math.IsInf(more, 1) {
+		return why
+	}
+	why.Requests = more
+	if pace := j.pace(); pace > 0 {
+		why.Seconds = math.Ceil(more / pace)
+	}
+	return why
+}

@@ -1,0 +1,72 @@
+package analysis
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestEveryVerdictHasItsReasonAsAValue(t *testing.T) {
+	p := fullPolicy()
+	judge := func(c ...Closed) Assessment {
+		e := NewEvidence(p, testArms())
+		for _, closed := range c {
+			e = e.Update(p, closed)
+		}
+		return Judge(p, e, time.Unix(0, 0))
+	}
+	run := func(stable, candidate float64, windows int64, share uint32) (all []Closed) {
+		tr := newTraffic(1, 400)
+		tr.stable, tr.candidate, tr.share = always(stable), always(candidate), always(share)
+		for index := range windows {
+			all = append(all, tr.window(index))
+		}
+		return all
+	}
+
+	a := judge()
+	require.Equal(t, Why{Kind: WhyNoRequests}, a.Why)
+
+	a = judge(run(.001, .3, 400, 1000)...)
+	require.Equal(t, Harmful, a.Verdict, a.Reason)
+	require.Equal(t, WhyHarm, a.Why.Kind)
+	require.Equal(t, "errors", a.Why.Metric)
+	require.Greater(t, a.Why.LogE, 3.0)
+
+	a = judge(run(.001, .001, 100, 1000)...)
+	require.Equal(t, Undecided, a.Verdict)
+	require.Equal(t, WhyEvidence, a.Why.Kind)
+	require.NotEmpty(t, a.Why.Metric)
+	require.Less(t, a.Why.LogE, a.Why.LogNeeded)
+
+	off := run(.001, .001, 400, 1000)
+	for i := range off {
+		off[i].Shares = map[uint64]uint32{1000: 5000}
+	}
+	a = judge(off...)
+	require.Equal(t, Undecided, a.Verdict)
+	require.Equal(t, WhySplit, a.Why.Kind)
+	require.Equal(t, "split", a.Why.Metric)
+	require.Equal(t, a.Hold, a.Reason)
+
+	a = judge(run(.3, .3, 400, 1000)...)
+	require.Equal(t, Undecided, a.Verdict)
+	require.Equal(t, WhyShared, a.Why.Kind, a.Reason)
+	require.Equal(t, "errors", a.Why.Metric)
+}
+
+func TestAnUndecidedVerdictSaysHowMuchIsStillNeeded(t *testing.T) {
+	p := fullPolicy()
+	p.Metrics = p.Metrics[:1] // errors
+	tr := newTraffic(2, 400)
+	tr.stable, tr.candidate, tr.share = always(.001), always(.001), always[uint32](1000)
+	e := NewEvidence(p, testArms())
+	for index := range int64(20) {
+		e = e.Update(p, tr.window(index))
+	}
+	a := Judge(p, e, time.Unix(0, 0))
+	require.Equal(t, WhyEvidence, a.Why.Kind, a.Reason)
+	require.Positive(t, a.Why.Requests)
+	require.InDelta(t, a.Why.Requests/40, a.Why.Seconds, a.Why.Seconds/4+1)
+}
