@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -292,9 +291,14 @@ func (s *Stage) Forget() {
 	s.events = nil
 }
 
-// Events lists what has happened so far.
-func (s *Stage) Events() []ads.Event {
+// NobodyTimedOut fails if a proxy has been given up on.
+func (s *Stage) NobodyTimedOut() {
+	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.events)
+	for _, e := range s.events {
+		if e, ok := e.(ads.TimedOut); ok {
+			s.t.Errorf("%+v", e)
+		}
+	}
 }

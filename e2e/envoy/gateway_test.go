@@ -158,4 +158,5 @@ func TestAPortThatStopsOrStartsGoingByHostnameLosesNoRequest(t *testing.T) {
 		s.Eventually("only one is", func() bool { return s.ask(s.Port, "any", "/") == "404 Not Found" })
 	}
 	require.Empty(t, load.Stop())
+	s.NobodyTimedOut()
 }

@@ -26,8 +26,9 @@ type Config struct {
 	// AckTimeout is how long a change waits for a connected proxy before the proxy is
 	// named by TimedOut and no longer waited for. Default 10s.
 	AckTimeout time.Duration
-	// Drain is how long a cluster is kept after the last route to it has gone.
-	// Default 10s.
+	// Drain is how long a cluster is kept after the last route to it has gone, and
+	// what a changed listener's former connections use. It must be longer than the
+	// proxies' own drain time (envoy --drain-time-s). Default 10s.
 	Drain time.Duration
 	// Notify is told what happened, in order, by the goroutine of Run. It may call
 	// any method of the Server but must not block for long. Optional.

@@ -251,6 +251,26 @@ func TestAStuckClusterHoldsUpItsTableForTheTimeoutOnly(t *testing.T) {
 	})
 }
 
+func TestARefusedClusterIsToldOfItsRouteAndHoldsItsTable(t *testing.T) {
+	story(t, func(s *stage) {
+		s.publish(filetype(), split(1, 0))
+		p := s.start("a")
+		s.told()
+		s.publish(configOf(route("filetype", "v1", "v2", "v3")), map[config.Key]config.Split{
+			key("filetype"): {Epoch: 2, Shares: config.Carve("v1", "v3", 500, 0)},
+		})
+		p.nack(p.receive(), "no such cluster")
+		require.Equal(t, []string{"nacked ml/filetype@2 by a: no such cluster"}, s.told())
+		require.Empty(t, p.heard(), "a table would only be refused as well")
+		require.Equal(t, []ads.Refusal{{
+			Resource: xds.Ref{Type: xds.TypeCluster, Name: "ml/filetype/v3"}, Text: "no such cluster",
+		}}, s.server.Proxies()[0].Refused)
+		time.Sleep(10 * time.Second)
+		require.Equal(t, []string{"RouteConfiguration filetype.ml:8080"}, p.heard(), "others may have taken the cluster")
+		require.Empty(t, s.told())
+	})
+}
+
 func TestABadRouteKeepsWhatItHadAndHoldsUpNobody(t *testing.T) {
 	story(t, func(s *stage) {
 		s.publish(filetype(), split(1, 500))
