@@ -41,9 +41,11 @@ func newRecorder() recorder {
 func (r recorder) Observe(_ string, requests []analysis.Request) {
 	r.requests <- append([]analysis.Request(nil), requests...)
 }
+
 func (r recorder) Report(_ string, loads []analysis.Load) {
 	r.loads <- append([]analysis.Load(nil), loads...)
 }
+
 func (r recorder) Stream(proxy string, open bool) {
 	r.streams <- proxy + map[bool]string{true: " open", false: " closed"}[open]
 }
