@@ -12,7 +12,7 @@ export ENVOY_BIN           ?= $(CACHE)/parts/envoy/envoy
 export ONNXRUNTIME_LIBRARY ?= $(CACHE)/parts/onnxruntime/libonnxruntime.so.1.32.0
 
 # Packages that decide have no goroutine (e2e/arch sees to it), so only the others can race.
-PURE  := config analysis analysis/compare canary canary/review canary/world xds xds/name serving serving/magika serving/sketch
+PURE  := config analysis analysis/compare canary canary/review canary/world xds xds/name serving serving/element serving/magika serving/sketch
 RACED  = $(filter-out $(addprefix %/sluice/,$(PURE)),$(shell $(GO) list -e ./config/... ./analysis/... ./canary/... ./xds/... ./serving/...))
 
 .DEFAULT_GOAL := all
@@ -61,6 +61,17 @@ $(GOLANGCI_LINT):
 	GOBIN=$(CACHE)/bin/install-$$$$ && export GOBIN && \
 	  $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) && \
 	  mv $$GOBIN/golangci-lint $@ && rmdir $$GOBIN
+
+PROTOC_GEN_GO_GRPC_VERSION := v1.6.0
+GRPCIO_TOOLS_VERSION       := 1.76.0
+
+.PHONY: proto
+proto: ## write serving/oippb's generated code again (needs pip)
+	python3 -m venv $(CACHE)/proto && $(CACHE)/proto/bin/pip install -q grpcio-tools==$(GRPCIO_TOOLS_VERSION)
+	$(GO) build -o $(CACHE)/proto/bin/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
+	GOBIN=$(CACHE)/proto/bin $(GO) install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(PROTOC_GEN_GO_GRPC_VERSION)
+	PATH=$(CACHE)/proto/bin:$$PATH python -m grpc_tools.protoc -I. --go_out=. --go_opt=paths=source_relative \
+	  --go-grpc_out=. --go-grpc_opt=paths=source_relative serving/oippb/inference.proto
 
 .PHONY: golden
 golden: parts ## rewrite the golden files; review the diff

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,6 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/e2e/parts"
+	"github.com/sluice-dev/sluice/serving"
+	"github.com/sluice-dev/sluice/serving/backend/remote"
 	"github.com/sluice-dev/sluice/serving/magika"
 )
 
@@ -176,6 +180,103 @@ func TestCommandLineMistakesAreNamed(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestGRPCBesideREST(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "grpc")
+	start(t, "v3-2", "--grpc-address", "127.0.0.1:0", "--grpc-address-file", file)
+	address, err := os.ReadFile(file)
+	require.NoError(t, err)
+	m, err := remote.Open(t.Context(), remote.Config{URL: "grpc://" + strings.TrimSpace(string(address)), Model: "magika"})
+	require.NoError(t, err)
+	defer m.Close()
+	c := configOf(t, "v3-2")
+	var data []byte
+	for _, v := range c.Features([]byte("package main\n\nfunc main() {\n\tprintln(1)\n}\n")) {
+		data = binary.LittleEndian.AppendUint32(data, uint32(v))
+	}
+	out, err := m.Run(t.Context(), 0, []serving.Tensor{{Name: "bytes", Datatype: serving.Int32, Shape: serving.Shape{1, 2048}, Data: data}})
+	require.NoError(t, err)
+	assert.Equal(t, serving.Shape{1, 214}, out[0].Shape)
+
+	// Another server in front of the first, batching for it.
+	front := startRemote(t, "grpc://"+strings.TrimSpace(string(address)))
+	a, err := infer(http.DefaultClient, front.url, body(t, c, []byte("{}")))
+	require.NoError(t, err)
+	assert.Len(t, a.Outputs[0].Data, 214)
+}
+
+func TestAHigherVersionIsServedOnceItIsWarm(t *testing.T) {
+	dir := t.TempDir()
+	put := func(version, from string, digest string) {
+		tmp := filepath.Join(t.TempDir(), version)
+		require.NoError(t, os.MkdirAll(tmp, 0o755))
+		text, err := os.ReadFile(model(t, from))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(tmp, "model.onnx"), text, 0o644))
+		if digest != "" {
+			require.NoError(t, os.WriteFile(filepath.Join(tmp, "model.onnx.sha256"), []byte(digest+"  model.onnx\n"), 0o644))
+		}
+		require.NoError(t, os.Rename(tmp, filepath.Join(dir, version)))
+	}
+	put("1", "v3-2", "")
+	p := startPath(t, dir, "--reload-interval", "100ms")
+	c := configOf(t, "v3-2")
+	ask := func() string {
+		a, err := infer(http.DefaultClient, p.url, body(t, c, []byte("{}")))
+		require.NoError(t, err)
+		return a.Version
+	}
+	assert.Equal(t, "1", ask())
+	put("2", "v3-3", "00")
+	p.await("version is not served")
+	assert.Equal(t, "1", ask(), "a wrong digest is not served")
+	put("10", "v3-3", "")
+	p.await("swapped")
+	assert.Equal(t, "10", ask())
+	_, text := p.get("/v2/models/magika")
+	assert.Contains(t, text, `"digest":"sha256:`)
+}
+
+func TestPredictAnswersEveryLineOnce(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.jsonl"), filepath.Join(dir, "out.jsonl")
+	c := configOf(t, "v3-2")
+	var lines bytes.Buffer
+	for i := range 40 {
+		if i == 7 {
+			lines.WriteString("no request\n")
+			continue
+		}
+		lines.Write(body(t, c, fmt.Appendf(nil, "{\"n\": %d}\n", i)))
+		lines.WriteByte('\n')
+	}
+	require.NoError(t, os.WriteFile(in, lines.Bytes(), 0o644))
+	predict := func() string {
+		cmd := command(t, "predict", "--model-path", model(t, "v3-2"), "--model-name", "magika", "--input", in, "--output", out)
+		logs, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(logs))
+		return string(logs)
+	}
+	logs := predict()
+	assert.Contains(t, logs, `"lines":40,"errors":1`)
+	whole, err := os.ReadFile(out)
+	require.NoError(t, err)
+	got := strings.Split(strings.TrimSuffix(string(whole), "\n"), "\n")
+	require.Len(t, got, 40)
+	assert.Contains(t, got[7], `{"error":"body: `)
+	assert.Contains(t, got[8], `"model_name":"magika"`)
+
+	// A crash in the middle of a line.
+	require.NoError(t, os.Truncate(out, int64(len(strings.Join(got[:30], "\n"))+20)))
+	logs = predict()
+	assert.Contains(t, logs, `"lines_done_before":30`)
+	assert.Contains(t, logs, `"lines":10,"errors":0`)
+	again, err := os.ReadFile(out)
+	require.NoError(t, err)
+	assert.Len(t, strings.Split(strings.TrimSuffix(string(again), "\n"), "\n"), 40)
+	assert.Equal(t, got[:30], strings.Split(string(again), "\n")[:30])
+	assert.Contains(t, predict(), `"lines_done_before":40`, "and a third run has nothing to do")
 }
 
 func TestHelpTeaches(t *testing.T) {

@@ -67,10 +67,25 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 // start runs the server with a Magika version and waits until it is ready.
 func start(t *testing.T, version string, args ...string) *process {
 	t.Helper()
+	return startPath(t, model(t, version), append([]string{"--model-version", version}, args...)...)
+}
+
+func startPath(t *testing.T, path string, args ...string) *process {
+	t.Helper()
+	return launch(t, append([]string{"--model-path", path}, args...)...)
+}
+
+// startRemote runs a server before another.
+func startRemote(t *testing.T, url string) *process {
+	t.Helper()
+	return launch(t, "--remote", url)
+}
+
+func launch(t *testing.T, args ...string) *process {
+	t.Helper()
 	addressFile := filepath.Join(t.TempDir(), "address")
 	cmd := command(t, append([]string{
-		"--model-path", model(t, version), "--model-name", "magika", "--model-version", version,
-		"--http-address", "127.0.0.1:0", "--address-file", addressFile, "--drain-delay", "200ms",
+		"--model-name", "magika", "--http-address", "127.0.0.1:0", "--address-file", addressFile, "--drain-delay", "200ms",
 	}, args...)...)
 	logs, err := cmd.StderrPipe()
 	require.NoError(t, err)

@@ -53,7 +53,10 @@ func allowed() map[string]row {
 		},
 		"canary/controller": {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyCanary},
 		"canary/world":      {[]string{"config", "analysis", "canary", "canary/controller", "xds/name"}, whyCanary},
-		"canary/filestore":  {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyOneFolder},
+		"canary/forecast": {
+			[]string{"config", "analysis", "canary", "canary/controller", "canary/world"}, "it tries rollouts in worlds, and nothing that runs in earnest needs it",
+		},
+		"canary/filestore": {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyOneFolder},
 		"canary/kubestore": {
 			[]string{"config", "config/v1alpha1", "analysis", "canary", "canary/review", "xds/name"}, whyOneFolder,
 		},
@@ -64,13 +67,16 @@ func allowed() map[string]row {
 		"serving":                {nil, whyServing},
 		"serving/magika":         {nil, whyServing},
 		"serving/sketch":         {nil, whyServing},
+		"serving/element":        {[]string{"serving"}, whyServing},
 		"serving/oippb":          {[]string{"serving"}, whyServing},
-		"serving/server":         {[]string{"serving", "serving/oippb", "serving/server/orca", "serving/sketch"}, whyServing},
+		"serving/server":         {
+			[]string{"serving", "serving/element", "serving/oippb", "serving/server/orca", "serving/sketch"}, whyServing,
+		},
 		"serving/server/orca":    {[]string{"serving"}, "a load report's form is for load balancers; what is in it serving decides"},
 		"serving/server/fault":   {[]string{"serving", "serving/oippb", "serving/server"}, "faults wrap the server, which knows nothing of them"},
 		"serving/backend/fake":   {[]string{"serving"}, whyServing},
 		"serving/backend/onnx":   {[]string{"serving"}, whyServing},
-		"serving/backend/remote": {[]string{"serving", "serving/oippb"}, whyServing},
+		"serving/backend/remote": {[]string{"serving", "serving/element", "serving/oippb"}, whyServing},
 	}
 }
 

@@ -16,7 +16,7 @@ func pure() []string {
 		"analysis", "analysis/compare",
 		"canary", "canary/review", "canary/world",
 		"xds", "xds/name",
-		"serving", "serving/magika", "serving/sketch",
+		"serving", "serving/element", "serving/magika", "serving/sketch",
 	}
 }
 

@@ -5,7 +5,7 @@
 // versions:
 // - protoc-gen-go-grpc v1.6.0
 // - protoc             v6.31.1
-// source: inference.proto
+// source: serving/oippb/inference.proto
 
 package oippb
 
@@ -361,5 +361,5 @@ var GRPCInferenceService_ServiceDesc = grpc.ServiceDesc{
 			ClientStreams: true,
 		},
 	},
-	Metadata: "inference.proto",
+	Metadata: "serving/oippb/inference.proto",
 }

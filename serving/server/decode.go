@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-dev/sluice/serving"
+	"github.com/sluice-dev/sluice/serving/element"
 )
 
 // request is an inference request as the caller wrote it, numbers parsed.
@@ -177,6 +178,6 @@ func (in inputJSON) tensor(raw []byte) (t serving.Tensor, rest []byte, err error
 	case in.Data == nil:
 		return t, raw, errors.New("data: missing")
 	}
-	t.Data, err = parseData(in.Datatype, in.Data)
+	t.Data, err = element.Parse(in.Datatype, in.Data)
 	return t, raw, err
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/sluice-dev/sluice/serving"
+	"github.com/sluice-dev/sluice/serving/element"
 )
 
 // encode writes the answer: JSON, then the raw outputs asked for. The length
@@ -76,7 +77,7 @@ func appendOutput(body []byte, o output) ([]byte, error) {
 		return append(body, `}}`...), nil
 	}
 	body = append(body, `,"data":`...)
-	body, err := appendData(body, o.Tensor)
+	body, err := element.Append(body, o.Tensor)
 	return append(body, '}'), err
 }
 

@@ -1,4 +1,4 @@
-package server
+package element
 
 import (
 	"encoding/json"
@@ -36,10 +36,10 @@ func TestElementsSurviveBothWays(t *testing.T) {
 		t.Run(string(test.datatype), func(t *testing.T) {
 			var text json.RawMessage
 			require.NoError(t, json.Unmarshal([]byte(test.text), &text))
-			data, err := parseData(test.datatype, text)
+			data, err := Parse(test.datatype, text)
 			require.NoError(t, err)
 			assert.Len(t, data, test.size)
-			back, err := appendData(nil, serving.Tensor{Datatype: test.datatype, Data: data})
+			back, err := Append(nil, serving.Tensor{Datatype: test.datatype, Data: data})
 			require.NoError(t, err)
 			assert.Equal(t, test.canonical, string(back))
 		})
@@ -63,56 +63,13 @@ func TestElementsThatAreNone(t *testing.T) {
 		{serving.Int32, `"12345678901234567890123456789012345"`, `data: an array, found "1234567890123456789012345678901…`},
 	}
 	for _, test := range tests {
-		_, err := parseData(test.datatype, []byte(test.text))
+		_, err := Parse(test.datatype, []byte(test.text))
 		assert.EqualError(t, err, test.want, test.text)
 	}
 	for _, v := range []float64{math.NaN(), math.Inf(1)} {
 		_, err := appendFloat(nil, v, 64)
 		assert.ErrorContains(t, err, "has no JSON form, ask for binary data")
 	}
-	_, err := appendData(nil, serving.Tensor{Datatype: serving.FP16, Data: []byte{0, 0}})
+	_, err := Append(nil, serving.Tensor{Datatype: serving.FP16, Data: []byte{0, 0}})
 	assert.EqualError(t, err, "FP16 has no JSON form, ask for binary data")
-}
-
-// FuzzDecode looks for bodies that break the decoder, or that Bind accepts
-// although the numbers are not what encoding/json reads.
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"inputs":[{"name":"in","datatype":"INT32","shape":[1,2],"data":[[1,2]]}]}`), []byte(nil))
-	f.Add([]byte(`{"inputs":[{"name":"in","datatype":"INT32","shape":[1,2],"parameters":{"binary_data_size":8}}]}`), []byte("12345678"))
-	f.Add([]byte(`{"inputs":[{"name":"in","datatype":"BYTES","shape":[1],"data":["a\"]"]}],"outputs":[{"name":"x"}]}`), []byte(nil))
-	f.Add([]byte(`{"parameters":{"timeout":5},"inputs":[{"data":[{}]}]}`), []byte{1})
-	signature := serving.Signature{
-		Inputs:  []serving.Spec{{Name: "in", Datatype: serving.Int32, Shape: serving.Shape{serving.Any, 2}}},
-		Outputs: []serving.Spec{{Name: "out", Datatype: serving.Int32, Shape: serving.Shape{serving.Any, 2}}},
-	}
-	f.Fuzz(func(t *testing.T, header, raw []byte) {
-		r, err := decode(header, raw)
-		if err != nil {
-			return
-		}
-		bound, err := signature.Bind(r.tensors)
-		if err != nil {
-			return
-		}
-		require.Len(t, bound.Inputs[0].Data, 8*bound.Items)
-		text, err := appendData(nil, bound.Inputs[0])
-		require.NoError(t, err)
-		var back []int32
-		require.NoError(t, json.Unmarshal(text, &back))
-		require.Len(t, back, 2*bound.Items)
-	})
-}
-
-func BenchmarkDecodeJSON(b *testing.B) {
-	body := []byte(`{"inputs":[{"name":"bytes","datatype":"INT32","shape":[1,2048],"data":[0`)
-	for i := range 2047 {
-		body = append(body, ',', byte('0'+i%10))
-	}
-	body = append(body, `]}]}`...)
-	b.SetBytes(int64(len(body)))
-	for b.Loop() {
-		if _, err := decode(body, nil); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

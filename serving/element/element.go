@@ -1,4 +1,7 @@
-package server
+// Package element is the JSON form of a tensor's elements: a text of numbers,
+// booleans or strings to raw data and back, without an array in between. It knows
+// no message around them. Start reading at Parse.
+package element
 
 import (
 	"encoding/binary"
@@ -11,9 +14,9 @@ import (
 	"github.com/sluice-dev/sluice/serving"
 )
 
-// parseData turns a JSON array, nested or flat, into a tensor's raw form,
+// Parse turns a JSON array, nested or flat, into a tensor's raw form,
 // without building the array in between. The JSON was checked by the decoder.
-func parseData(d serving.Datatype, text []byte) ([]byte, error) {
+func Parse(d serving.Datatype, text []byte) ([]byte, error) {
 	if len(text) == 0 || text[0] != '[' {
 		return nil, fmt.Errorf("data: an array, found %s", short(text))
 	}
@@ -133,8 +136,8 @@ func appendBits(out []byte, v uint64, bits int) []byte {
 	return binary.LittleEndian.AppendUint64(out, v)
 }
 
-// appendData writes a tensor's elements as a flat JSON array.
-func appendData(out []byte, t serving.Tensor) ([]byte, error) {
+// Append writes a tensor's elements as a flat JSON array.
+func Append(out []byte, t serving.Tensor) ([]byte, error) {
 	out = append(out, '[')
 	if t.Datatype == serving.Bytes {
 		return appendStrings(out, t.Data)
