@@ -38,8 +38,10 @@ func accessLogs() ([]*accesslogpb.AccessLog, error) {
 				Type: &tracingpb.CustomTag_Value{Value: "%UPSTREAM_CLUSTER_RAW%"},
 			}},
 		},
-		AdditionalRequestHeadersToLog:   []string{name.HeaderArm, name.HeaderShadow, "x-envoy-attempt-count"},
-		AdditionalResponseHeadersToLog:  []string{"grpc-status"},
+		AdditionalRequestHeadersToLog: []string{name.HeaderArm, name.HeaderShadow, "x-envoy-attempt-count"},
+		// Where Envoy knows no cluster of that name, only the answer's stamp says which
+		// version it would have been.
+		AdditionalResponseHeadersToLog:  []string{"grpc-status", name.HeaderServed},
 		AdditionalResponseTrailersToLog: []string{"grpc-status"},
 	})
 	if err != nil {

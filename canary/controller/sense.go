@@ -28,9 +28,12 @@ type sense struct {
 	ruling     *analysis.Ruling
 
 	spoiled int64 // index of the last window that a gap spoiled; the next clean one ends blindness
-	gap     string
-	judged  time.Time
-	aged    time.Time
+	// spoiledFrom is the first of the windows without a break that gaps spoiled up to
+	// spoiled.
+	spoiledFrom int64
+	gap         string
+	judged      time.Time
+	aged        time.Time
 }
 
 func newSense(r canary.Rollout, key config.Key) *sense {
@@ -147,11 +150,15 @@ func (s *sense) report(loads []analysis.Load) {
 
 // spoil drops what a gap made doubtful.
 func (s *sense) spoil(g analysis.Gap) {
-	last := analysis.IndexAt(g.To)
-	if last > s.spoiled {
-		s.bins.Spoil(g.From, g.To)
-		s.spoiled = last
+	first, last := analysis.IndexAt(g.From), analysis.IndexAt(g.To)
+	if last <= s.spoiled && first >= s.spoiledFrom {
+		return
 	}
+	s.bins.Spoil(g.From, g.To)
+	if first <= s.spoiled {
+		first = min(first, s.spoiledFrom)
+	}
+	s.spoiledFrom, s.spoiled = first, max(last, s.spoiled)
 }
 
 // blind says why nothing can be said now; empty when sight is clear. After a gap
