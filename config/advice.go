@@ -16,6 +16,7 @@ func Advise(c *Config) []Mistake {
 		key := Key{Namespace: r.Namespace, Name: r.Analysis.Policy}
 		named[key] = true
 		adviser.adviseRoute(r.RouteSpec)
+		adviser.adviseStickiness(r.RouteSpec)
 		if policy, ok := c.Policy(key); ok && r.Strategy.Canary != nil {
 			adviser.adviseCanary(r.RouteSpec, policy)
 		}

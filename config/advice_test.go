@@ -78,6 +78,16 @@ func TestAdvice(t *testing.T) {
 		{"a gRPC route matches another method", "", []string{"  mirroring", "  protocol: grpc\n  matches: [{method: GET}]\n  mirroring"}, []string{
 			route + `spec.matches[0].method: matches nothing, found "GET": every gRPC request is a POST`,
 		}},
+		{"units stay, and requests are counted", "", []string{"  mirroring", "  stickiness: {header: x-user-id}\n  mirroring"}, []string{
+			route + "spec.stickiness: makes units stay, and the analysis counts requests as if each were drawn by itself: a few units that send much or fail often " +
+				"can pass for a version's fault, so its error bounds hold only where no unit sends much of the traffic",
+		}},
+		{"a gRPC route and a cookie", "", []string{
+			"  target: v2\n  initialStable: v1\n", "", "{canary: {steps: [{weight: 5%}, {approve: {}}, {weight: 50%}]}}", "{split: {weights: {v1: 50%, v2: 50%}}}",
+			"  mirroring: Allowed\n", "  protocol: grpc\n  stickiness: {cookie: {name: unit}}\n",
+		}, []string{
+			route + "spec.stickiness.cookie: is kept by few gRPC clients, and whoever keeps none is drawn by itself: name a header instead",
+		}},
 		{"a version gets nothing", "", []string{
 			"  target: v2\n  initialStable: v1\n", "", "{canary: {steps: [{weight: 5%}, {approve: {}}, {weight: 50%}]}}", "{split: {weights: {v1: 100%}}}", "  mirroring: Allowed\n", "",
 		}, []string{

@@ -58,6 +58,9 @@ func anyRoute() *rapid.Generator[RouteSpec] {
 			Timeouts:  Timeouts{Request: positive().Draw(t, "request")},
 			Versions:  anyVersions().Draw(t, "versions"),
 			Mirroring: MirroringForbidden,
+			Stickiness: rapid.SampledFrom([]*Stickiness{
+				nil, {Header: "x-user-id"}, {Cookie: &UnitCookie{Name: "unit"}}, {Cookie: &UnitCookie{Name: "u~%", TTL: Duration(time.Hour)}},
+			}).Draw(t, "stickiness"),
 		}
 		if rapid.Bool().Draw(t, "split") {
 			s.Strategy.Split = &FixedSplit{Weights: map[string]Percent{s.Versions[0].Name: PerMillion}}

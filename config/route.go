@@ -41,6 +41,10 @@ type RouteSpec struct {
 	// Attempt, when raised, tries a target again that was rolled back. Default 0.
 	Attempt int64 `json:"attempt,omitempty"`
 
+	// Stickiness keeps a unit, such as a user, with one version. Default: every
+	// request is drawn by itself.
+	Stickiness *Stickiness `json:"stickiness,omitempty"`
+
 	// Strategy is exactly one of canary and split.
 	Strategy Strategy `json:"strategy"`
 

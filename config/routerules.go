@@ -15,6 +15,7 @@ func (c *checker) route(s RouteSpec) {
 	c.positive("spec.timeouts.request", s.Timeouts.Request)
 	c.versions(s.Versions)
 	oneOf(c, "spec.mirroring", s.Mirroring, MirroringForbidden, MirroringAllowed)
+	c.stickiness(s.Stickiness)
 	c.strategy(s)
 }
 

@@ -67,30 +67,30 @@ func virtualHost(host, domain string, routes []intent) (*routepb.VirtualHost, []
 	vhost := &routepb.VirtualHost{Name: domain, Domains: []string{domain}, IncludeRequestAttemptCount: true}
 	var bad []*RouteError
 	for _, r := range rules {
-		route, err := routeOf(r)
+		routes, err := routesOf(r)
 		if err != nil {
 			bad = append(bad, &RouteError{r.route.Key, err})
 			continue
 		}
-		vhost.Routes = append(vhost.Routes, route)
+		vhost.Routes = append(vhost.Routes, routes...)
 	}
 	return vhost, bad
 }
 
-// routeOf builds one Envoy route. It is checked alone, so that a bad one is
-// refused alone.
-func routeOf(r rule) (*routepb.Route, error) {
+// routesOf builds the Envoy routes of a rule. They are checked alone, so that bad
+// ones are refused alone.
+func routesOf(r rule) ([]*routepb.Route, error) {
 	match, err := matchOf(r.match)
 	if err != nil {
 		return nil, fmt.Errorf("matches: %w", err)
 	}
-	route := &routepb.Route{
-		Name:   name.Route(r.route.Key, r.route.split.Epoch),
-		Match:  match,
-		Action: &routepb.Route_Route{Route: actionOf(r.route)},
+	routes := splitRoutes(r.route, match)
+	for _, route := range routes {
+		if _, err := encode(route); err != nil {
+			return nil, err
+		}
 	}
-	_, err = encode(route)
-	return route, err
+	return routes, nil
 }
 
 func actionOf(in intent) *routepb.RouteAction {
@@ -112,6 +112,9 @@ func actionOf(in intent) *routepb.RouteAction {
 // weighted lists the shares in interval order, each stamped with its arm.
 func weighted(in intent) *routepb.WeightedCluster {
 	w := &routepb.WeightedCluster{}
+	if in.Stickiness != nil {
+		w.RandomValueSpecifier = &routepb.WeightedCluster_UseHashPolicy{UseHashPolicy: wrapperspb.Bool(true)}
+	}
 	for _, share := range in.split.Shares {
 		if share.Weight == 0 {
 			continue

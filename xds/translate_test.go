@@ -63,6 +63,10 @@ func grpcProtocol(r *config.RouteSpec) { r.Protocol = config.ProtocolGRPC }
 
 func mirroring(r *config.RouteSpec) { r.Mirroring = config.MirroringAllowed }
 
+func sticky(s config.Stickiness) func(*config.RouteSpec) {
+	return func(r *config.RouteSpec) { r.Stickiness = &s }
+}
+
 func configOf(routes ...config.InferenceRoute) *config.Config { return &config.Config{Routes: routes} }
 
 // stableOnly gives each route of c everything to v3-2 under epoch 1.
@@ -85,6 +89,16 @@ func TestGoldenTranslations(t *testing.T) {
 		"mirror": {configOf(route("filetype", mirroring)), map[config.Key]config.Split{key("filetype"): mirrored}},
 		"grpc": {
 			configOf(route("filetype", grpcProtocol, func(r *config.RouteSpec) { r.Timeouts.Request = config.Duration(10 * time.Minute) })),
+			map[config.Key]config.Split{key("filetype"): ramp},
+		},
+		"sticky_by_header": {
+			configOf(route("filetype", sticky(config.Stickiness{Header: "x-user-id"}))),
+			map[config.Key]config.Split{key("filetype"): ramp},
+		},
+		"sticky_by_cookie": {
+			configOf(route("filetype", matches(prefix("/v2")), sticky(config.Stickiness{Cookie: &config.UnitCookie{
+				Name: "unit%", TTL: config.Duration(24 * time.Hour),
+			}}))),
 			map[config.Key]config.Split{key("filetype"): ramp},
 		},
 		"gateway": {

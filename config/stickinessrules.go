@@ -1,0 +1,72 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+const stickinessPath = "spec.stickiness"
+
+func (c *checker) stickiness(s *Stickiness) {
+	switch {
+	case s == nil:
+	case s.Header != "" && s.Cookie != nil:
+		c.refusef(stickinessPath, "has both header and cookie: give exactly one")
+	case s.Cookie != nil:
+		c.unitCookie(stickinessPath+".cookie", *s.Cookie)
+	case s.Header != "":
+		c.unitHeader(stickinessPath+".header", s.Header)
+	default:
+		c.refusef(stickinessPath, "has neither header nor cookie: leave it out to draw every request by itself")
+	}
+}
+
+// unitHeader refuses what holds no unit.
+func (c *checker) unitHeader(path, name string) {
+	switch {
+	case !isToken(name):
+		c.refuse(path, "is not the name of a header", name)
+	case strings.EqualFold(name, "host"):
+		c.refuse(path, "is the same for every request of a hostname: name one that holds a user or a session", name)
+	case strings.EqualFold(name, "x-request-id"):
+		c.refuse(path, "is new for every request: name one that holds a user or a session", name)
+	case isStamp(name):
+		c.refuse(path, "is one of Sluice's own, which clients cannot set", name)
+	}
+}
+
+// isStamp says whether a header is one that the proxies write themselves.
+func isStamp(name string) bool {
+	name = strings.ToLower(name)
+	return name == "x-sluice" || strings.HasPrefix(name, "x-sluice-")
+}
+
+func (c *checker) unitCookie(path string, u UnitCookie) {
+	if !isToken(u.Name) {
+		c.refuse(path+".name", "is not the name of a cookie", u.Name)
+	}
+	_, written := c.lines[path+".ttl"]
+	switch {
+	case written && u.TTL == 0:
+		c.refuse(path+".ttl", "is no time at all: leave it out for a cookie that lasts as long as the client's session", u.TTL)
+	case u.TTL%Duration(time.Second) != 0:
+		c.refuse(path+".ttl", "is not whole seconds, which a cookie counts", u.TTL)
+	default:
+		c.notNegative(path+".ttl", u.TTL)
+	}
+}
+
+// adviseStickiness says what sticky units do to the evidence.
+func (c *checker) adviseStickiness(s RouteSpec) {
+	if s.Stickiness == nil {
+		return
+	}
+	if s.Strategy.Canary != nil {
+		c.refusef(stickinessPath, "makes units stay, and the analysis counts requests as if each were drawn by itself: "+
+			"a few units that send much or fail often can pass for a version's fault, so its error bounds hold only "+
+			"where no unit sends much of the traffic")
+	}
+	if s.Protocol == ProtocolGRPC && s.Stickiness.Cookie != nil {
+		c.refusef(stickinessPath+".cookie", "is kept by few gRPC clients, and whoever keeps none is drawn by itself: name a header instead")
+	}
+}

@@ -1,0 +1,87 @@
+package xds
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routepb "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	matcherpb "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/xds/name"
+)
+
+// headerRequestID holds what Envoy names each request by, anew.
+const headerRequestID = "x-request-id"
+
+// splitRoutes divide what match selects: one route, or, where a cookie holds the
+// unit, one for clients that have it and one that gives it to the others. A unit
+// is the id of a client's first request: both routes hash the same text, so that
+// the first request, too, goes where the later ones will.
+func splitRoutes(in intent, match *routepb.RouteMatch) []*routepb.Route {
+	if in.Stickiness == nil {
+		return []*routepb.Route{splitRoute(in, match)}
+	}
+	cookie := in.Stickiness.Cookie
+	if cookie == nil {
+		return []*routepb.Route{splitRoute(in, match, unitInHeader(in.Stickiness.Header))}
+	}
+	known := splitRoute(in, withCookie(match, cookie.Name, anyText()), unitInCookie(cookie.Name))
+	given := splitRoute(in, match, unitInHeader(headerRequestID))
+	given.ResponseHeadersToAdd = []*corepb.HeaderValueOption{giveUnit(*cookie)}
+	return []*routepb.Route{known, given}
+}
+
+// splitRoute is one route that divides by shares: by the hash of units, or at
+// random where there are none.
+func splitRoute(in intent, match *routepb.RouteMatch, units ...*routepb.RouteAction_HashPolicy) *routepb.Route {
+	action := actionOf(in)
+	action.HashPolicy = units
+	return &routepb.Route{
+		Name:   name.Route(in.Key, in.split.Epoch),
+		Match:  match,
+		Action: &routepb.Route_Route{Route: action},
+	}
+}
+
+func unitInHeader(header string) *routepb.RouteAction_HashPolicy {
+	return &routepb.RouteAction_HashPolicy{PolicySpecifier: &routepb.RouteAction_HashPolicy_Header_{
+		Header: &routepb.RouteAction_HashPolicy_Header{HeaderName: header},
+	}}
+}
+
+// unitInCookie has no TTL, with which Envoy would make cookies of its own whose
+// hash is not that of the request which it answers.
+func unitInCookie(cookie string) *routepb.RouteAction_HashPolicy {
+	return &routepb.RouteAction_HashPolicy{PolicySpecifier: &routepb.RouteAction_HashPolicy_Cookie_{
+		Cookie: &routepb.RouteAction_HashPolicy_Cookie{Name: cookie},
+	}}
+}
+
+// giveUnit adds a cookie beside those that a version sets.
+func giveUnit(cookie config.UnitCookie) *corepb.HeaderValueOption {
+	literal := strings.ReplaceAll(cookie.Name, "%", "%%")
+	value := fmt.Sprintf("%s=%%REQ(%s)%%; Path=/; HttpOnly", literal, headerRequestID)
+	if cookie.TTL > 0 {
+		value += fmt.Sprintf("; Max-Age=%d", int64(cookie.TTL.D().Seconds()))
+	}
+	return &corepb.HeaderValueOption{
+		Header:       &corepb.HeaderValue{Key: "set-cookie", Value: value},
+		AppendAction: corepb.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD,
+	}
+}
+
+// withCookie narrows a match to requests with a cookie.
+func withCookie(match *routepb.RouteMatch, cookie string, value *matcherpb.StringMatcher) *routepb.RouteMatch {
+	narrow := proto.CloneOf(match)
+	narrow.Cookies = append(slices.Clip(narrow.Cookies), &routepb.CookieMatcher{Name: cookie, StringMatch: value})
+	return narrow
+}
+
+// anyText matches whatever is not empty: there is nothing to hash in that.
+func anyText() *matcherpb.StringMatcher {
+	return &matcherpb.StringMatcher{MatchPattern: &matcherpb.StringMatcher_SafeRegex{SafeRegex: &matcherpb.RegexMatcher{Regex: ".+"}}}
+}
