@@ -119,7 +119,10 @@ func (r *run) undecided(res *Result) {
 			p.arms.Stable, p.arms.Candidate, candidate)
 	case open != nil:
 		res.Verdict, res.At = analysis.Undecided, r.reader.seconds(p.now)
-		res.Why = analysis.Why{Kind: analysis.WhyEvidence, Metric: open.suspicion.Metric, LogE: rounded(open.ruling.LogE), LogNeeded: rounded(open.ruling.LogNeeded)}
+		res.Why = analysis.Why{
+			Kind: analysis.WhyEvidence, Metric: open.suspicion.Metric, Method: "trip",
+			LogE: rounded(open.ruling.LogE), LogNeeded: rounded(open.ruling.LogNeeded),
+		}
 		res.Reason = "the last trip is not settled: " + open.found()
 	}
 }

@@ -43,6 +43,6 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newGet(), newStatus(), newExplain(), newReview())
 	root.AddCommand(newVerbs()...)
 	root.AddCommand(newLint(), newRender(), newBootstrap(), newPolicy(), newVersion())
-	root.AddCommand(newReplay())
+	root.AddCommand(newReplay(), newSimulate(), newPlan())
 	return root
 }

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-dev/sluice/canary/forecast"
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/config/file"
+)
+
+const planHelp = `Plan says for each step of a rollout the least time and requests that the policy asks
+for, whatever the evidence. With --rps it also tries rollouts of a healthy version in
+simulated traffic, and says how long each step is likely to take and what it waits for.
+
+A route that rolls out nothing (a fixed split) has no plan.`
+
+// routePlan is one inference route's.
+type routePlan struct {
+	Route  string          `json:"route"`
+	Policy string          `json:"policy"`
+	Steps  []forecast.Step `json:"steps"`
+	// Healthy is what becomes of a healthy candidate; without --rps it is not known.
+	Healthy *forecast.Healthily `json:"healthy,omitempty"`
+	Notes   []string            `json:"notes"`
+}
+
+func newPlan() *cobra.Command {
+	var t trafficFlags
+	var path, output string
+	cmd := &cobra.Command{
+		Use:     "plan -f FILE|FOLDER",
+		GroupID: "offline",
+		Short:   "Say how long each step of a rollout takes, at least and likely",
+		Long:    planHelp,
+		Example: "  sluice plan -f filetype.yaml\n  sluice plan -f routes/ --rps 200 --base-errors 0.1% -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := errors.Join(checkOutput(output), t.complete()); err != nil {
+				return err
+			}
+			c, err := file.Load(path)
+			if err != nil {
+				return failure(err)
+			}
+			plans := []routePlan{}
+			for _, route := range c.Routes {
+				if route.Strategy.Canary == nil {
+					continue
+				}
+				plan, err := planOf(cmd, c, route, t.config)
+				if err != nil {
+					return err
+				}
+				plans = append(plans, plan)
+			}
+			if len(plans) == 0 {
+				return failure(fmt.Errorf("%s: no inference route has a canary strategy", path))
+			}
+			if output != "" {
+				return printObject(cmd.OutOrStdout(), output, plans)
+			}
+			for _, plan := range plans {
+				plan.print(cmd.OutOrStdout())
+			}
+			return nil
+		},
+	}
+	manifestFlag(cmd, &path)
+	t.add(cmd, 20)
+	outputFlag(cmd, &output, "")
+	return cmd
+}
+
+func planOf(cmd *cobra.Command, c *config.Config, route config.InferenceRoute, traffic forecast.Config) (routePlan, error) {
+	name := route.Analysis.Policy
+	policy, found := c.Policy(config.Key{Namespace: route.Namespace, Name: name})
+	if !found {
+		return routePlan{}, failure(fmt.Errorf("%s: spec.analysis.policy: is not there, found %q", route.Key, name))
+	}
+	plan := routePlan{Route: route.String(), Policy: name, Notes: []string{}}
+	traffic.Policy, traffic.Mirroring = policy, route.Mirroring
+	gates := 0
+	for _, s := range route.Strategy.Canary.Steps {
+		if s.Approve != nil {
+			gates++
+			continue
+		}
+		traffic.Steps = append(traffic.Steps, s)
+	}
+	if gates > 0 {
+		plan.Notes = append(plan.Notes, fmt.Sprintf("%d gates wait for people, and are left out", gates))
+	}
+	if traffic.Rate == 0 {
+		plan.Steps = forecast.Plan(policy, traffic.Steps, 0)
+		plan.Notes = append(plan.Notes, "without --rps nobody knows how long requests and evidence take to come")
+		return plan, nil
+	}
+	traffic.StablePods, traffic.CandidatePods = podsOf(route, route.InitialStable), podsOf(route, route.Target)
+	f, err := forecasting(cmd, &traffic, forecast.Healthy)
+	plan.Steps, plan.Healthy = f.Steps, &f.Healthy
+	return plan, err
+}
+
+func podsOf(route config.InferenceRoute, version string) int {
+	v, _ := route.Version(version)
+	return max(1, len(v.Endpoints))
+}
+
+func (p routePlan) print(w io.Writer) {
+	fmt.Fprintf(w, "%s, by policy %s\n", p.Route, p.Policy)
+	printSteps(w, p.Steps)
+	if h := p.Healthy; h != nil {
+		fmt.Fprintf(w, "  a healthy version: %d of %d promoted, in %s (p90 %s); the last step waits for %s\n",
+			h.Promoted, h.Trials, span(h.Promotion), span(h.PromotionP90), orDash(h.Bottleneck))
+	}
+	for _, note := range p.Notes {
+		fmt.Fprintf(w, "  note: %s\n", note)
+	}
+}
+
+// forecasting makes a forecast behind a progress bar.
+func forecasting(
+	cmd *cobra.Command, c *forecast.Config, run func(context.Context, forecast.Config) (forecast.Forecast, error),
+) (forecast.Forecast, error) {
+	bar := newProgress(cmd.ErrOrStderr())
+	c.Progress = bar.show
+	f, err := run(cmd.Context(), *c)
+	bar.clear()
+	return f, failure(err)
+}
