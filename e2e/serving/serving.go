@@ -110,3 +110,10 @@ func Magika(t testing.TB, version string) []string {
 	t.Helper()
 	return []string{"--model-path", filepath.Join(parts.Magika(t, version), "model.onnx"), "--model-name", "magika", "--model-version", version}
 }
+
+// Clean removes the binary. A test run calls it at its end.
+func Clean() {
+	if path, err := build(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+}

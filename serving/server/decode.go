@@ -17,6 +17,7 @@ import (
 // request is an inference request as the caller wrote it, numbers parsed.
 type request struct {
 	id      string
+	model   string // empty: as in the path
 	tensors []serving.Tensor
 	timeout time.Duration // 0: none asked for
 	outputs []wanted      // empty: all of them
@@ -33,8 +34,10 @@ type wanted struct {
 
 type parameters map[string]json.RawMessage
 
+// requestJSON is a request's body. KServe's clients name the model in it, too.
 type requestJSON struct {
 	ID         string       `json:"id"`
+	Model      string       `json:"model_name"`
 	Parameters parameters   `json:"parameters"`
 	Inputs     []inputJSON  `json:"inputs"`
 	Outputs    []outputJSON `json:"outputs"`
@@ -60,7 +63,7 @@ func decode(header, raw []byte) (*request, error) {
 	if err := unmarshal(header, &j); err != nil {
 		return nil, fmt.Errorf("body: %w", err)
 	}
-	r := &request{id: j.ID}
+	r := &request{id: j.ID, model: j.Model}
 	if err := r.readParameters(j.Parameters); err != nil {
 		return nil, err
 	}

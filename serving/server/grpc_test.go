@@ -166,6 +166,10 @@ func TestRefusalsOverGRPC(t *testing.T) {
 		{"an unknown priority", func(r *oippb.ModelInferRequest) {
 			r.Parameters = map[string]*oippb.InferParameter{"priority": {ParameterChoice: &oippb.InferParameter_Int64Param{Int64Param: 9}}}
 		}, codes.InvalidArgument, `parameters.priority: a level from 1 (urgent) to 3 (patient), found 9`},
+		{"a length that is another", func(r *oippb.ModelInferRequest) {
+			r.Inputs[0].Contents, r.RawInputContents = nil, [][]byte{make([]byte, 8)}
+			r.Inputs[0].Parameters = map[string]*oippb.InferParameter{"binary_data_size": {ParameterChoice: &oippb.InferParameter_Int64Param{Int64Param: 7}}}
+		}, codes.InvalidArgument, `input "in": parameters.binary_data_size: not the length of its raw_input_contents`},
 		{"an unknown output", func(r *oippb.ModelInferRequest) {
 			r.Outputs = []*oippb.ModelInferRequest_InferRequestedOutputTensor{{Name: "no"}}
 		}, codes.InvalidArgument, `output "no": the model has no such output`},

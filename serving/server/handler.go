@@ -21,7 +21,9 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2", s.describeServer)
 	mux.HandleFunc("GET /v2/{$}", s.describeServer)
-	mux.HandleFunc("GET /v2/health/live", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /v2/health/live", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
+	})
 	mux.HandleFunc("GET /v2/health/ready", s.readiness)
 	for _, model := range []string{"/v2/models/{model}", "/v2/models/{model}/versions/{version}"} {
 		mux.Handle("GET "+model, s.named(s.describeModel))
@@ -69,10 +71,18 @@ func (s *Server) find(model, version string) error {
 	return nil
 }
 
-func (s *Server) readiness(w http.ResponseWriter, _ *http.Request) {
+// readinessBody is the protocol's, of the server and of a model.
+type readinessBody struct {
+	Name  string `json:"name,omitempty"`
+	Ready bool   `json:"ready"`
+}
+
+func (s *Server) readiness(w http.ResponseWriter, r *http.Request) {
 	if err := s.unready(); err != nil {
 		writeError(w, err)
+		return
 	}
+	writeJSON(w, http.StatusOK, readinessBody{Name: r.PathValue("model"), Ready: true})
 }
 
 // unready is why traffic should go elsewhere, nil if it need not.

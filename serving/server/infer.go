@@ -71,6 +71,11 @@ func (s *Server) admissible(a asked) error {
 
 // answer runs a request whose body was read.
 func (s *Server) answer(ctx context.Context, arrived time.Time, r *request, a asked) (outcome, error) {
+	if r.model != "" {
+		if err := s.find(r.model, ""); err != nil {
+			return outcome{}, err
+		}
+	}
 	bound, err := s.bind(r)
 	if err != nil {
 		return outcome{}, err

@@ -71,6 +71,9 @@ func integer(p *oippb.InferParameter) (int64, error) {
 	return 0, fmt.Errorf("a whole number, found %v", p)
 }
 
+// binarySize is the parameter with the length of an input's raw data.
+const binarySize = "binary_data_size"
+
 func inputsOf(m *oippb.ModelInferRequest) ([]serving.Tensor, error) {
 	raw := m.GetRawInputContents()
 	if len(raw) > 0 && len(raw) != len(m.GetInputs()) {
@@ -80,9 +83,12 @@ func inputsOf(m *oippb.ModelInferRequest) ([]serving.Tensor, error) {
 	tensors := make([]serving.Tensor, len(m.GetInputs()))
 	for i, in := range m.GetInputs() {
 		t := serving.Tensor{Name: in.GetName(), Datatype: serving.Datatype(in.GetDatatype()), Shape: in.GetShape()}
-		err := refuseAllBut(in.GetParameters())
+		err := refuseAllBut(in.GetParameters(), binarySize)
+		size, sized := in.GetParameters()[binarySize] // KServe's clients say it here, too
 		switch {
 		case err != nil:
+		case sized && (len(raw) == 0 || size.GetInt64Param() != int64(len(raw[i]))):
+			err = fmt.Errorf("parameters.%s: not the length of its raw_input_contents, found %v", binarySize, size)
 		case !t.Datatype.Known():
 			err = fmt.Errorf("datatype: not one of the protocol's, found %q", t.Datatype)
 		case len(raw) > 0 && in.GetContents() != nil:
