@@ -61,12 +61,12 @@ func (b *Bins) SetAge(now time.Time, age time.Duration) {
 	}
 }
 
-// Add counts a request. Attempts that are no evidence (retries), outcomes that
-// are the client's fault, and requests from before the first window count nowhere.
+// Add counts a request. Attempts that are no evidence (retries, pinned ones),
+// outcomes that are the client's fault, and requests from before the first window count nowhere.
 // Whether a request is mirrored is for the caller to sort out.
 func (b *Bins) Add(r Request) {
 	index := IndexAt(r.Start)
-	if r.Attempt > 1 || r.Outcome == ClientFault || index < b.first {
+	if r.Attempt > 1 || r.Pinned || r.Outcome == ClientFault || index < b.first {
 		return
 	}
 	var late int64

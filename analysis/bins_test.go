@@ -54,6 +54,8 @@ func TestWhatARequestCountsAs(t *testing.T) {
 	key := analysis.WindowKey{Index: analysis.IndexAt(epoch()), Version: "v1", Epoch: 7, Pod: "10.0.0.1:80"}
 	retry := at(0, ms(5), analysis.Failed)
 	retry.Attempt = 2
+	pinned := at(0, ms(5), analysis.Failed)
+	pinned.Pinned = true
 	unsent := at(0, ms(5), analysis.Failed)
 	unsent.Attempt = 0
 	for _, tt := range []struct {
@@ -71,6 +73,7 @@ func TestWhatARequestCountsAs(t *testing.T) {
 		{"a client that left is only counted as that", at(0, ms(5), analysis.Abandoned), &analysis.Window{Abandoned: 1}},
 		{"a client's fault counts nowhere", at(0, ms(5), analysis.ClientFault), nil},
 		{"a retry counts nowhere", retry, nil},
+		{"a tester's failure counts nowhere", pinned, nil},
 		{"what started before the first window counts nowhere", at(-1, ms(150), analysis.Succeeded), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -26,14 +26,18 @@ type Request struct {
 
 	// Shadow marks a mirrored copy; nobody waited for its answer.
 	Shadow bool
+
+	// Pinned marks a request that a tester sent to a version of their choice; no split
+	// drew it. It counts in tallies, as load reports count it, and as no evidence.
+	Pinned bool
 }
 
 // End is when the last byte of the answer came.
 func (r Request) End() time.Time { return r.Start.Add(r.Duration) }
 
 // Evident says whether the request may enter the evidence of an arm: a live
-// first attempt, or a live request that had no attempt at all.
-func (r Request) Evident() bool { return !r.Shadow && r.Attempt <= 1 }
+// first attempt, or a live request that had no attempt at all, that a split drew.
+func (r Request) Evident() bool { return !r.Shadow && !r.Pinned && r.Attempt <= 1 }
 
 // Outcome is what became of a request.
 type Outcome uint8

@@ -62,6 +62,13 @@ func anyRoute() *rapid.Generator[RouteSpec] {
 				nil, {Header: "x-user-id"}, {Cookie: &UnitCookie{Name: "unit"}}, {Cookie: &UnitCookie{Name: "u~%", TTL: Duration(time.Hour)}},
 			}).Draw(t, "stickiness"),
 		}
+		if rapid.Bool().Draw(t, "overrides") {
+			version := rapid.SampledFrom(versionNames(s.Versions)).Draw(t, "overridden")
+			s.Overrides = []Override{
+				{Header: &HeaderMatch{Name: "X-Tester", Type: HeaderExpression, Value: "a|b"}, Version: version},
+				{Cookie: &CookieMatch{Name: "tester", Value: "a=b"}, Version: version},
+			}
+		}
 		if rapid.Bool().Draw(t, "split") {
 			s.Strategy.Split = &FixedSplit{Weights: map[string]Percent{s.Versions[0].Name: PerMillion}}
 			return s

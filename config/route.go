@@ -45,6 +45,10 @@ type RouteSpec struct {
 	// request is drawn by itself.
 	Stickiness *Stickiness `json:"stickiness,omitempty"`
 
+	// Overrides give requests of testers to a version of their choice; the first that
+	// matches counts. Default none.
+	Overrides []Override `json:"overrides,omitempty"`
+
 	// Strategy is exactly one of canary and split.
 	Strategy Strategy `json:"strategy"`
 

@@ -16,6 +16,7 @@ func (c *checker) route(s RouteSpec) {
 	c.versions(s.Versions)
 	oneOf(c, "spec.mirroring", s.Mirroring, MirroringForbidden, MirroringAllowed)
 	c.stickiness(s.Stickiness)
+	c.overrides(s)
 	c.strategy(s)
 }
 

@@ -51,6 +51,9 @@ func newIntent(r config.InferenceRoute, splits map[config.Key]config.Split) (int
 	if err := checkSplit(r, split); err != nil {
 		return intent{}, fmt.Errorf("split of epoch %d: %w", split.Epoch, err)
 	}
+	if err := errors.Join(checkOverrides(r)...); err != nil {
+		return intent{}, err
+	}
 	if r.Listener.Address == "" {
 		r.Listener.Address = defaultAddress
 	}

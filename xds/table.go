@@ -54,6 +54,9 @@ func (t table) needs() []Ref {
 				refs = append(refs, Ref{TypeCluster, name.Cluster(in.Key, share.Version)})
 			}
 		}
+		for _, o := range in.Overrides {
+			refs = append(refs, Ref{TypeCluster, name.Cluster(in.Key, o.Version)})
+		}
 	}
 	slices.SortFunc(refs, Ref.Compare)
 	return slices.Compact(refs)
@@ -84,7 +87,11 @@ func routesOf(r rule) ([]*routepb.Route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("matches: %w", err)
 	}
-	routes := splitRoutes(r.route, match)
+	routes, err := pinnedRoutes(r.route, match)
+	if err != nil {
+		return nil, err
+	}
+	routes = append(routes, splitRoutes(r.route, match)...)
 	for _, route := range routes {
 		if _, err := encode(route); err != nil {
 			return nil, err

@@ -67,6 +67,10 @@ func sticky(s config.Stickiness) func(*config.RouteSpec) {
 	return func(r *config.RouteSpec) { r.Stickiness = &s }
 }
 
+func overrides(o ...config.Override) func(*config.RouteSpec) {
+	return func(r *config.RouteSpec) { r.Overrides = o }
+}
+
 func configOf(routes ...config.InferenceRoute) *config.Config { return &config.Config{Routes: routes} }
 
 // stableOnly gives each route of c everything to v3-2 under epoch 1.
@@ -100,6 +104,13 @@ func TestGoldenTranslations(t *testing.T) {
 				Name: "unit%", TTL: config.Duration(24 * time.Hour),
 			}}))),
 			map[config.Key]config.Split{key("filetype"): ramp},
+		},
+		"overrides": {
+			configOf(route("filetype", mirroring, overrides(
+				config.Override{Header: &config.HeaderMatch{Name: "x-tester", Value: "alice"}, Version: "v3-3"},
+				config.Override{Cookie: &config.CookieMatch{Name: "tester", Value: "1"}, Version: "v3-2"},
+			), sticky(config.Stickiness{Header: "x-user-id"}))),
+			map[config.Key]config.Split{key("filetype"): mirrored},
 		},
 		"gateway": {
 			configOf(
@@ -209,6 +220,11 @@ func TestABadRouteFailsAloneAndIsNamed(t *testing.T) {
 		"what protobuf rules refuse":   {route("bad", matches(config.Match{Path: &config.PathMatch{Type: config.PathPrefix, Value: "/a?b"}})), new(split(config.Whole("v3-2")...)), "envoy refuses it"},
 		"another address for the port": {route("later", func(r *config.RouteSpec) { r.Listener.Address = "0.0.0.0" }), new(split(config.Whole("v3-2")...)), `port 8080 is opened on 127.0.0.1 by "ml/good", not on 0.0.0.0`},
 		"a match that is hidden":       {route("later", hosts("good.ml")), new(split(config.Whole("v3-2")...)), `is already matched by "ml/good" on the same hostname`},
+		"an override to nobody": {
+			route("bad", overrides(config.Override{Header: &config.HeaderMatch{Name: "a", Value: "b"}, Version: "v9"})),
+			new(split(config.Whole("v3-2")...)), `overrides[0]: version "v9" is not one`,
+		},
+		"an override of everything": {route("bad", overrides(config.Override{Version: "v3-3"})), new(split(config.Whole("v3-2")...)), "overrides[0]: has neither header nor cookie"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			alone, err := xds.Translate(configOf(good), stableOnly(configOf(good)))

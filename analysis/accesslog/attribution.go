@@ -163,6 +163,7 @@ func (a *attribution) fill(r *analysis.Request, e *entry, arm arm, stamp []byte)
 	if r.Epoch, ok = a.epoch(stamp, e.route); !ok {
 		return noEpoch
 	}
+	r.Pinned = r.Epoch == name.EpochPinned
 	if !e.timed {
 		return noTime
 	}

@@ -370,6 +370,26 @@ func TestAnEntryThatLacksSomethingIsNamedByIt(t *testing.T) {
 	assert.Equal(t, noEntry, what)
 }
 
+func TestATestersRequestIsToldAsPinnedHoweverItEnds(t *testing.T) {
+	pinned := func(e *entrypb.HTTPAccessLogEntry) {
+		e.CommonProperties.RouteName = "ml/filetype@0"
+		e.Request.RequestHeaders["x-sluice-arm"] = "v2@0"
+	}
+	for _, e := range []*entrypb.HTTPAccessLogEntry{
+		attempt(pinned), attempt(pinned, code(503)), attempt(pinned, code(0)),
+		attempt(pinned, code(0), flag("upstream_connection_failure")),
+		whole(pinned, code(503), flag("no_healthy_upstream")),
+	} {
+		got := one(t, e)
+		require.Len(t, got, 1)
+		assert.True(t, got[0].Pinned)
+		assert.False(t, got[0].Evident())
+	}
+	got := one(t, attempt())
+	assert.False(t, got[0].Pinned)
+	assert.True(t, got[0].Evident())
+}
+
 func TestNamesAreForgottenBeforeTheyAreTooMany(t *testing.T) {
 	a := newAttribution("gateway-1")
 	for port := range uint32(3 * remembered) {

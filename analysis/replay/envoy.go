@@ -32,7 +32,7 @@ func (r *reader) entry() (q analysis.Request, whose of, err error) {
 	if q.Version, err = r.version(); err != nil {
 		return q, ofOther, err
 	}
-	if q.Epoch, err = f.epoch(); err != nil {
+	if q.Epoch, q.Pinned, err = f.epoch(); err != nil {
 		return q, ofOther, err
 	}
 	if q.Outcome, err = f.entryOutcome(); err != nil {
@@ -78,16 +78,17 @@ func (r *reader) version() (string, error) {
 	return whole, nil
 }
 
-// epoch reads the split that a request came under from the name of its route.
-func (f *fields) epoch() (uint64, error) {
+// epoch reads the split that a request came under from the name of its route, and
+// whether a tester pinned it instead.
+func (f *fields) epoch() (epoch uint64, pinned bool, err error) {
 	route, err := f.text(fieldRoute, "route_name")
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if _, epoch, err := name.ParseRoute(string(route)); err == nil {
-		return epoch, nil
+		return epoch, epoch == name.EpochPinned, nil
 	}
-	return 0, nil // a route that Sluice did not name has no epochs
+	return 0, false, nil // a route that Sluice did not name has no epochs
 }
 
 // entryOutcome says what became of a request by its flags, then by its status.

@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,10 @@ func TestAnEntryOfEnvoysIsARequest(t *testing.T) {
 		{"a gRPC error by number", start + named + `"response_code": 200, "grpc_status": 5}`, outcome(analysis.ClientFault), ofArm},
 		{"a gRPC answer", start + named + `"response_code": 200, "grpc_status": "OK"}`, base, ofArm},
 		{"a copy", start + named + `"response_code": 200, "x_sluice_shadow": "v2@7"}`, with(func(r *analysis.Request) { r.Shadow = true }), ofArm},
+		{
+			"a tester's", start + strings.Replace(named, "@7", "@0", 1) + `"response_code": 503}`,
+			with(func(r *analysis.Request) { r.Epoch, r.Pinned, r.Outcome = 0, true, analysis.Failed }), ofArm,
+		},
 		{
 			"nobody to send it to", start + `"upstream_cluster": null, "x_sluice_arm": "v2@7", "route_name": "ml/filetype@7", "upstream_host": "-", "response_code": 503, "response_flags": "NC"}`,
 			with(func(r *analysis.Request) { r.Pod, r.Outcome = "", analysis.Failed }), ofArm,

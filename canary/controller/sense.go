@@ -112,7 +112,7 @@ func (s *sense) renew() {
 // add takes one request.
 func (s *sense) add(r analysis.Request) {
 	candidate := r.Version == s.arms.Candidate
-	if !candidate && r.Version != s.arms.Stable {
+	if r.Pinned || !candidate && r.Version != s.arms.Stable {
 		return
 	}
 	if s.settlement != nil {

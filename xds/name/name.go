@@ -20,6 +20,10 @@ const (
 	TagArm = "arm"
 )
 
+// EpochPinned is the epoch of requests that a tester pinned to a version. No split
+// has it, so what is stamped with it is nobody's evidence.
+const EpochPinned = 0
+
 // Cluster names the cluster and the EDS service of a version:
 // "namespace/name/version".
 func Cluster(route config.Key, version string) string {
