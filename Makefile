@@ -100,6 +100,12 @@ demo: build parts ## watch three rollouts on a real Envoy: one promoted, two rol
 bench-rollback: build parts ## measure the time from a bad version's first request to its last
 	$(GO) run ./e2e/rollback
 
+.PHONY: bench-serving
+bench-serving: build parts clients ## measure what serving costs beside the raw runtime and other servers
+	$(CACHE)/clients/bin/pip install -q -r e2e/serving/bench/peers/requirements.txt
+	$(GO) build -o bin/bench-serving ./e2e/serving/bench
+	bin/bench-serving $(BENCH)
+
 .PHONY: clean
 clean: ## remove what was built and what the demo left (the fetched parts stay)
 	rm -rf bin .demo

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// result is what came of one run.
+type result struct {
+	Sent, Good, Late, Refused, Failed, Wrong int
+
+	Latencies []time.Duration // of answers, from the instant drawn
+	Added     []time.Duration // of answers, in the server besides queue and run; if it tells
+	CPU       float64         // seconds, of the server
+}
+
+func (r *result) answered(latency, deadline time.Duration) {
+	r.Latencies = append(r.Latencies, latency)
+	if latency <= deadline {
+		r.Good++
+	} else {
+		r.Late++
+	}
+}
+
+func quantile(d []time.Duration, q float64) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[int(q*float64(len(d)-1))]
+}
+
+// near compares FP32 scores: batches may add up in another order.
+func near(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i+4 <= len(a); i += 4 {
+		x := float64(math.Float32frombits(binary.LittleEndian.Uint32(a[i:])))
+		y := float64(math.Float32frombits(binary.LittleEndian.Uint32(b[i:])))
+		if math.Abs(x-y) > 1e-3*(1+math.Abs(y)) {
+			return false
+		}
+	}
+	return true
+}
+
+// cell is a run with the limits around it.
+type cell struct {
+	model, system string
+	load          float64
+	result        result
+	before, after limit
+	offered       float64 // per second
+	seconds       float64
+}
+
+func (c cell) limit() float64 { return (c.before.best() + c.after.best()) / 2 }
+
+func (c cell) share() float64 { return float64(c.result.Good) / c.seconds / c.limit() }
+
+func (c cell) fair() bool {
+	const leastShare, mostMove = 0.65, 1.33
+	low, high := min(c.before.best(), c.after.best()), max(c.before.best(), c.after.best())
+	return min(c.before.Share, c.after.Share) >= leastShare && high/low <= mostMove
+}
+
+const header = "model   system          load   goodput/limit  answered late refused failed   p50 ms   p99 ms  CPU ms/answer (raw)  fair"
+
+func (c cell) String() string {
+	r := c.result
+	answers := max(1, r.Good+r.Late)
+	return fmt.Sprintf("%-7s %-15s %4.2f   %13.3f  %8d %4d %7d %6d %8.1f %8.1f  %13.3f (%.3f)  %v",
+		c.model, c.system, c.load, c.share(), r.Good+r.Late, r.Late, r.Refused, r.Failed,
+		ms(quantile(r.Latencies, 0.5)), ms(quantile(r.Latencies, 0.99)),
+		1000*r.CPU/float64(answers), 1000*(c.before.CPU+c.after.CPU)/2, c.fair())
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
