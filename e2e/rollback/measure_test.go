@@ -134,7 +134,7 @@ func TestChosen(t *testing.T) {
 	loaded, err := o.chosen()
 	require.NoError(t, err)
 	require.Equal(t, []goal{{exposure, worst, 5}}, loaded[0].Goals)
-	for _, bad := range []options{{runs: 20, parallel: 1, output: "xml"}, {runs: 0, parallel: 1, output: "text"}, {runs: 1, parallel: 1, output: "text", scenario: "S9"}} {
+	for _, bad := range []options{{runs: 20, parallel: 1, output: "xml"}, {runs: -1, parallel: 1, output: "text"}, {runs: 1, parallel: 1, output: "text", scenario: "S9"}} {
 		_, err := bad.chosen()
 		require.Error(t, err)
 	}

@@ -11,6 +11,7 @@ type scenario struct {
 	About string
 	Peers string // what other controllers took, measured in the same scenario
 
+	Runs   int     // unless another number is asked for
 	Rate   float64 // users' requests per second
 	Errors float64 // of stable: share of requests that fail
 	Fault  fault   // of the candidate
@@ -48,23 +49,23 @@ const (
 func scenarios() []scenario {
 	return []scenario{
 		{
-			Name: "S1", About: "every candidate request fails", Rate: 50, Fault: fault{Errors: 1},
+			Name: "S1", About: "every candidate request fails", Runs: 20, Rate: 50, Fault: fault{Errors: 1},
 			Peers: "Flagger 19 s, 51 failed; Argo Rollouts 15 s, 38 failed; at hair-trigger 17 s and 3.7 s; as documented 6 and 11 min",
 			Goals: []goal{{exposure, median, 1.5}, {exposure, worst, 5}, {failed, median, 4}},
 		},
 		{
-			Name: "S1-late", About: "healthy for 15s, then every candidate request fails", Rate: 50,
+			Name: "S1-late", About: "healthy for 15s, then every candidate request fails", Runs: 20, Rate: 50,
 			Fault: fault{Errors: 1, After: 15 * time.Second},
 			Peers: "Flagger 26 s, 189 failed; Argo Rollouts 12 s, 58 failed; as documented 20 min",
 			Goals: []goal{{exposure, median, 2}, {failed, median, 10}},
 		},
 		{
-			Name: "S2", About: "5% errors against 0.1%", Rate: 200, Errors: 0.001, Fault: fault{Errors: 0.05},
+			Name: "S2", About: "5% errors against 0.1%", Runs: 60, Rate: 200, Errors: 0.001, Fault: fault{Errors: 0.05},
 			Peers: "Flagger 18 to 31 s, 14 to 34 failed; Argo Rollouts 12 to 14 s, 13 to 17 failed",
 			Goals: []goal{{exposure, median, 10}, {failed, median, 20}},
 		},
 		{
-			Name: "S3", About: "answers take twice as long", Rate: 50, Fault: fault{Slower: 2},
+			Name: "S3", About: "answers take twice as long", Runs: 20, Rate: 50, Fault: fault{Slower: 2},
 			Peers: "Flagger 19 s, Argo Rollouts 13 s; both rolled back the version with nothing wrong, too",
 			Goals: []goal{{exposure, median, 8}, {exposure, worst, 20}},
 		},

@@ -61,7 +61,11 @@ func newBench(o options, log io.Writer) (*bench, error) {
 
 // race runs all trials of a scenario, some side by side.
 func (b *bench) race(ctx context.Context, s scenario) ([]result, error) {
-	results := make([]result, b.runs)
+	runs := s.Runs
+	if b.runs > 0 {
+		runs = b.runs
+	}
+	results := make([]result, runs)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(b.parallel)
 	if b.load > 0 {
