@@ -57,14 +57,12 @@ func Run(in io.Reader, c Config) (Result, error) {
 	if c.Name == "" {
 		c.Name = "recording"
 	}
-	r := &run{
-		Config: c, lines: newLines(in), reader: newReader(c.Stable, c.Candidate),
-		player: newPlayer(c.Policy, analysis.Arms{Stable: c.Stable, Candidate: c.Candidate}),
-	}
+	p := newPlayer(c.Policy, analysis.Arms{Stable: c.Stable, Candidate: c.Candidate})
+	r := &run{Config: c, lines: newLines(in), reader: newReader(c.Stable, c.Candidate), player: p}
 	if err := r.all(); err != nil {
 		return Result{}, err
 	}
-	return r.result(), nil
+	return r.result(p), nil
 }
 
 // run is one replay under way.
@@ -73,10 +71,16 @@ type run struct {
 
 	lines  *lines
 	reader *reader
-	player *player
+	player taker
 
 	skipped, others int64
 	names           others
+}
+
+// taker takes the requests of the arms.
+type taker interface {
+	// play takes one request. errors: a factError says what is wrong with its line.
+	play(r analysis.Request) error
 }
 
 // progressEvery is how many lines lie between two reports of progress.

@@ -57,8 +57,7 @@ type Trip struct {
 }
 
 // result judges what is left and sums up.
-func (r *run) result() Result {
-	p := r.player
+func (r *run) result(p *player) Result {
 	p.finish()
 	res := Result{
 		Verdict: p.verdict, At: r.reader.seconds(p.now), Reason: p.reason, Why: p.why,
@@ -79,8 +78,8 @@ func (r *run) result() Result {
 	if !p.decided.IsZero() {
 		res.At = r.reader.seconds(p.decided)
 	}
-	r.trips(&res)
-	r.undecided(&res)
+	r.trips(p, &res)
+	r.undecided(p, &res)
 	if r.others > 0 {
 		res.Notes = append(res.Notes, fmt.Sprintf("%d lines are of other versions (%s)", r.others, r.names))
 	}
@@ -88,8 +87,8 @@ func (r *run) result() Result {
 	return res
 }
 
-func (r *run) trips(res *Result) {
-	for _, t := range r.player.trips {
+func (r *run) trips(p *player, res *Result) {
+	for _, t := range p.trips {
 		at := r.reader.seconds(t.suspicion.At)
 		res.Trips = append(res.Trips, Trip{
 			At: at, Metric: t.suspicion.Metric, Reason: t.suspicion.Reason(),
@@ -102,8 +101,7 @@ func (r *run) trips(res *Result) {
 }
 
 // undecided says what is still needed, or what is missing.
-func (r *run) undecided(res *Result) {
-	p := r.player
+func (r *run) undecided(p *player, res *Result) {
 	if res.Verdict == analysis.Undecided {
 		res.Reason, res.Why = p.last.Reason, p.last.Why
 	}
@@ -111,7 +109,7 @@ func (r *run) undecided(res *Result) {
 	switch open := p.open(); {
 	case res.Verdict == analysis.Harmful:
 	case stable == 0 && candidate == 0:
-		res.Verdict, res.Reason = analysis.Blind, r.nothing()
+		res.Verdict, res.Reason = analysis.Blind, r.nothing(p)
 		res.Why = analysis.Why{Kind: analysis.WhySignals}
 	case stable == 0 && r.compares():
 		res.Verdict, res.Why = analysis.Blind, analysis.Why{Kind: analysis.WhySignals}
@@ -128,8 +126,7 @@ func (r *run) undecided(res *Result) {
 }
 
 // nothing says why no request was judged.
-func (r *run) nothing() string {
-	p := r.player
+func (r *run) nothing(p *player) string {
 	switch {
 	case p.bins != nil:
 		return fmt.Sprintf("no window of requests is complete: the recording lasts %s", p.now.Sub(p.began).Round(time.Millisecond))

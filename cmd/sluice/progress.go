@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
 )
 
 // progress draws a bar on a terminal, and nothing elsewhere. One goroutine at a
@@ -39,7 +40,7 @@ func (p *progress) show(done, of int) {
 	if done > 0 {
 		left = (now.Sub(p.began) * time.Duration(of-done) / time.Duration(done)).Round(time.Second).String()
 	}
-	fmt.Fprintf(p.out, "\r[%s%s] %d of %d, %s to go  ", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), done, of, left)
+	fmt.Fprintf(p.out, "\r[%s%s] %d%%, %s to go  ", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), 100*done/of, left)
 }
 
 // clear takes the bar away.
@@ -48,3 +49,21 @@ func (p *progress) clear() {
 		fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", barWidth+40))
 	}
 }
+
+// reading is the progress of reading a file of a known size.
+type reading struct {
+	*progress
+
+	size int64
+}
+
+// readingBar measures the file that is read; of standard input nothing is known.
+func readingBar(cmd *cobra.Command, path string) reading {
+	info, err := os.Stat(path)
+	if path == "-" || err != nil {
+		return reading{progress: newProgress(io.Discard), size: 1}
+	}
+	return reading{progress: newProgress(cmd.ErrOrStderr()), size: max(1, info.Size())}
+}
+
+func (r reading) read(bytes int64) { r.show(int(1000*bytes/r.size), 1000) }

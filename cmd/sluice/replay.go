@@ -65,7 +65,10 @@ func newReplay() *cobra.Command {
 			if skip {
 				c.Bad = newComplaints(cmd.ErrOrStderr()).hear
 			}
+			bar := readingBar(cmd, requests)
+			c.Progress = bar.read
 			result, err := replay.Run(in, c)
+			bar.clear()
 			if err != nil {
 				return failure(err)
 			}

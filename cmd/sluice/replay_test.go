@@ -73,3 +73,15 @@ func TestReplayRefusesAPolicyThatIsNone(t *testing.T) {
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, complaints, "no-such.yaml")
 }
+
+func TestAACheckMeasuresEqualPods(t *testing.T) {
+	var lines strings.Builder
+	for i := range 6000 {
+		fmt.Fprintf(&lines, `{"t": %.2f, "version": "v1", "pod": "p%d:1", "status": 200, "latency_ms": %d}`+"\n", float64(i)/100, i%4, 5+i%7)
+	}
+	var stdout, stderr bytes.Buffer
+	code := execute(t.Context(), []string{"aa-check", "--requests", "-", "--version", "v1"}, strings.NewReader(lines.String()), &stdout, &stderr)
+	require.Equal(t, exitOK, code, stderr.String())
+	require.Contains(t, stdout.String(), "0 of 4 pretended rollouts of 4 pods were rolled back")
+	require.Contains(t, stdout.String(), "where 0.5% is promised")
+}

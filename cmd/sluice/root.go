@@ -20,6 +20,10 @@ Before it runs:
   sluice lint -f routes/                every mistake at once
   sluice render -f routes/              what Envoy would be told
   sluice policy show standard           the built-in analysis policy, documented
+  sluice plan -f filetype.yaml          how long each step takes, at least and likely
+  sluice simulate --rps 200             what a policy does to good and bad versions
+  sluice replay --requests day.jsonl --stable v1 --candidate v2
+                                        what it would have done to recorded requests
 
 ` + exitHelp
 
@@ -43,6 +47,6 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newGet(), newStatus(), newExplain(), newReview())
 	root.AddCommand(newVerbs()...)
 	root.AddCommand(newLint(), newRender(), newBootstrap(), newPolicy(), newVersion())
-	root.AddCommand(newReplay(), newSimulate(), newPlan())
+	root.AddCommand(newPlan(), newSimulate(), newReplay(), newAACheck())
 	return root
 }
