@@ -12,6 +12,8 @@ const (
 	referencePart  = 10
 	referenceParts = 12
 	referenceLeast = 60 // answers that a quantile of stable needs
+	ripeLeast      = 5  // answers that its mean needs,
+	ripeAge        = 3  // and how many times it must have been seen for
 )
 
 // reference is what stable did in the last two minutes.
@@ -21,6 +23,7 @@ type reference struct {
 	part  int64 // the present part: seconds / referencePart
 	begun int64 // second of the first request; 0 before
 	now   int64 // second
+	known bool  // once ripe, ripe for good
 }
 
 type referenceSums struct {
@@ -68,6 +71,13 @@ func (r *reference) rate() float64 {
 // mean is how long an answer of stable's takes.
 func (r *reference) mean() time.Duration {
 	return r.total.took / time.Duration(max(r.total.answers, 1))
+}
+
+// ripe says whether the mean is one of all answers, not of the fast ones that came
+// first.
+func (r *reference) ripe(now time.Time) bool {
+	r.known = r.known || r.total.answers >= ripeLeast && now.Sub(time.Unix(r.begun, 0)) >= ripeAge*r.mean()
+	return r.known
 }
 
 // quantile of stable's latency, one standard error up; 0 while it has too few

@@ -30,13 +30,6 @@ type Settlement struct {
 	Stable    settling      `json:"stable"`    // live, at the same time
 }
 
-// settlingPod is the ledger of one pod.
-type settlingPod struct {
-	Pod    string `json:"pod"`
-	Second int64  `json:"second"` // of the last request whose latency was counted
-	settling
-}
-
 // settling counts requests by what the trip may have suspected them of.
 type settling struct {
 	Errors rate `json:"errors"`
@@ -53,6 +46,21 @@ func (s settling) plus(t tally) settling {
 }
 
 func (s settling) tally() tally { return tally{s.Errors, s.Median, s.Tail} }
+
+// settlingPod is the ledger of one pod.
+type settlingPod struct {
+	Pod string `json:"pod"`
+	settling
+	// Seconds are those of request-start time in which latencies were counted.
+	Seconds []settlingSecond `json:"seconds,omitempty"`
+}
+
+// settlingSecond counts latencies that started in one second.
+type settlingSecond struct {
+	Second int64 `json:"second"`
+	Median rate  `json:"median"`
+	Tail   rate  `json:"tail"`
+}
 
 // SettleShare is the part of confidence.falseRollback that settlements may spend;
 // the final tests have the rest. The first trip of an attempt spends half of it,
@@ -91,16 +99,44 @@ func (s *Settlement) quieted(r Request, t tally) tally {
 	return t
 }
 
-// add counts the latency of one request per second: those that wait in one queue
-// are late together, and there is no hurry.
 func (p *settlingPod) add(second int64, t tally) {
-	if t[suspectMedian].N+t[suspectTail].N > 0 {
-		if second <= p.Second {
-			t[suspectMedian], t[suspectTail] = rate{}, rate{}
-		}
-		p.Second = max(p.Second, second)
+	p.settling = p.plus(t)
+	if t[suspectMedian].N+t[suspectTail].N == 0 {
+		return
 	}
-	p.settling = p.settling.plus(t)
+	at, found := slices.BinarySearchFunc(p.Seconds, second, func(s settlingSecond, second int64) int {
+		return cmp.Compare(s.Second, second)
+	})
+	if !found {
+		p.Seconds = slices.Insert(p.Seconds, at, settlingSecond{Second: second})
+	}
+	p.Seconds[at].Median = p.Seconds[at].Median.plus(t[suspectMedian])
+	p.Seconds[at].Tail = p.Seconds[at].Tail.plus(t[suspectTail])
+}
+
+// weighed is what a pod's requests are worth: each error is one, but all latencies
+// of a second together are one request, slow in the proportion in which they were
+// slow. Requests that wait in one queue are late together; as the root of their
+// likelihood they may depend on each other as they like (Hölder; research:
+// statistics §2g).
+func (p *settlingPod) weighed() weights {
+	w := weights{suspectErrors: {bad: float64(p.Errors.Bad), n: float64(p.Errors.N)}}
+	for _, s := range p.Seconds {
+		w[suspectMedian].add(s.Median)
+		w[suspectTail].add(s.Tail)
+	}
+	return w
+}
+
+// weights are what counts are worth to each suspect, in requests.
+type weights [suspects]weight
+
+type weight struct{ bad, n float64 }
+
+func (w *weight) add(r rate) {
+	if r.N > 0 {
+		w.bad, w.n = w.bad+r.value(), w.n+1
+	}
 }
 
 func (s *Settlement) pod(name string) *settlingPod {
@@ -135,18 +171,15 @@ const (
 // Judge may be called at any time, as often as one likes. p is the policy that
 // the settlement began with.
 func (s *Settlement) Judge(p config.PolicySpec, now time.Time) Ruling {
-	all := s.sum(everyPod)
-	r := Ruling{
-		Outcome: RulingOpen, N: all[suspectErrors].N,
-		LogE: s.logE(all), LogNeeded: s.needed(p),
-	}
+	all := s.weighed(everyPod)
+	r := Ruling{Outcome: RulingOpen, N: s.counted().Errors.N, LogE: s.logE(all), LogNeeded: s.needed(p)}
 	switch {
 	case r.LogE >= r.LogNeeded && s.spread():
 		r.Outcome = RulingConfirmed
 	case r.N >= settleLeast && r.LogE < settleDoubt && s.acquits(p, all, now):
 		r.Outcome = RulingCleared
 	}
-	r.Reason = s.reason(all, r)
+	r.Reason = s.reason(r)
 	return r
 }
 
@@ -183,11 +216,11 @@ func (s *Settlement) limits() [suspects]float64 {
 }
 
 // logE is the log of the weighted mean of the suspects' e-values.
-func (s *Settlement) logE(t tally) float64 {
+func (s *Settlement) logE(w weights) float64 {
 	limits := s.limits()
 	var logs [suspects]float64
 	for i := range suspects {
-		logs[i] = ln(i.share()) + newWager(limits[i], i.shifts()).logE(float64(t[i].Bad), float64(t[i].N))
+		logs[i] = ln(i.share()) + newWager(limits[i], i.shifts()).logE(w[i].bad, w[i].n)
 	}
 	return logSumExp(logs[:]...)
 }
@@ -202,28 +235,41 @@ func (s *Settlement) spread() bool {
 		loudest := slices.MaxFunc(s.Candidate, func(a, b settlingPod) int {
 			return cmp.Compare(a.tally()[i].Bad, b.tally()[i].Bad)
 		})
-		others := s.sum(loudest.Pod)[i]
-		if newWager(limits[i], i.shifts()).logE(float64(others.Bad), float64(others.N)) >= i.spread() {
+		others := s.weighed(loudest.Pod)[i]
+		if newWager(limits[i], i.shifts()).logE(others.bad, others.n) >= i.spread() {
 			return true
 		}
 	}
 	return false
 }
 
-func (s *Settlement) sum(without string) tally {
-	var t tally
-	for _, p := range s.Candidate {
-		if p.Pod != without {
-			t = t.plus(p.tally())
+// weighed is what all pods' requests are worth, but for one pod's.
+func (s *Settlement) weighed(without string) weights {
+	var sum weights
+	for i := range s.Candidate {
+		if s.Candidate[i].Pod == without {
+			continue
+		}
+		for k, w := range s.Candidate[i].weighed() {
+			sum[k].bad, sum[k].n = sum[k].bad+w.bad, sum[k].n+w.n
 		}
 	}
-	return t
+	return sum
+}
+
+// counted are all mirrored requests.
+func (s *Settlement) counted() settling {
+	var sum settling
+	for _, p := range s.Candidate {
+		sum = sum.plus(p.tally())
+	}
+	return sum
 }
 
 // acquits says whether the suspicion is refuted: the mirrored requests are that
 // much likelier at the limit than half way to what was suspected. Shortly before
 // the time is up any such preference is enough.
-func (s *Settlement) acquits(p config.PolicySpec, all tally, now time.Time) bool {
+func (s *Settlement) acquits(p config.PolicySpec, all weights, now time.Time) bool {
 	of := s.suspect()
 	limit := s.limits()[of]
 	half := math.Sqrt(limit * float64(s.Suspicion.Bad) / float64(max(s.Suspicion.N, 1)))
@@ -231,7 +277,7 @@ func (s *Settlement) acquits(p config.PolicySpec, all tally, now time.Time) bool
 		return false
 	}
 	seen := all[of]
-	ratio := float64(seen.Bad)*ln(limit/half) + float64(seen.N-seen.Bad)*ln((1-limit)/(1-half))
+	ratio := float64(seen.bad*ln(limit/half)) + float64((seen.n-seen.bad)*ln((1-limit)/(1-half)))
 	if ratio >= -ln(max(p.Confidence.FalsePromotion.Fraction(), 1e-6)) {
 		return true
 	}
@@ -248,9 +294,9 @@ func (s *Settlement) suspect() suspect {
 	return suspectErrors
 }
 
-func (s *Settlement) reason(all tally, r Ruling) string {
-	of := s.suspect()
-	what := fmt.Sprintf("%d of %d mirrored requests %s", all[of].Bad, all[of].N, s.Suspicion.did())
+func (s *Settlement) reason(r Ruling) string {
+	seen := s.counted().tally()[s.suspect()]
+	what := fmt.Sprintf("%d of %d mirrored requests %s", seen.Bad, seen.N, s.Suspicion.did())
 	switch r.Outcome {
 	case RulingConfirmed:
 		return fmt.Sprintf("%s; evidence of harm is %.1f nats, %.1f confirm the trip", what, r.LogE, r.LogNeeded)

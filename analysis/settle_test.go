@@ -134,6 +134,20 @@ func TestSettlementDoesNotBlameTheCandidateForWhatStableDoesToo(t *testing.T) {
 	assert.NotEqual(t, RulingConfirmed, r.Outcome, r.Reason)
 }
 
+// The quick ones of a second come first. They must not stand for it.
+func TestTheLatenciesOfAPodAndSecondAreOneRequestInTheirProportion(t *testing.T) {
+	m := newMirror(slowSuspicion(), 1)
+	for i := range 30 {
+		m.now = tripDawn.Add(time.Duration(3+i/3) * time.Second)
+		m.settlement.Add(m.request("v2", "c:1", []time.Duration{ms(40), ms(60), ms(90)}[i%3], Succeeded))
+	}
+	all := m.settlement.weighed(everyPod)
+	assert.InDelta(t, 10, all[suspectMedian].n, 1e-9)
+	assert.InDelta(t, 20./3, all[suspectMedian].bad, 1e-9, "above 50ms")
+	assert.InDelta(t, 10./3, all[suspectTail].bad, 1e-9, "above 80ms")
+	assert.Equal(t, rate{N: 30, Bad: 20}, m.settlement.counted().Median)
+}
+
 func TestEveryFurtherTripNeedsMoreEvidence(t *testing.T) {
 	p := standard()
 	spent := 0.0

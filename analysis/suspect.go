@@ -51,7 +51,7 @@ func (s suspect) opening() int64 { return [suspects]int64{0, 4, 4}[s] }
 func (s suspect) pace() float64 { return [suspects]float64{1e9, 4, 4}[s] }
 
 // spread is what the evidence must come to without the loudest pod, in nats.
-func (s suspect) spread() float64 { return [suspects]float64{0.5, 1.5, 1.5}[s] }
+func (s suspect) spread() float64 { return [suspects]float64{0.5, 1, 1}[s] }
 
 // tally counts requests and bad ones for each suspect.
 type tally [suspects]rate

@@ -27,7 +27,8 @@ type Watch struct {
 	ratio  float64 // candidate's weight to stable's, of the split in force
 	looked int64   // second of the last look; 0 before the first
 	edges  edges
-	limit  float64 // of errors
+	edged  time.Time // since when they are known
+	limit  float64   // of errors
 	wagers [suspects]wager
 	fresh  [suspects]bool // something bad came since the last look
 }
@@ -68,7 +69,17 @@ func (w *Watch) Add(r Request) {
 		w.stable.add(r)
 		return
 	}
-	c := tallyOf(r, w.edges)
+	w.addCandidate(r)
+}
+
+// addCandidate leaves the latency of requests out that started before stable's
+// edges were known: the quick ones among them were not counted.
+func (w *Watch) addCandidate(r Request) {
+	e := w.edges
+	if r.Start.Before(w.edged) {
+		e = edges{}
+	}
+	c := tallyOf(r, e)
 	for s := range c {
 		w.fresh[s] = w.fresh[s] || c[s].Bad > 0
 	}
@@ -88,12 +99,11 @@ func counted(r Request, arms Arms) bool {
 // often as one likes: how often a healthy candidate trips depends on its time and
 // traffic, not on the number of looks.
 func (w *Watch) Look(now time.Time) (Suspicion, bool) {
-	if second := now.Unix(); second != w.looked {
-		w.looked = second
-		w.refresh(second)
+	if now.Unix() != w.looked || w.slower > 0 && w.edges == (edges{}) {
+		w.refresh(now)
 	}
 	for s := range suspects {
-		if !w.fresh[s] {
+		if !w.fresh[s] || s == suspectErrors && !w.ripe(now) {
 			continue // good answers raise no suspicion
 		}
 		w.fresh[s] = false
@@ -104,13 +114,29 @@ func (w *Watch) Look(now time.Time) (Suspicion, bool) {
 	return Suspicion{}, false
 }
 
+// ripe says whether stable was seen for long enough to know how many answers are
+// still out. Until then nobody knows whether failures are all there is, or only
+// what comes first.
+func (w *Watch) ripe(now time.Time) bool {
+	return w.ratio == 0 || w.stable.ripe(now)
+}
+
 // refresh takes over what stable did up to now.
-func (w *Watch) refresh(second int64) {
-	w.stable.rotate(second)
+func (w *Watch) refresh(now time.Time) {
+	w.looked = now.Unix()
+	w.stable.rotate(w.looked)
 	w.limit = w.rules.limit(w.stable.total.errors)
 	w.wagers[suspectErrors] = newWager(w.limit, suspectErrors.shifts())
+	was := w.edges
+	w.edges = edges{}
+	if !w.stable.ripe(now) {
+		return
+	}
 	for i, s := range edgeSuspects() {
 		w.edges[i] = time.Duration(w.slower * float64(w.stable.quantile(1-s.excess())))
+	}
+	if was == (edges{}) {
+		w.edged = now
 	}
 }
 

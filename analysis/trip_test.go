@@ -252,6 +252,26 @@ func TestAnswersNotYetOutKeepFastFailuresFromLookingLikeNothingElse(t *testing.T
 	assert.NotNil(t, slow(1).tripped, "next to none is expected, so two failures are all there is")
 }
 
+// Where answers take ten seconds, the first seconds of all bring failures alone.
+func TestNothingTripsBeforeStableShowsHowLongAnswersTake(t *testing.T) {
+	run := func(answers time.Duration) *bench {
+		b := newBench(standard(), 5000)
+		for i := range 200 {
+			b.now = tripDawn.Add(time.Duration(i) * ms(50))
+			if took := min(answers, b.now.Sub(tripDawn)); took == answers || i%40 == 0 {
+				b.watch.Add(b.request("v1", "a:1", took, Succeeded)) // a few are quick
+			}
+			if i == 60 || i == 70 || i == 80 {
+				b.watch.Add(b.request("v2", twoPods()[i/10%2], ms(1), Failed))
+			}
+			b.look()
+		}
+		return b
+	}
+	assert.Nil(t, run(10*time.Second).tripped)
+	assert.NotNil(t, run(ms(40)).tripped)
+}
+
 func TestAClockFromTheFutureDoesNotHideAFault(t *testing.T) {
 	b := newBench(standard(), 500)
 	b.pass(2*time.Second, 40, nil)

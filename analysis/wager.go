@@ -15,7 +15,7 @@ func newWager(limit float64, shifts []float64) wager {
 	}
 	w := wager{shifts: shifts, costs: make([]float64, len(shifts))}
 	for k, d := range shifts {
-		w.costs[k] = ln(1 + limit*(expo(d)-1))
+		w.costs[k] = ln(1 + float64(limit*(expo(d)-1)))
 	}
 	return w
 }
@@ -25,7 +25,7 @@ func newWager(limit float64, shifts []float64) wager {
 func (w wager) best(bad, n float64) float64 {
 	most := math.Inf(-1)
 	for k, d := range w.shifts {
-		most = max(most, bad*d-n*w.costs[k])
+		most = max(most, float64(bad*d)-float64(n*w.costs[k]))
 	}
 	return most
 }
@@ -34,7 +34,7 @@ func (w wager) best(bad, n float64) float64 {
 func (w wager) logE(bad, n float64) float64 {
 	logs := make([]float64, len(w.shifts))
 	for k, d := range w.shifts {
-		logs[k] = bad*d - n*w.costs[k]
+		logs[k] = float64(bad*d) - float64(n*w.costs[k])
 	}
 	return logSumExp(logs...) - ln(float64(max(1, len(logs))))
 }
