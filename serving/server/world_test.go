@@ -32,6 +32,7 @@ func (quiet) Addr() net.Addr              { return &net.TCPAddr{} }
 type world struct {
 	t       *testing.T
 	model   *fake.Model
+	server  *server.Server
 	handler http.Handler
 	stop    context.CancelFunc
 	ended   chan error
@@ -50,7 +51,7 @@ func serve(t *testing.T, cost fake.Config, change func(*server.Config), story fu
 		s, err := server.New(c)
 		require.NoError(t, err)
 		ctx, stop := context.WithCancel(t.Context())
-		w := &world{t: t, model: model, handler: s.Handler(), stop: stop, ended: make(chan error, 1)}
+		w := &world{t: t, model: model, server: s, handler: s.Handler(), stop: stop, ended: make(chan error, 1)}
 		go func() { w.ended <- s.Run(ctx); close(w.ended) }()
 		defer func() {
 			stop()
