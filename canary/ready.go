@@ -20,7 +20,7 @@ func (m *machine) resize(e Resized) {
 	if r := m.Rollout; r != nil && e.Version == r.Candidate {
 		m.withhold(e)
 	}
-	m.free = m.Rollout == nil && m.route.Strategy.Split != nil
+	m.free = m.Rollout == nil && m.route.Strategy.Canary == nil
 }
 
 // learn keeps what a failing endpoint said.

@@ -2,6 +2,7 @@ package canary
 
 import (
 	"cmp"
+	"hash/fnv"
 	"slices"
 
 	"github.com/sluice-dev/sluice/config"
@@ -15,6 +16,8 @@ func (s State) Split(route config.RouteSpec) config.Split {
 	switch {
 	case route.Strategy.Split != nil:
 		split.Shares = s.fixed(*route.Strategy.Split)
+	case route.Strategy.ABTest != nil:
+		split.Shares = s.arms(*route.Strategy.ABTest)
 	case r == nil:
 		split.Shares = config.Whole(s.Stable)
 	case r.Phase == Baking:
@@ -107,6 +110,31 @@ func (s State) fixed(f config.FixedSplit) []config.Share {
 		}
 	}
 	return divide(weights)
+}
+
+// arms gives each arm of an A/B test its interval, where no other test of other
+// arms has the same. An arm known to have no ready endpoint leaves its units to the
+// reference, and the reference to the first arm by name, so that no others move.
+func (s State) arms(t config.ABTest) []config.Share {
+	var weights []part
+	for name, w := range t.Arms {
+		weights = append(weights, part{name, int64(w)})
+	}
+	shares := divide(weights)
+	names := fnv.New32a()
+	standIn := t.Reference
+	if s.known(standIn, 0) {
+		if i := slices.IndexFunc(shares, func(a config.Share) bool { return !s.known(a.Version, 0) }); i >= 0 {
+			standIn = shares[i].Version
+		}
+	}
+	for i, share := range shares {
+		_, _ = names.Write([]byte(share.Version + "/")) // a hash takes everything
+		if s.known(share.Version, 0) && !s.known(standIn, 0) {
+			shares[i].Version = standIn
+		}
+	}
+	return config.Rotate(shares, names.Sum32()%config.WholeSplit)
 }
 
 type part struct {

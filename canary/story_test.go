@@ -213,6 +213,9 @@ func (s *story) setRoute(w words) {
 	if v, ok := w.pair["split"]; ok {
 		s.route.Strategy = config.Strategy{Split: &config.FixedSplit{Weights: weights(w.t, v)}}
 	}
+	if v, ok := w.pair["arms"]; ok {
+		s.route.Strategy = config.Strategy{ABTest: &config.ABTest{Arms: weights(w.t, v), Reference: w.text("reference", "v1")}}
+	}
 	if v, ok := w.pair["steps"]; ok {
 		s.route.Strategy = config.Strategy{Canary: &config.Canary{Steps: steps(w.t, v)}}
 	}

@@ -89,7 +89,7 @@ func (m *machine) revertBake(e Reverted) {
 // revertIdle leaves the stable version for the one before it.
 func (m *machine) revertIdle(e Reverted) {
 	if m.route.Strategy.Canary == nil {
-		m.refusef("the strategy is split: its weights are written in spec.strategy.split")
+		m.refusef("the strategy is %[1]s: its shares are written in spec.strategy.%[1]s", m.route.Strategy.Name())
 		return
 	}
 	i := slices.IndexFunc(m.Formers, func(f Former) bool { return m.unchanged(f.Version) })
@@ -136,7 +136,7 @@ func (m *machine) leaveStable(former string, e Reverted) {
 func (m *machine) retry(e Retried) {
 	switch {
 	case m.route.Strategy.Canary == nil:
-		m.refusef("the strategy is split: there is no rollout to retry")
+		m.refusef("the strategy is %s: there is no rollout to retry", m.route.Strategy.Name())
 	case m.Asked.Target == "" || m.Asked.Target == m.Stable:
 		m.refusef("the target %s is stable: there is nothing to retry", m.Stable)
 	case !slices.Contains(m.Rejections, m.Asked):
@@ -150,7 +150,7 @@ func (m *machine) retry(e Retried) {
 
 func (m *machine) refuseIdle(verb) {
 	if m.route.Strategy.Canary == nil {
-		m.refusef("the strategy is split: there is no rollout")
+		m.refusef("the strategy is %s: there is no rollout", m.route.Strategy.Name())
 		return
 	}
 	m.refusef("no rollout is running; %s is stable", m.Stable)

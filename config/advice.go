@@ -38,6 +38,9 @@ func (c *checker) adviseRoute(s RouteSpec) {
 		if split := s.Strategy.Split; split != nil && split.Weights[v.Name] == 0 {
 			c.refusef("spec.strategy.split.weights", "gives version %s nothing", v.Name)
 		}
+		if test := s.Strategy.ABTest; test != nil && test.Arms[v.Name] == 0 {
+			c.refusef(abTestPath+".arms", "gives version %s nothing", v.Name)
+		}
 		if v.Model == nil || v.Model.Digest == "" {
 			continue
 		}

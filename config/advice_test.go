@@ -88,6 +88,13 @@ func TestAdvice(t *testing.T) {
 		}, []string{
 			route + "spec.stickiness.cookie: is kept by few gRPC clients, and whoever keeps none is drawn by itself: name a header instead",
 		}},
+		{"a version is no arm", "", []string{
+			"  target: v2\n  initialStable: v1\n", "  stickiness: {header: x-user-id}\n", "{canary: {steps: [{weight: 5%}, {approve: {}}, {weight: 50%}]}}",
+			"{abTest: {arms: {v1: 50%, v2: 50%}, reference: v1}}", "  mirroring: Allowed\n", "",
+			"  versions:\n", "  versions:\n    - {name: v3, endpoints: [\"127.0.0.1:8003\"]}\n",
+		}, []string{
+			route + "spec.strategy.abTest.arms: gives version v3 nothing",
+		}},
 		{"a version gets nothing", "", []string{
 			"  target: v2\n  initialStable: v1\n", "", "{canary: {steps: [{weight: 5%}, {approve: {}}, {weight: 50%}]}}", "{split: {weights: {v1: 100%}}}", "  mirroring: Allowed\n", "",
 		}, []string{

@@ -73,6 +73,14 @@ func anyRoute() *rapid.Generator[RouteSpec] {
 			s.Strategy.Split = &FixedSplit{Weights: map[string]Percent{s.Versions[0].Name: PerMillion}}
 			return s
 		}
+		if s.Stickiness != nil && len(s.Versions) > 1 && rapid.Bool().Draw(t, "a/b test") {
+			first := Percent(rapid.Int64Range(1, WholeSplit-1).Draw(t, "first arm")) * 100
+			s.Strategy.ABTest = &ABTest{
+				Arms:      map[string]Percent{s.Versions[0].Name: first, s.Versions[1].Name: PerMillion - first},
+				Reference: s.Versions[1].Name,
+			}
+			return s
+		}
 		s.Strategy.Canary = anyCanary().Draw(t, "canary")
 		s.Target = rapid.SampledFrom(versionNames(s.Versions)).Draw(t, "target")
 		s.InitialStable = rapid.SampledFrom(versionNames(s.Versions)).Draw(t, "stable")

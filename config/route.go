@@ -49,7 +49,7 @@ type RouteSpec struct {
 	// matches counts. Default none.
 	Overrides []Override `json:"overrides,omitempty"`
 
-	// Strategy is exactly one of canary and split.
+	// Strategy is exactly one of canary, split and abTest.
 	Strategy Strategy `json:"strategy"`
 
 	// Mirroring says whether requests may be copied to a version that users are not
@@ -168,11 +168,34 @@ type Analysis struct {
 type Strategy struct {
 	Canary *Canary     `json:"canary,omitempty"`
 	Split  *FixedSplit `json:"split,omitempty"`
+	ABTest *ABTest     `json:"abTest,omitempty"`
+}
+
+// Name gives the field's name in YAML, or "" where there is none.
+func (s Strategy) Name() string {
+	switch {
+	case s.Canary != nil:
+		return "canary"
+	case s.Split != nil:
+		return "split"
+	case s.ABTest != nil:
+		return "abTest"
+	}
+	return ""
 }
 
 // FixedSplit divides traffic by hand, with no analysis.
 type FixedSplit struct {
 	Weights map[string]Percent `json:"weights"` // version to share; sums to 100%
+}
+
+// ABTest divides units, not requests, into arms of fixed shares, until somebody
+// writes another strategy. It needs stickiness. Nothing judges it yet.
+type ABTest struct {
+	Arms map[string]Percent `json:"arms"` // version to share; sums to 100%
+	// Reference is the arm that the others are compared with. It takes in the units of
+	// an arm that has no ready endpoint, so that those of no other arm move.
+	Reference string `json:"reference"`
 }
 
 // Canary moves traffic from stable to candidate step by step, on evidence.

@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // WholeSplit is what the shares of every split sum to.
 const WholeSplit = 10000
 
@@ -39,6 +41,20 @@ func (s Split) Weight(version string) uint32 {
 
 // Whole gives everything to one version.
 func Whole(version string) []Share { return []Share{{Version: version, Weight: WholeSplit}} }
+
+// Rotate moves every interval up by offset basis points, round the end. Another
+// offset gives each version other requests (or units), and as many.
+func Rotate(shares []Share, offset uint32) []Share {
+	var low, high []Share // of the end that comes first now, and of the rest
+	at := uint32(WholeSplit) - offset%WholeSplit
+	for _, share := range shares {
+		before := min(share.Weight, at)
+		at -= before
+		high = append(high, Share{Version: share.Version, Weight: before})
+		low = append(low, Share{Version: share.Version, Weight: share.Weight - before})
+	}
+	return slices.DeleteFunc(append(low, high...), func(s Share) bool { return s.Weight == 0 })
+}
 
 // Carve gives candidate a share of weight basis points starting at offset, and
 // stable the rest on both sides. For a fixed offset a growing weight only adds

@@ -4,21 +4,39 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 func (c *checker) strategy(s RouteSpec) {
-	switch canary, split := s.Strategy.Canary, s.Strategy.Split; {
-	case canary != nil && split != nil:
-		c.refusef("spec.strategy", "has both canary and split: give exactly one")
-	case canary != nil:
-		c.arms(s)
-		c.canary(*canary)
-	case split != nil:
-		c.split(*split, s.Versions)
-		c.onlyCanary(s)
-	default:
-		c.refusef("spec.strategy", "has neither canary nor split: give exactly one")
+	if n := s.Strategy.given(); n != 1 {
+		fact := "has none of canary, split and abTest: give exactly one"
+		if n > 1 {
+			fact = "has more than one of canary, split and abTest: give exactly one"
+		}
+		c.refusef("spec.strategy", "%s", fact)
+		return
 	}
+	switch {
+	case s.Strategy.Canary != nil:
+		c.arms(s)
+		c.canary(*s.Strategy.Canary)
+	case s.Strategy.Split != nil:
+		c.split(*s.Strategy.Split, s.Versions)
+		c.onlyCanary(s)
+	case s.Strategy.ABTest != nil:
+		c.abTest(*s.Strategy.ABTest, s)
+		c.onlyCanary(s)
+	}
+}
+
+// given counts the strategies that were written.
+func (s Strategy) given() (n int) {
+	for _, written := range []bool{s.Canary != nil, s.Split != nil, s.ABTest != nil} {
+		if written {
+			n++
+		}
+	}
+	return n
 }
 
 const canaryPath = "spec.strategy.canary"
@@ -130,17 +148,42 @@ func (c *checker) split(s FixedSplit, versions []Version) {
 	}
 }
 
-// onlyCanary refuses what a split would ignore.
+const abTestPath = "spec.strategy.abTest"
+
+func (c *checker) abTest(t ABTest, s RouteSpec) {
+	var sum Percent
+	for _, name := range slices.Sorted(maps.Keys(t.Arms)) {
+		path := join(abTestPath+".arms", name)
+		c.namesVersion(path, name, s.Versions)
+		c.weight(path, t.Arms[name])
+		sum += t.Arms[name]
+	}
+	switch {
+	case len(t.Arms) < 2:
+		c.refuse(abTestPath+".arms", "are too few to compare: give two or more", len(t.Arms))
+	case sum != PerMillion && c.sound(abTestPath+".arms"):
+		c.refuse(abTestPath+".arms", "do not sum to 100%", sum)
+	}
+	if _, ok := t.Arms[t.Reference]; !ok && c.sound(abTestPath+".arms") {
+		c.refuse(abTestPath+".reference", "is none of the arms: there are "+
+			strings.Join(slices.Sorted(maps.Keys(t.Arms)), ", "), t.Reference)
+	}
+	if s.Stickiness == nil {
+		c.refusef(stickinessPath, "is required with strategy.abTest: what is compared is units, and each has to stay with its arm")
+	}
+}
+
+// onlyCanary refuses what a strategy of fixed shares would ignore.
 func (c *checker) onlyCanary(s RouteSpec) {
-	const fact = "does not go with strategy.split: that "
+	fact := "does not go with strategy." + s.Strategy.Name() + ": that "
 	if s.Target != "" {
-		c.refuse("spec.target", fact+"serves every version by its weight", s.Target)
+		c.refuse("spec.target", fact+"serves every version by its share", s.Target)
 	}
 	if s.InitialStable != "" {
 		c.refuse("spec.initialStable", fact+"trusts no version more than another", s.InitialStable)
 	}
 	if s.Attempt != 0 {
-		c.refuse("spec.attempt", fact+"tries nothing out", s.Attempt)
+		c.refuse("spec.attempt", fact+"has no attempts", s.Attempt)
 	}
 	if s.Analysis.Policy != "" {
 		c.refuse("spec.analysis.policy", fact+"is not judged", s.Analysis.Policy)

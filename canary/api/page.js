@@ -112,6 +112,7 @@ const verdictOf = (v) => {
 function sentence(v) {
   const r = v.state.rollout;
   if (!r && v.route.strategy.split) return "The split is fixed: its weights are written by hand.";
+  if (!r && v.route.strategy.abTest) return "An A/B test divides the users; nothing judges it, and it ends when another strategy is written.";
   if (!r && last(v)) return `${v.state.stable} serves. ${last(v).candidate} was ${spoken(last(v).outcome)} (${last(v).cause}): ${last(v).reason}`;
   if (!r) return `${v.state.stable || "Nobody"} serves; there was no rollout yet.`;
   if (r.phase === "Baking") return `${r.candidate} is promoted and watched; ${r.stable} is kept.`;

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/xds"
 )
@@ -166,4 +167,32 @@ func TestAVersionsOwnCookieStandsBesideTheUnit(t *testing.T) {
 		names[c.Name] = c.Value
 	}
 	require.Equal(t, map[string]string{"session": "own", "unit": resp.Header.Get("x-request-id")}, names)
+}
+
+// An A/B test divides users by fixed shares; what its arms' pods do moves nobody
+// between the arms that stay.
+func TestArmsOfATestKeepTheirUsers(t *testing.T) {
+	s := NewStage(t)
+	cfg := twoVersions(t, s, filetype, "filetype.ml")
+	spec := &cfg.Routes[0].RouteSpec
+	spec.Versions = append(spec.Versions, config.Version{Name: "v3", Endpoints: []string{Model(t, "v3")}})
+	spec.Stickiness = &config.Stickiness{Header: "x-user-id"}
+	spec.Strategy.ABTest = &config.ABTest{Arms: map[string]config.Percent{"v1": 500_000, "v2": 300_000, "v3": 200_000}, Reference: "v1"}
+	state := canary.State{}
+	ask := func(epoch uint64) cohort {
+		state.Published.Epoch = epoch
+		s.Publish(cfg, map[config.Key]config.Split{filetype: state.Split(*spec)})
+		s.Acked(filetype, epoch)
+		return s.askUnits(byHeader, nothingTold)
+	}
+	whole := ask(1)
+	require.InDelta(t, 0.3, whole.share(), 0.04)
+	state.Ready = map[string]int{"v3": 0}
+	require.Equal(t, whole, ask(2), "users of v2, while v1 takes in those of v3")
+	state.Ready = map[string]int{"v1": 0}
+	alone := ask(3)
+	require.Zero(t, whole.notIn(alone), "users of v2, which takes in those of v1")
+	require.InDelta(t, 0.8, alone.share(), 0.04)
+	state.Ready = nil
+	require.Equal(t, whole, ask(4))
 }

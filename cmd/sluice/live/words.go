@@ -98,6 +98,8 @@ func standing(s controller.Snapshot) string {
 		return fmt.Sprintf("%s is tried against %s: step %d of %d", r.Candidate, r.Stable, min(r.Step+1, len(r.Steps)), len(r.Steps))
 	case s.Route.Strategy.Split != nil:
 		return "the split is fixed: its weights are written by hand"
+	case s.Route.Strategy.ABTest != nil:
+		return "an A/B test divides the users; nothing judges it, and it ends when another strategy is written"
 	case len(s.State.History) > 0:
 		f := s.State.History[0]
 		return fmt.Sprintf("%s serves; %s was %s (%s): %s", s.State.Stable, f.Candidate, spoken(string(f.Outcome)), f.Cause, f.Reason)
