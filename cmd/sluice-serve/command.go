@@ -50,6 +50,9 @@ const example = `  # Serve a model and ask it what it takes.
   # Answer every line of a file, and go on after a crash.
   sluice-serve predict --model-path model.onnx --model-name m --input in.jsonl --output out.jsonl
 
+  # Stand before a server that speaks OpenAI's protocol.
+  sluice-serve proxy --to http://vllm:8000 --limit 64
+
   # Any free port; its address is written to a file once the server listens.
   sluice-serve --model-path model.onnx --model-name m --http-address 127.0.0.1:0 --address-file /tmp/address
 
@@ -78,6 +81,6 @@ func command() *cobra.Command {
 	c.Flags().SortFlags = false
 	f.registerModel(c.Flags())
 	f.registerServer(c.Flags())
-	c.AddCommand(predictCommand())
+	c.AddCommand(predictCommand(), proxyCommand())
 	return c
 }

@@ -84,21 +84,27 @@ func startRemote(t *testing.T, url string) *process {
 func launch(t *testing.T, args ...string) *process {
 	t.Helper()
 	addressFile := filepath.Join(t.TempDir(), "address")
-	cmd := command(t, append([]string{
+	p := begin(t, append([]string{
 		"--model-name", "magika", "--http-address", "127.0.0.1:0", "--address-file", addressFile, "--drain-delay", "200ms",
 	}, args...)...)
+	p.await("listening")
+	address, err := os.ReadFile(addressFile)
+	require.NoError(t, err)
+	p.url = "http://" + strings.TrimSpace(string(address))
+	p.await("ready")
+	return p
+}
+
+// begin starts the command and follows its log.
+func begin(t *testing.T, args ...string) *process {
+	t.Helper()
+	cmd := command(t, args...)
 	logs, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	p := &process{t: t, cmd: cmd, lines: make(chan string, 1000), exited: make(chan error, 1)}
 	go p.follow(logs)
 	t.Cleanup(p.end)
-
-	p.await("listening")
-	address, err := os.ReadFile(addressFile)
-	require.NoError(t, err)
-	p.url = "http://" + strings.TrimSpace(string(address))
-	p.await("ready")
 	return p
 }
 

@@ -64,15 +64,18 @@ func allowed() map[string]row {
 		"canary/notify": {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyOneFolder},
 		"canary/probe":  {[]string{"config", "analysis", "canary", "xds/name"}, whyOneFolder},
 
-		"serving":                {nil, whyServing},
-		"serving/magika":         {nil, whyServing},
-		"serving/sketch":         {nil, whyServing},
-		"serving/element":        {[]string{"serving"}, whyServing},
-		"serving/oippb":          {[]string{"serving"}, whyServing},
-		"serving/server":         {
+		"serving":         {nil, whyServing},
+		"serving/magika":  {nil, whyServing},
+		"serving/sketch":  {nil, whyServing},
+		"serving/element": {[]string{"serving"}, whyServing},
+		"serving/oippb":   {[]string{"serving"}, whyServing},
+		"serving/server": {
 			[]string{"serving", "serving/element", "serving/oippb", "serving/server/orca", "serving/sketch"}, whyServing,
 		},
-		"serving/server/orca":    {[]string{"serving"}, "a load report's form is for load balancers; what is in it serving decides"},
+		"serving/server/orca": {[]string{"serving"}, "a load report's form is for load balancers; what is in it serving decides"},
+		"serving/server/passthrough": {
+			[]string{"serving", "serving/server/orca"}, "it passes through what it does not read, so it knows no protocol of ours",
+		},
 		"serving/server/fault":   {[]string{"serving", "serving/oippb", "serving/server"}, "faults wrap the server, which knows nothing of them"},
 		"serving/backend/fake":   {[]string{"serving"}, whyServing},
 		"serving/backend/onnx":   {[]string{"serving"}, whyServing},
