@@ -17,6 +17,7 @@ type scenario struct {
 	most   time.Duration
 	world  func(seed uint64) world.Spec
 	policy config.PolicySpec
+	last   time.Duration // least time of the last step; 0 is the policy's
 	limits limits
 }
 
@@ -53,6 +54,14 @@ func scenarios() []scenario {
 		{
 			name: "S3-healthy", about: "S3 with nothing wrong: no queues, 50 rps, 0.1% errors",
 			trials: 1000, most: longest, world: faulty(50, world.Fault{}), limits: healthy,
+		},
+		{
+			name: "S4-held", about: "as S4 at 0.6 utilisation, kept at 50% for 35 minutes, where a pod's requests share its queue most",
+			trials: 300, most: longest, world: crowded, last: 35 * time.Minute, limits: few(healthy),
+		},
+		{
+			name: "S4-slow", about: "an identical version whose answers take 2s, σ 0.8, while failures come at once; 20 rps, 0.5% errors",
+			trials: 300, most: longest, world: sluggish, limits: few(healthy),
 		},
 		{
 			name: "S1", about: "every candidate request fails; 50 rps",
@@ -98,6 +107,25 @@ func queued(b world.Bursts) func(uint64) world.Spec {
 	}
 }
 
+// crowded is queued at the higher utilisation.
+func crowded(seed uint64) world.Spec {
+	s := queued(world.Bursts{})(2)
+	s.Seed = seed
+	return s
+}
+
+// sluggish is a world of slow answers and quick failures.
+func sluggish(seed uint64) world.Spec {
+	v := world.Version{Pods: 2, Service: world.Lognormal{Median: 2 * time.Second, Sigma: 0.8}, Errors: 0.005}
+	return world.Spec{Seed: seed, Rate: 20, Stable: v, Candidate: v}
+}
+
+// few are limits that a few hundred trials can prove.
+func few(l limits) limits {
+	l.rolledBack = 0.02
+	return l
+}
+
 // faulty is a world without queues whose candidate has a fault.
 func faulty(rate float64, f world.Fault) func(uint64) world.Spec {
 	return func(seed uint64) world.Spec {
@@ -121,6 +149,7 @@ func (s scenario) try(seed uint64) (world.Result, error) {
 
 // trial is a rollout from v1 to v2 in a world.
 func (s scenario) trial(in world.Spec) world.TrialSpec {
+	last := config.Step{Weight: 500_000, For: config.Duration(s.last)}
 	return world.TrialSpec{
 		World: in, Key: config.Key{Namespace: "ml", Name: "filetype"}, Policy: s.policy,
 		Route: config.RouteSpec{
@@ -129,7 +158,7 @@ func (s scenario) trial(in world.Spec) world.TrialSpec {
 				{Name: "v2", Endpoints: []string{"10.0.0.3:8000", "10.0.0.4:8000"}},
 			},
 			InitialStable: "v1", Target: "v2", Mirroring: config.MirroringAllowed,
-			Strategy: config.Strategy{Canary: &config.Canary{Steps: []config.Step{{Weight: 50_000}, {Weight: 250_000}, {Weight: 500_000}}}},
+			Strategy: config.Strategy{Canary: &config.Canary{Steps: []config.Step{{Weight: 50_000}, {Weight: 250_000}, last}}},
 		},
 	}
 }
