@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-dev/sluice/canary/world"
 )
 
-// All harmful versions of `make sim`, which are quick, and a fiftieth of the
+// All harmful versions of `make sim`, which are quick, and one in 75 of the
 // healthy ones.
 func TestFewTrialsDoNotContradictTheLimits(t *testing.T) {
 	for _, s := range scenarios() {
@@ -29,7 +29,7 @@ func TestFewTrialsDoNotContradictTheLimits(t *testing.T) {
 
 func divisor(s scenario) int {
 	if s.limits.asked {
-		return 50
+		return 75
 	}
 	return 1
 }
