@@ -1,7 +1,6 @@
 package xds
 
 import (
-	"slices"
 	"time"
 
 	accesslogpb "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
@@ -19,8 +18,9 @@ import (
 
 const headersTimeout = 10 * time.Second
 
-// listener accepts the requests of one port.
-func (p port) listener(tables []table) (Resource, error) {
+// listener accepts the requests of one port. It depends on nothing of the routes
+// but what listenerInput holds; tables are sorted.
+func (p port) listener(tables []string) (Resource, error) {
 	manager, err := p.connectionManager()
 	if err != nil {
 		return Resource{}, err
@@ -37,10 +37,9 @@ func (p port) listener(tables []table) (Resource, error) {
 			ConfigType: &listenerpb.Filter_TypedConfig{TypedConfig: filter},
 		}}}},
 	})
-	for _, t := range tables {
-		r.Needs = append(r.Needs, Ref{TypeRoute, t.name})
+	for _, table := range tables {
+		r.Needs = append(r.Needs, Ref{TypeRoute, table})
 	}
-	slices.SortFunc(r.Needs, Ref.Compare)
 	return r, err
 }
 
@@ -84,7 +83,7 @@ func (p port) httpFilters(logs []*accesslogpb.AccessLog) ([]*hcmpb.HttpFilter, e
 		filters = append(filters, &hcmpb.HttpFilter{Name: name, ConfigType: &hcmpb.HttpFilter_TypedConfig{TypedConfig: config}})
 		return err
 	}
-	if p.scoped() {
+	if p.scoped {
 		if err := add("envoy.filters.http.lua", &luapb.Lua{DefaultSourceCode: inline(lowerScope)}); err != nil {
 			return nil, err
 		}
@@ -99,7 +98,7 @@ func inline(s string) *corepb.DataSource {
 
 // chooseTable leads requests to a table: by scope, or to the only one.
 func (p port) chooseTable(m *hcmpb.HttpConnectionManager) {
-	if !p.scoped() {
+	if !p.scoped {
 		m.RouteSpecifier = &hcmpb.HttpConnectionManager_Rds{Rds: &hcmpb.Rds{
 			ConfigSource:    overADS(),
 			RouteConfigName: tableName(p.number, "*"),
@@ -127,7 +126,7 @@ func (p port) earlyMutation() (*corepb.TypedExtensionConfig, error) {
 		{Action: &mutationpb.HeaderMutation_Remove{Remove: name.HeaderShadow}},
 		{Action: &mutationpb.HeaderMutation_Remove{Remove: name.HeaderArm}},
 	}
-	if p.scoped() {
+	if p.scoped {
 		mutations = append(mutations, &mutationpb.HeaderMutation{Action: &mutationpb.HeaderMutation_Append{
 			Append: overwrite(headerScope, scopeKey(p.number, authority)),
 		}})

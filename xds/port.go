@@ -13,6 +13,7 @@ import (
 type port struct {
 	number uint32
 	routes []intent
+	scoped bool // every request can be led to its table by its hostname alone
 }
 
 // table is one RouteConfiguration. Tables are small, because a proxy rebuilds a
@@ -34,30 +35,33 @@ func portsOf(intents []intent) []port {
 		}
 		ports[i].routes = append(ports[i].routes, in)
 	}
+	for i := range ports {
+		ports[i].scoped = scoped(ports[i].routes)
+	}
 	return ports
 }
 
-// addTo adds the listener of p, its tables and scopes to r. It returns the
-// inference routes that do not go together with earlier ones.
-func (p port) addTo(r *Resources) []*RouteError {
+// add adds the listener of p, its tables and scopes to r. It returns the inference
+// routes that do not go together with earlier ones.
+func (t *Translator) add(p port, r *Resources) []*RouteError {
 	if bad := p.conflicts(); len(bad) > 0 {
 		return bad
 	}
 	tables := p.tables()
-	for _, t := range tables {
-		config, bad := t.resource()
+	for _, one := range tables {
+		config, bad := t.table(one)
 		if len(bad) > 0 {
 			return bad
 		}
 		r.Routes = append(r.Routes, config)
-		for _, in := range t.routes {
-			r.Placed[in.Key] = p.place(in, t)
+		for _, in := range one.routes {
+			r.Placed[in.Key] = p.place(in, one)
 		}
 	}
-	scopes, err := p.scopes(tables)
+	scopes, err := t.scopesOf(p, tables)
 	if err == nil {
 		var listener Resource
-		listener, err = p.listener(tables)
+		listener, err = t.listener(p, tables)
 		r.Listeners = append(r.Listeners, listener)
 		r.Scopes = append(r.Scopes, scopes...)
 	}
@@ -69,7 +73,7 @@ func (p port) addTo(r *Resources) []*RouteError {
 
 func (p port) place(in intent, t table) Place {
 	place := Place{Epoch: in.split.Epoch, Table: t.name, Listener: listenerName(p.number)}
-	if p.scoped() {
+	if p.scoped {
 		place.Scopes = []string{loaderKey(t.name)}
 		for _, host := range in.Hostnames {
 			place.Scopes = append(place.Scopes, scopeKey(p.number, host))
@@ -106,8 +110,8 @@ func (p port) conflicts() []*RouteError {
 
 // scoped says whether every request can be led to its table by its hostname
 // alone. Scopes know neither wildcards nor a rest.
-func (p port) scoped() bool {
-	return !slices.ContainsFunc(p.routes, func(in intent) bool {
+func scoped(routes []intent) bool {
+	return !slices.ContainsFunc(routes, func(in intent) bool {
 		return len(in.Hostnames) == 0 || slices.ContainsFunc(in.Hostnames, isWildcard)
 	})
 }
@@ -118,34 +122,43 @@ func isWildcard(host string) bool { return strings.HasPrefix(host, "*") }
 // one for the port where it cannot be scoped. Each inference route is in exactly
 // one.
 func (p port) tables() []table {
-	if !p.scoped() {
+	if !p.scoped {
 		return []table{{name: tableName(p.number, "*"), hosts: hostsOf(p.routes), routes: p.routes}}
 	}
 	var tables []table
-	for _, in := range p.routes {
-		joined := table{scoped: true, routes: []intent{in}}
-		tables = slices.DeleteFunc(tables, func(t table) bool {
-			if !sharesHost(t.routes, in) {
-				return false
-			}
-			joined.routes = append(t.routes, joined.routes...)
-			return true
-		})
-		tables = append(tables, joined)
-	}
-	for i := range tables {
-		t := &tables[i]
-		slices.SortFunc(t.routes, func(a, b intent) int { return a.Key.Compare(b.Key) })
-		t.hosts = hostsOf(t.routes)
-		t.name = tableName(p.number, t.hosts[0])
+	for _, routes := range groups(p.routes) {
+		slices.SortFunc(routes, func(a, b intent) int { return a.Key.Compare(b.Key) })
+		hosts := hostsOf(routes)
+		tables = append(tables, table{name: tableName(p.number, hosts[0]), scoped: true, hosts: hosts, routes: routes})
 	}
 	return tables
 }
 
-func sharesHost(routes []intent, in intent) bool {
-	return slices.ContainsFunc(routes, func(o intent) bool {
-		return slices.ContainsFunc(o.Hostnames, func(h string) bool { return slices.Contains(in.Hostnames, h) })
-	})
+// groups gathers inference routes that share a hostname, or share one with another
+// that does.
+func groups(routes []intent) [][]intent {
+	var groups [][]intent
+	of := map[string]int{} // a hostname's group
+	for i, in := range routes {
+		groups = append(groups, []intent{in})
+		for _, host := range in.Hostnames {
+			if earlier, ok := of[host]; ok && earlier != i {
+				groups[i] = append(groups[i], groups[earlier]...)
+				for _, moved := range groups[earlier] {
+					assign(of, moved.Hostnames, i)
+				}
+				groups[earlier] = nil
+			}
+			of[host] = i
+		}
+	}
+	return slices.DeleteFunc(groups, func(g []intent) bool { return len(g) == 0 })
+}
+
+func assign(of map[string]int, hosts []string, group int) {
+	for _, host := range hosts {
+		of[host] = group
+	}
 }
 
 func hostsOf(routes []intent) []string {

@@ -34,25 +34,19 @@ func scopeKey(port uint32, host string) string { return strconv.Itoa(int(port)) 
 func loaderKey(table string) string { return "table/" + table }
 
 // scopes lead each hostname to its table.
-func (p port) scopes(tables []table) ([]Resource, error) {
-	if !p.scoped() {
-		return nil, nil
+func (t table) scopes(port uint32) ([]Resource, error) {
+	load := Ref{TypeRoute, t.name}
+	loader, err := newScope(loaderKey(t.name), t.name, load)
+	if err != nil {
+		return nil, fmt.Errorf("table %q: %w", t.name, err)
 	}
-	var scopes []Resource
-	for _, t := range tables {
-		load := Ref{TypeRoute, t.name}
-		loader, err := newScope(loaderKey(t.name), t.name, load)
+	scopes := []Resource{loader}
+	for _, host := range t.hosts {
+		scope, err := newScope(scopeKey(port, host), t.name, load, Ref{TypeScope, loader.Name})
 		if err != nil {
-			return nil, fmt.Errorf("table %q: %w", t.name, err)
+			return nil, fmt.Errorf("hostname %q: %w", host, err)
 		}
-		scopes = append(scopes, loader)
-		for _, host := range t.hosts {
-			scope, err := newScope(scopeKey(p.number, host), t.name, load, Ref{TypeScope, loader.Name})
-			if err != nil {
-				return nil, fmt.Errorf("hostname %q: %w", host, err)
-			}
-			scopes = append(scopes, scope)
-		}
+		scopes = append(scopes, scope)
 	}
 	return scopes, nil
 }

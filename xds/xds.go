@@ -66,15 +66,7 @@ func (e *RouteError) Unwrap() error { return e.Err }
 // *RouteError; the returned error joins them, and the Resources beside it hold
 // the others.
 func Translate(cfg *config.Config, splits map[config.Key]config.Split) (Resources, error) {
-	intents, refused := readIntents(cfg, splits)
-	for {
-		resources, bad := assemble(intents)
-		if len(bad) == 0 {
-			return finish(resources, refused)
-		}
-		refused = append(refused, bad...)
-		intents = slices.DeleteFunc(intents, func(in intent) bool { return blames(bad, in.Key) })
-	}
+	return new(Translator).Translate(cfg, splits)
 }
 
 func finish(r Resources, refused []*RouteError) (Resources, error) {
@@ -97,11 +89,11 @@ func blames(errs []*RouteError, k config.Key) bool {
 
 // assemble builds the resources of intents that are each valid alone. What is
 // returned beside them says which do not go together with the others.
-func assemble(intents []intent) (Resources, []*RouteError) {
+func (t *Translator) assemble(intents []intent) (Resources, []*RouteError) {
 	r := Resources{Placed: make(map[config.Key]Place, len(intents))}
 	var bad []*RouteError
 	for _, in := range intents {
-		clusters, endpoints, err := backendsOf(in)
+		clusters, endpoints, err := t.backendsOf(in)
 		if err != nil {
 			bad = append(bad, &RouteError{in.Key, err})
 			continue
@@ -110,7 +102,7 @@ func assemble(intents []intent) (Resources, []*RouteError) {
 		r.Endpoints = append(r.Endpoints, endpoints...)
 	}
 	for _, p := range portsOf(intents) {
-		bad = append(bad, p.addTo(&r)...)
+		bad = append(bad, t.add(p, &r)...)
 	}
 	return r, bad
 }

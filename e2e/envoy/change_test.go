@@ -38,9 +38,9 @@ func TestFlipsUnderLoadFailNoRequest(t *testing.T) {
 			for epoch := uint64(2); epoch <= flips+1; epoch++ {
 				s.Publish(cfg, splitOf(filetype, epoch, config.Whole([]string{"v1", "v2"}[epoch%2])))
 				s.Acked(filetype, epoch)
+				load.Await(t, int64(epoch)) // so that requests meet every flip, however busy the machine is
 			}
 			require.Empty(t, load.Stop())
-			require.Greater(t, load.Answered.Load(), int64(flips))
 		})
 	}
 }

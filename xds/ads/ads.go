@@ -48,6 +48,7 @@ type Server struct {
 	wake chan struct{} // holds one
 
 	publishing sync.Mutex
+	translator xds.Translator
 	good       map[config.Key]intent // the last that was translated, per inference route
 
 	mu sync.Mutex
@@ -91,11 +92,12 @@ func (s *Server) Register(g *grpc.Server) {
 
 // Publish makes cfg under splits what proxies should end up with, and returns at
 // once. An inference route that cannot be translated keeps what it had, is named
-// in the error by a *xds.RouteError, and holds up no other.
+// in the error by a *xds.RouteError, and holds up no other. What cfg and splits
+// hold must not be written to afterwards.
 func (s *Server) Publish(cfg *config.Config, splits map[config.Key]config.Split) error {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	resources, err := xds.Translate(cfg, splits)
+	resources, err := s.translator.Translate(cfg, splits)
 	refused := resources.Refused
 	if err != nil {
 		resources = s.withLastGood(cfg, splits, refused)
@@ -130,7 +132,7 @@ func (s *Server) withLastGood(cfg *config.Config, splits map[config.Key]config.S
 		}
 	}
 	// What is refused even so, is refused for what replaced it: that goes first.
-	resources, _ := xds.Translate(mixed, old)
+	resources, _ := s.translator.Translate(mixed, old)
 	return resources
 }
 
