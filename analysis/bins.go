@@ -86,6 +86,9 @@ func (w *Window) count(r Request, late int64) {
 	}
 	w.Requests++
 	w.Late += late
+	if r.Segment != "" {
+		w.Segments.add(SegmentCount{Name: r.Segment, Requests: 1, Errors: rateOf(r.Outcome.Error()).Bad})
+	}
 	switch r.Outcome {
 	case Succeeded:
 		w.Latencies.Add(r.Duration)
@@ -106,6 +109,7 @@ func (w *Window) Merge(o Window) {
 	w.Abandoned += o.Abandoned
 	w.Late += o.Late
 	w.Latencies.Merge(o.Latencies)
+	w.Segments.merge(o.Segments)
 }
 
 // Close returns the windows whose age, and LogDelay after it, is over at now:

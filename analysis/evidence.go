@@ -25,11 +25,12 @@ type Evidence struct {
 
 	Restarts int64 `json:"restarts"` // minutes that had their part of the evidence
 
-	Odds    *odds    `json:"odds,omitempty"`
-	Limits  []limit  `json:"limits,omitempty"` // in the order of limitsOf
-	Latency *latency `json:"latency,omitempty"`
-	Warm    warmings `json:"warm,omitempty"`
-	Shares  shares   `json:"shares"`
+	Odds     *odds     `json:"odds,omitempty"`
+	Segments *segments `json:"segments,omitempty"` // nil: none is watched
+	Limits   []limit   `json:"limits,omitempty"`   // in the order of limitsOf
+	Latency  *latency  `json:"latency,omitempty"`
+	Warm     warmings  `json:"warm,omitempty"`
+	Shares   shares    `json:"shares"`
 }
 
 // Closed is what closed since the last update.
@@ -83,6 +84,9 @@ func (e Evidence) clone() Evidence {
 		o := *e.Odds
 		e.Odds = &o
 	}
+	if e.Segments != nil {
+		e.Segments = e.Segments.clone()
+	}
 	if e.Latency != nil {
 		e.Latency = e.Latency.clone()
 	}
@@ -101,6 +105,9 @@ func (e *Evidence) observe(u *updater, windows []Window) {
 	e.advance(u, index)
 	for _, s := range strata(windows, e.Arms) {
 		e.count(u, s)
+	}
+	if e.Segments != nil {
+		e.Segments.add(windows, e.Arms, e.unspentOf(u.minutes))
 	}
 	e.countLatencies(u, windows)
 }
@@ -122,6 +129,9 @@ func (e *Evidence) closeBlock(u *updater) {
 	if e.Odds != nil {
 		e.Odds.closeBlock(u.burst)
 	}
+	if e.Segments != nil {
+		e.Segments.closeBlock(&u.odds, u.burst)
+	}
 	for i := range e.Limits {
 		e.Limits[i].closeBlock(u.limits[i].burst)
 		e.Limits[i].Stable.decay(u.block)
@@ -141,6 +151,9 @@ func (e *Evidence) start(part float64) {
 	if e.Odds != nil {
 		e.Odds.Harm.start(part)
 	}
+	if e.Segments != nil {
+		e.Segments.start(part)
+	}
 	for i := range e.Limits {
 		e.Limits[i].Harm.start(part)
 	}
@@ -152,8 +165,9 @@ func (e *Evidence) start(part float64) {
 }
 
 // unspent is the part of rollback evidence that later minutes will get.
-func (e *Evidence) unspent(p config.PolicySpec) float64 {
-	minutes := minutesOf(p)
+func (e *Evidence) unspent(p config.PolicySpec) float64 { return e.unspentOf(minutesOf(p)) }
+
+func (e *Evidence) unspentOf(minutes int64) float64 {
 	return (1 - firstPart) * float64(minutes-e.Restarts) / float64(minutes)
 }
 

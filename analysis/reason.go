@@ -52,8 +52,12 @@ func (s standing) seen() string {
 	if s.Method == methodRank {
 		write = Estimate.latencyText
 	}
+	metric := s.Metric
+	if s.Segment != "" {
+		metric += " of " + s.Segment
+	}
 	return sprintf("%s %s %s: candidate %s, stable %s, log-e %.2f of %.2f",
-		s.Metric, s.Method, s.Threshold, write(s.Candidate), write(s.Stable), s.LogE, s.LogNeeded)
+		metric, s.Method, s.Threshold, write(s.Candidate), write(s.Stable), s.LogE, s.LogNeeded)
 }
 
 func (e Estimate) latencyText() string {

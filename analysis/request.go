@@ -20,6 +20,9 @@ type Request struct {
 	Outcome  Outcome
 	Attempt  uint32 // 1 for a first attempt; 0 for a request without one
 
+	// Segment is what the policy tells tenants or languages apart by. Empty is none.
+	Segment string
+
 	// Issued says that the attempt had a connection, and so is in the load reports'
 	// count of issued requests. UF, UO, UH and NC never had one.
 	Issued bool

@@ -1,6 +1,8 @@
 package analysis
 
 import (
+	"slices"
+
 	"github.com/sluice-dev/sluice/config"
 )
 
@@ -103,11 +105,16 @@ func (j *judgement) errorStandings() []standing {
 	harm.Threshold = m.VersusStable.RollbackIf.String()
 	safe.Direction, safe.LogE = directionPromotion, j.e.Odds.Safe.logE(burstOf(m))
 	safe.Threshold = m.VersusStable.PromoteIf.String()
-	harm.Idle = j.tooFew(m)
-	return append([]standing{
-		{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus},
+	harm.Idle = j.tooFew(m, j.e.Candidate)
+	all := standing{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus}
+	single := j.segmentStandings(all)
+	if j.e.Segments != nil {
+		all.weight *= 1 - segmentPart
+	}
+	return slices.Concat([]standing{
+		all,
 		{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
-	}, limits...)
+	}, single, limits)
 }
 
 // harm is a rollback test's log e-value with the evidence that is not yet spent.
@@ -166,8 +173,8 @@ func (j *judgement) rankRatio(harm, safe Test, m config.Metric) Interval {
 }
 
 // tooFew says which further condition of a rollback for errors is not met.
-func (j *judgement) tooFew(m config.Metric) string {
-	c, floor := j.e.Candidate, m.VersusStable.Floor
+func (j *judgement) tooFew(m config.Metric, c rate) string {
+	floor := m.VersusStable.Floor
 	switch {
 	case c.Bad < leastErrors:
 		return sprintf("%d errors are fewer than %d", c.Bad, leastErrors)

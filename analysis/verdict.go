@@ -38,11 +38,12 @@ type Assessment struct {
 
 // Test is one sequential test's state.
 type Test struct {
-	Metric    string  `json:"metric"`    // "errors", "latency-p95", …
-	Method    string  `json:"method"`    // "errors-versus-stable", "slo", "pod-rank", "split-integrity"
-	Direction string  `json:"direction"` // "rollback", "promotion" or "integrity"
-	LogE      float64 `json:"logE"`      // nats
-	LogNeeded float64 `json:"logNeeded"` // nats at which this test alone decides
+	Metric    string  `json:"metric"`            // "errors", "latency-p95", …
+	Method    string  `json:"method"`            // "errors-versus-stable", "slo", "pod-rank", "split-integrity"
+	Direction string  `json:"direction"`         // "rollback", "promotion" or "integrity"
+	Segment   string  `json:"segment,omitempty"` // that alone was tested; empty: all requests
+	LogE      float64 `json:"logE"`              // nats
+	LogNeeded float64 `json:"logNeeded"`         // nats at which this test alone decides
 	Passed    bool    `json:"passed"`
 	Idle      string  `json:"idle,omitempty"` // why it does not count towards rollback now, whatever its evidence
 

@@ -14,6 +14,7 @@ type Why struct {
 	// harm, or that health waits for longest. Empty where no one test is the reason.
 	Metric    string  `json:"metric,omitempty"`
 	Method    string  `json:"method,omitempty"`
+	Segment   string  `json:"segment,omitempty"`
 	Threshold string  `json:"threshold,omitempty"`
 	LogE      float64 `json:"logE,omitempty"`
 	LogNeeded float64 `json:"logNeeded,omitempty"`
@@ -41,7 +42,7 @@ const (
 
 // whyOf names a test as a reason.
 func whyOf(kind WhyKind, s standing) Why {
-	return Why{Kind: kind, Metric: s.Metric, Method: s.Method, Threshold: s.Threshold, LogE: s.LogE, LogNeeded: s.LogNeeded}
+	return Why{Kind: kind, Metric: s.Metric, Method: s.Method, Segment: s.Segment, Threshold: s.Threshold, LogE: s.LogE, LogNeeded: s.LogNeeded}
 }
 
 // whyHeld tells a split that is off from an incident that stable shares.

@@ -20,6 +20,8 @@ type Window struct {
 	Abandoned int64   // the client left
 	Late      int64   // of Requests: ended later than the window's age, counted where they ended
 	Latencies Buckets // of Succeeded and TimedOut (in the last bucket) requests
+	// Segments are parts of Requests and Errors. Empty where no segment is watched.
+	Segments SegmentCounts
 }
 
 // WindowKey identifies a window within an inference route.

@@ -21,6 +21,7 @@ const (
 	fieldLatency
 	fieldFirstByte
 	fieldUnit
+	fieldSegment
 
 	fieldStart
 	fieldDuration
@@ -56,6 +57,8 @@ func fieldOf(name []byte) (field, bool) {
 		return fieldFirstByte, true
 	case "unit":
 		return fieldUnit, true
+	case "segment":
+		return fieldSegment, true
 	}
 	return envoyField(name)
 }

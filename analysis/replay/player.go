@@ -73,6 +73,9 @@ func (p *player) play(r analysis.Request) error {
 	}
 	p.count(r)
 	p.share.add(r, p.arms)
+	if p.evidence.Segments == nil {
+		r.Segment = ""
+	}
 	p.bins.Add(r)
 	p.watch.Add(r)
 	p.settlementAdd(r)

@@ -73,6 +73,9 @@ func (r *reader) request() (q analysis.Request, whose of, err error) {
 	if q.Duration, err = f.milliseconds(fieldLatency, "latency_ms", required); err != nil {
 		return q, ofOther, err
 	}
+	if q.Segment, err = r.name(fieldSegment, "segment"); err != nil {
+		return q, ofOther, err
+	}
 	if err := r.unused(q.Duration); err != nil {
 		return q, ofOther, err
 	}

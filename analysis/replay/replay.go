@@ -29,6 +29,9 @@ type Config struct {
 	// Stable and Candidate are the arms: the version in a line, or in the name of its
 	// cluster; or the whole name of a cluster. Required, and not the same.
 	Stable, Candidate string
+	// Segments is how many segments of requests are watched for errors of their own, as
+	// "segment" in a line names them. Default none.
+	Segments int
 	// Bad hears of each line that is not as it should be, as a *LineError; it is then
 	// passed over. Nil: the first one ends the replay.
 	Bad func(error)
@@ -58,6 +61,7 @@ func Run(in io.Reader, c Config) (Result, error) {
 		c.Name = "recording"
 	}
 	p := newPlayer(c.Policy, analysis.Arms{Stable: c.Stable, Candidate: c.Candidate})
+	p.evidence = p.evidence.Segmented(c.Segments)
 	r := &run{Config: c, lines: newLines(in), reader: newReader(c.Stable, c.Candidate), player: p}
 	if err := r.all(); err != nil {
 		return Result{}, err

@@ -3,6 +3,7 @@ package replay_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strconv"
@@ -214,4 +215,34 @@ func BenchmarkReplay(b *testing.B) {
 	got, err := replay.Run(&endless{lines: int64(b.N)}, replay.Config{Policy: config.Standard(), Stable: "v1", Candidate: "v2"})
 	require.NoError(b, err)
 	require.Equal(b, int64(b.N), got.Lines)
+}
+
+func TestASegmentOfARecordingIsNamed(t *testing.T) {
+	var text strings.Builder
+	for i := range 24_000 { // 2% of requests are of tenant-0, which the candidate fails
+		version, segment, status := "v1", "tenant-1", 200
+		if i%10 == 0 {
+			version = "v2"
+		}
+		if i%50 < 5 && i%1000 < 200 {
+			segment = "tenant-0"
+		}
+		if version == "v2" && segment == "tenant-0" && i%40 == 0 || i%97 == 0 {
+			status = 500
+		}
+		fmt.Fprintf(&text, `{"t": %.3f, "version": %q, "pod": "p:1", "status": %d, "latency_ms": 5, "segment": %q}`+"\n", float64(i)/200, version, status, segment)
+	}
+	p := config.Standard()
+	p.Metrics, p.Metrics[0].SLO = p.Metrics[:1], nil
+	p.Metrics[0].VersusStable.PromoteIf.OrSLO = false
+	c := replay.Config{Policy: p, Stable: "v1", Candidate: "v2", Segments: 20}
+	got, err := replay.Run(strings.NewReader(text.String()), c)
+	require.NoError(t, err)
+	require.Equal(t, analysis.Harmful, got.Verdict, got.Reason)
+	require.Equal(t, "tenant-0", got.Why.Segment, got.Reason)
+
+	c.Segments = 0
+	got, err = replay.Run(strings.NewReader(text.String()), c)
+	require.NoError(t, err)
+	require.NotEqual(t, analysis.Harmful, got.Verdict, got.Reason)
 }
