@@ -64,9 +64,14 @@ func newWorld(t *rapid.T) *world {
 
 // reroute edits the configuration.
 func (w *world) reroute() {
-	if rapid.IntRange(0, 9).Draw(w.t, "fixed") == 0 {
+	switch rapid.IntRange(0, 9).Draw(w.t, "fixed") {
+	case 0:
 		w.route.Target = ""
 		w.route.Strategy = config.Strategy{Split: &config.FixedSplit{Weights: map[string]config.Percent{"v1": percent(70), "v3": percent(30)}}}
+		return
+	case 1:
+		w.route.Target = ""
+		w.route.Strategy = config.Strategy{ABTest: &config.ABTest{Arms: map[string]config.Percent{"v1": percent(70), "v3": percent(30)}, Reference: "v3"}}
 		return
 	}
 	w.route.Target = rapid.SampledFrom([]string{"v1", "v2", "v3"}).Draw(w.t, "target")
