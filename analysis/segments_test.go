@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -106,7 +107,7 @@ func TestEvidenceOfSegmentsIsTheSameHoweverWindowsWereGrouped(t *testing.T) {
 		c := tenants(rng, index, 200, 1000, 0.02, 0.2)
 		whole = whole.Update(p, c)
 		split := Closed{Shares: c.Shares}
-		for i := len(c.Windows) - 1; i >= 0; i-- {
+		for i := range slices.Backward(c.Windows) {
 			a, b := c.Windows[i], c.Windows[i]
 			a.Requests, a.Errors, a.Segments = 0, 0, nil
 			for k, s := range b.Segments {

@@ -1,0 +1,60 @@
+package analysis
+
+import "math"
+
+// rateBounds is a confidence sequence for the chance of independent events with
+// equal chance: it holds at every look together, with an error of alpha. It is
+// narrowest about the planned number of trials. source: Howard, Ramdas, McAuliffe
+// and Sekhon 2021, beta-binomial mixture.
+func rateBounds(r rate, alpha, planned float64) (low, high float64) {
+	if r.N == 0 {
+		return 0, 1
+	}
+	k, n := float64(r.Bad), float64(r.N)
+	excluded := func(p float64) bool {
+		return betaBinomial(k-n*p, p*(1-p)*n, planned*p*(1-p), p, 1-p) >= -ln(alpha)
+	}
+	const edge = 1e-12
+	if r.Bad > 0 {
+		low = turn(edge, k/n, excluded)
+	}
+	high = 1
+	if r.Bad < r.N {
+		high = turn(1-edge, k/n, excluded)
+	}
+	return low, high
+}
+
+// turn is the last excluded point on the way from out to in, or out if none is.
+func turn(out, in float64, excluded func(float64) bool) float64 {
+	if !excluded(out) {
+		return out
+	}
+	for range 60 {
+		if mid := (out + in) / 2; excluded(mid) {
+			out = mid
+		} else {
+			in = mid
+		}
+	}
+	return out
+}
+
+// betaBinomial is the log of a two-sided mixture supermartingale of a sum s with
+// variance process v, of steps from -g to h, tuned for vOpt.
+func betaBinomial(s, v, vOpt, g, h float64) float64 {
+	const alphaOpt = 0.05
+	gh := g * h
+	r := max(bestRho(vOpt, alphaOpt)-gh, 1e-3*gh)
+	sum := float64(v/gh*ln(g+h)) - float64((v+float64(h*s))/(h*(g+h))*ln(g)) - float64((v-float64(g*s))/(g*(g+h))*ln(h))
+	a, b := (r+v-float64(g*s))/(g*(g+h)), (r+v+float64(h*s))/(h*(g+h))
+	return sum + lnBeta(a, b) - lnBeta(r/(g*(g+h)), r/(h*(g+h)))
+}
+
+// bestRho tunes a normal mixture to be narrowest at intrinsic time v.
+func bestRho(v, alpha float64) float64 {
+	l := -2 * ln(alpha)
+	return v / (l + math.Log1p(l))
+}
+
+func lnBeta(a, b float64) float64 { return lnGamma(a) + lnGamma(b) - lnGamma(a+b) }
