@@ -68,17 +68,17 @@ func (c *checker) listener(l Listener) {
 	}
 }
 
-// listeners refuses one port on an address and on every address. Envoy would
-// bind both, but the first route would silently be missing from that address.
+// listeners refuses one port on two addresses: a port is one listener of Envoy's.
 func (all checks) listeners(routes []InferenceRoute) {
 	for i, r := range routes {
 		for j, earlier := range routes[:i] {
-			if !overlap(earlier.Listener, r.Listener) || !all.sound(i, j, "spec.listener") {
+			same := earlier.Listener.Port == r.Listener.Port
+			if !same || earlier.Listener == r.Listener || !all.sound(i, j, "spec.listener") {
 				continue
 			}
 			all.routes[i].refuse("spec.listener", fmt.Sprintf(
-				"overlaps that of inference route %s, %s: one of the two would take the port on every address but the other's; "+
-					"give both the same address", earlier.Key, earlier.Listener), raw(r.Listener.String()))
+				"opens the port of inference route %s on another address than %s: give both the same address, or ports of their own",
+				earlier.Key, earlier.Listener.Address), raw(r.Listener.String()))
 			break
 		}
 	}
@@ -91,17 +91,6 @@ func (l Listener) String() string {
 		return fmt.Sprintf("%s:%d", l.Address, l.Port)
 	}
 	return netip.AddrPortFrom(address, uint16(l.Port)).String()
-}
-
-// overlap says whether one of two listeners is on every address of the other's
-// port. That includes :: and an IPv4 address, but not :: and 0.0.0.0.
-func overlap(a, b Listener) bool {
-	return a.Port == b.Port && isEveryAddress(a.Address) != isEveryAddress(b.Address)
-}
-
-func isEveryAddress(address string) bool {
-	parsed, err := netip.ParseAddr(address)
-	return err == nil && parsed.IsUnspecified()
 }
 
 // sound says whether some fields of two inference routes are free of mistakes.
