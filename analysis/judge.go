@@ -119,7 +119,8 @@ func (j *judgement) verdict() (Verdict, Why, string) {
 		return Harmful, j.whyHarm(), j.blame()
 	}
 	if missing := j.missing(); len(missing) > 0 {
-		return Undecided, j.whyMissing(missing), j.needed(missing)
+		why := j.whyMissing(missing)
+		return Undecided, why, j.needed(missing) + why.futility(j.left())
 	}
 	return Healthy, Why{Kind: WhyProven}, j.praise()
 }

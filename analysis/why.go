@@ -24,6 +24,9 @@ type Why struct {
 	// unknown: they were worth nothing, or none come.
 	Requests float64 `json:"requests,omitempty"`
 	Seconds  float64 `json:"seconds,omitempty"`
+	// Futile says that Seconds are more than the policy's maxDuration has left, counted
+	// from the first window: at the present share the rollout will end inconclusive.
+	Futile bool `json:"futile,omitempty"`
 }
 
 // WhyKind is the kind of a reason.
@@ -83,6 +86,21 @@ func (j *judgement) whyMissing(missing []standing) Why {
 	why.Requests = more
 	if pace := j.pace(); pace > 0 {
 		why.Seconds = math.Ceil(more / pace)
+		why.Futile = why.Seconds > j.left()
 	}
 	return why
+}
+
+// left is how many seconds of the policy's maxDuration are left.
+func (j *judgement) left() float64 {
+	past := float64(j.e.Through-j.e.First+1) * WindowLength.Seconds()
+	return max(0, j.p.Limits.MaxDuration.D().Seconds()-past)
+}
+
+// futility says in words that time will not do.
+func (w Why) futility(left float64) string {
+	if !w.Futile {
+		return ""
+	}
+	return sprintf("; only %.0f s of maxDuration are left, so at this share it ends inconclusive", left)
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-dev/sluice/config"
 )
 
 func TestEveryVerdictHasItsReasonAsAValue(t *testing.T) {
@@ -69,4 +71,23 @@ func TestAnUndecidedVerdictSaysHowMuchIsStillNeeded(t *testing.T) {
 	require.Equal(t, WhyEvidence, a.Why.Kind, a.Reason)
 	require.Positive(t, a.Why.Requests)
 	require.InDelta(t, a.Why.Requests/40, a.Why.Seconds, a.Why.Seconds/4+1)
+}
+
+func TestWhatCannotBeDoneInTimeIsSaidEarly(t *testing.T) {
+	p := errorPolicy() // against stable alone, 0.1% errors take a quarter of a million requests at 5%
+	p.Metrics[0].SLO = nil
+	p.Metrics[0].VersusStable.PromoteIf = config.Below{Ratio: 2}
+	tr := newTraffic(3, 100)
+	tr.stable, tr.candidate = always(.001), always(.001)
+	e := NewEvidence(p, testArms())
+	for index := range int64(1200) {
+		e = e.Update(p, tr.window(index))
+	}
+	a := Judge(p, e, time.Unix(0, 0))
+	require.Equal(t, WhyEvidence, a.Why.Kind, a.Reason)
+	require.Equal(t, a.Why.Seconds > 40*60, a.Why.Futile, a.Reason)
+	p.Limits.MaxDuration = config.Duration(5*time.Minute + time.Second)
+	a = Judge(p, e, time.Unix(0, 0))
+	require.True(t, a.Why.Futile, a.Reason)
+	require.Contains(t, a.Reason, "only 1 s of maxDuration are left, so at this share it ends inconclusive")
 }

@@ -112,7 +112,7 @@ func queueFalseAlarms() []experiment {
 				}
 				return f.until(with(latencyPolicy(c.tolerance, 1.33, c.block)), c.block, whole, harmful(.05))
 			},
-			want: []want{{of: found, published: c.published, most: c.most, why: "ties are averaged, and loads thinned to the least"}},
+			want: []want{{of: found, published: c.published, most: c.most, why: "queues outlast such blocks, and nothing is promised"}},
 		})
 	}
 	return all
