@@ -78,12 +78,19 @@ func (r *reader) version() (string, error) {
 	return whole, nil
 }
 
-// epoch reads the split that a request came under from the name of its route, and
-// whether a tester pinned it instead.
+// epoch reads the split that a request came under from the stamp of its arm, or else
+// from the name of its route; and whether a tester chose the version.
 func (f *fields) epoch() (epoch uint64, pinned bool, err error) {
+	stamp, err := f.text(fieldArm, "x_sluice_arm")
+	if err != nil {
+		return 0, false, err
+	}
 	route, err := f.text(fieldRoute, "route_name")
 	if err != nil {
 		return 0, false, err
+	}
+	if _, epoch, err := name.ParseArm(string(stamp)); err == nil {
+		return epoch, epoch == name.EpochPinned, nil
 	}
 	if _, epoch, err := name.ParseRoute(string(route)); err == nil {
 		return epoch, epoch == name.EpochPinned, nil

@@ -47,6 +47,10 @@ func TestAnEntryOfEnvoysIsARequest(t *testing.T) {
 			with(func(r *analysis.Request) { r.Epoch, r.Pinned, r.Outcome = 0, true, analysis.Failed }), ofArm,
 		},
 		{
+			"a tester's choice", start + `"upstream_cluster": "ml/filetype/v2", "route_name": "ml/filetype@7", "x_sluice_arm": "v2@0", "upstream_host": "10.0.0.7:8000", "response_code": 200}`,
+			with(func(r *analysis.Request) { r.Epoch, r.Pinned = 0, true }), ofArm,
+		},
+		{
 			"nobody to send it to", start + `"upstream_cluster": null, "x_sluice_arm": "v2@7", "route_name": "ml/filetype@7", "upstream_host": "-", "response_code": 503, "response_flags": "NC"}`,
 			with(func(r *analysis.Request) { r.Pod, r.Outcome = "", analysis.Failed }), ofArm,
 		},
