@@ -14,7 +14,7 @@ const stale = time.Second
 // Admit queues a request, or refuses it: a *Refusal where the queue is full or
 // the deadline out of reach, another error where the request can never run.
 func (b *Batcher) Admit(now time.Time, r Request) error {
-	w := waiting{Request: r, arrived: now, rank: b.rank(now, r)}
+	w := &waiting{Request: r, arrived: now, rank: b.rank(now, r)}
 	at := sort.Search(len(b.queue), func(i int) bool { return b.queue[i].rank.After(w.rank) })
 	if err := b.refuse(now, w, at); err != nil {
 		return err
@@ -34,7 +34,7 @@ func (b *Batcher) Admit(now time.Time, r Request) error {
 // Key is not asked for.
 func (b *Batcher) Foresee(now time.Time, r Request) error {
 	r.Items = max(r.Items, 1)
-	w := waiting{Request: r, arrived: now, rank: b.rank(now, r)}
+	w := &waiting{Request: r, arrived: now, rank: b.rank(now, r)}
 	at := sort.Search(len(b.queue), func(i int) bool { return b.queue[i].rank.After(w.rank) })
 	return b.refuse(now, w, at)
 }
@@ -48,7 +48,7 @@ func (b *Batcher) rank(now time.Time, r Request) time.Time {
 }
 
 // refuse is why w, to be queued at the given position, is not.
-func (b *Batcher) refuse(now time.Time, w waiting, at int) error {
+func (b *Batcher) refuse(now time.Time, w *waiting, at int) error {
 	switch c := b.config; {
 	case w.Items < 1 || w.Items > c.MaxBatch:
 		return fmt.Errorf("batch: between 1 and %d items, found %d", c.MaxBatch, w.Items)
@@ -69,7 +69,7 @@ func (b *Batcher) refuse(now time.Time, w waiting, at int) error {
 	return late(needs, has, b.Backlog(now))
 }
 
-func (b *Batcher) insert(at int, w waiting) {
+func (b *Batcher) insert(at int, w *waiting) {
 	b.queue = append(b.queue, w)
 	copy(b.queue[at+1:], b.queue[at:])
 	b.queue[at] = w
@@ -91,7 +91,7 @@ func (b *Batcher) ahead(at int) int {
 
 // answeredIn predicts how long a request takes from the given position: the
 // batches ahead, then its own, which is a full one behind others.
-func (b *Batcher) answeredIn(now time.Time, w waiting, at int) time.Duration {
+func (b *Batcher) answeredIn(now time.Time, w *waiting, at int) time.Duration {
 	ahead := b.ahead(at)
 	knee := b.knee(w.Key, ahead)
 	own := ahead + w.Items

@@ -46,9 +46,9 @@ type Batcher struct {
 	guard  guard
 	cap    int // most items worth running together, as measured
 
-	queue []waiting // by rank, then in order of arrival
-	items int       // sum over queue
-	bytes int64     // sum over queue
+	queue []*waiting // by rank, then in order of arrival
+	items int        // sum over queue
+	bytes int64      // sum over queue
 
 	flights []flight // in order of their start
 	started uint64   // batches so far
@@ -118,8 +118,11 @@ func (b *Batcher) Waiting() int { return len(b.queue) }
 // InFlight counts the batches that were started and have not ended.
 func (b *Batcher) InFlight() int { return len(b.flights) }
 
-// Cost is what was learned of the devices so far, over all keys.
-func (b *Batcher) Cost() Cost { return b.costs.device }
+// Cost is what was learned of the devices so far, over all keys: a copy.
+func (b *Batcher) Cost() *Cost {
+	c := b.costs.device
+	return &c
+}
 
 // Learn teaches the cost of a batch that ran outside the queue: a warm-up.
 func (b *Batcher) Learn(now time.Time, key string, rows int, s Spent) {
@@ -222,7 +225,7 @@ func (b *Batcher) Failed(now time.Time, id uint64) { b.land(now, id) }
 // Cancel takes a request out of the queue. It is false where the request does
 // not wait: a running one runs to its end.
 func (b *Batcher) Cancel(id uint64) bool {
-	i := slices.IndexFunc(b.queue, func(w waiting) bool { return w.ID == id })
+	i := slices.IndexFunc(b.queue, func(w *waiting) bool { return w.ID == id })
 	if i < 0 {
 		return false
 	}

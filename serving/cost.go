@@ -30,17 +30,17 @@ const (
 )
 
 // Known says whether any batch was observed.
-func (c Cost) Known() bool { return c.n > 0 }
+func (c *Cost) Known() bool { return c.n > 0 }
 
 // Predict is the expected time of a batch.
-func (c Cost) Predict(items int) time.Duration { return seconds(c.predict(items)) }
+func (c *Cost) Predict(items int) time.Duration { return seconds(c.predict(items)) }
 
 // Bound is what about nineteen of twenty batches stay within.
-func (c Cost) Bound(items int) time.Duration {
+func (c *Cost) Bound(items int) time.Duration {
 	return seconds(c.predict(items) + tail*c.spread)
 }
 
-func (c Cost) predict(items int) float64 { return c.fixed + c.perItem*float64(items) }
+func (c *Cost) predict(items int) float64 { return c.fixed + c.perItem*float64(items) }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
@@ -80,12 +80,12 @@ func (c *Cost) fit() {
 
 // Knee is the smallest batch that gives 95 % of the rate of a batch of limit.
 // It is 1 where batching does not pay, and limit while nothing is known.
-func (c Cost) Knee(limit int) int { return c.smallest(kneeShare, limit) }
+func (c *Cost) Knee(limit int) int { return c.smallest(kneeShare, limit) }
 
 // Crest is the same for 99.5 %: worth its longer waits only where many wait.
-func (c Cost) Crest(limit int) int { return c.smallest(crestShare, limit) }
+func (c *Cost) Crest(limit int) int { return c.smallest(crestShare, limit) }
 
-func (c Cost) smallest(share float64, limit int) int {
+func (c *Cost) smallest(share float64, limit int) int {
 	if !c.Known() {
 		return limit
 	}
@@ -98,6 +98,6 @@ func (c Cost) smallest(share float64, limit int) int {
 }
 
 // perItemAt is the time an item takes in batches of the given size.
-func (c Cost) perItemAt(items int) time.Duration {
+func (c *Cost) perItemAt(items int) time.Duration {
 	return seconds(c.predict(items) / float64(items))
 }

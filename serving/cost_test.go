@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-dev/sluice/serving"
 )
 
-func observed(fixed, perItem time.Duration, sizes ...int) serving.Cost {
-	var c serving.Cost
+func observed(fixed, perItem time.Duration, sizes ...int) *serving.Cost {
+	c := &serving.Cost{}
 	for range 100 {
 		for _, items := range sizes {
 			c.Observe(items, fixed+time.Duration(items)*perItem)
@@ -80,5 +80,5 @@ func TestCostKnee(t *testing.T) {
 			assert.Equal(t, test.want, c.Knee(test.limit))
 		})
 	}
-	assert.Equal(t, 8, serving.Cost{}.Knee(8), "nothing known: as many as allowed")
+	assert.Equal(t, 8, new(serving.Cost).Knee(8), "nothing known: as many as allowed")
 }

@@ -6,7 +6,7 @@ import "time"
 // zero costs know nothing.
 type costs struct {
 	before, device, after Cost
-	byKey                 map[string]Cost // of the device; "" is not in it
+	byKey                 map[string]*Cost // of the device; "" is not in it
 }
 
 // keysKnown caps byKey: a model whose requests choose freely has no end of keys.
@@ -14,11 +14,13 @@ const keysKnown = 256
 
 // of is the device's cost for a key: its own, once batches of different sizes
 // have said what it depends on, or that of all.
-func (c *costs) of(key string) Cost {
-	if own, ok := c.byKey[key]; ok && own.sloped && own.n > guesses {
-		return own
+func (c *costs) of(key string) *Cost {
+	if key != "" {
+		if own, ok := c.byKey[key]; ok && own.sloped && own.n > guesses {
+			return own
+		}
 	}
-	return c.device
+	return &c.device
 }
 
 func (c *costs) observe(key string, rows int, s Spent) {
@@ -29,14 +31,18 @@ func (c *costs) observe(key string, rows int, s Spent) {
 		return
 	}
 	own, ok := c.byKey[key]
-	if !ok && len(c.byKey) >= keysKnown {
+	switch {
+	case ok:
+	case len(c.byKey) >= keysKnown:
 		return
+	case c.byKey == nil:
+		c.byKey = map[string]*Cost{}
+		fallthrough
+	default:
+		own = &Cost{}
+		c.byKey[key] = own
 	}
 	own.Observe(rows, s.Device)
-	if c.byKey == nil {
-		c.byKey = map[string]Cost{}
-	}
-	c.byKey[key] = own
 }
 
 // guard is what predictions at admission fell short by, for nineteen of twenty

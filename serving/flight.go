@@ -13,14 +13,14 @@ type flight struct {
 	rows     int
 	prepared time.Time // when the host is through with it, as expected
 	computes time.Time // from when on, as expected; zero while it waits for a device
-	requests []waiting
+	requests []*waiting
 }
 
 // staged says whether the flight waits for a device.
 func (f flight) staged() bool { return f.computes.IsZero() }
 
 // launch starts a batch.
-func (b *Batcher) launch(now time.Time, batch Batch, requests []waiting) {
+func (b *Batcher) launch(now time.Time, batch Batch, requests []*waiting) {
 	f := flight{
 		id: batch.ID, key: batch.Requests[0].Key, rows: batch.Rows, requests: requests,
 		prepared: now.Add(b.costs.before.Predict(batch.Rows)),

@@ -91,7 +91,7 @@ func (b *Batcher) costly(fewer, more, urgent int) bool {
 	if b.items <= more {
 		return false
 	}
-	cost := b.costs.device
+	cost := &b.costs.device
 	meanwhile := float64(fewer) * float64(cost.Predict(b.rows(more))) / float64(cost.Predict(b.rows(fewer)))
 	return float64(more)-meanwhile > float64(urgent)
 }
@@ -101,7 +101,7 @@ func (b *Batcher) take(now time.Time, chosen []int) Batch {
 	b.started++
 	items := sum(b.queue, chosen)
 	batch := Batch{ID: b.started, Requests: make([]Request, len(chosen)), Items: items, Rows: b.rows(items)}
-	requests := make([]waiting, len(chosen))
+	requests := make([]*waiting, len(chosen))
 	for n := len(chosen) - 1; n >= 0; n-- {
 		w := b.queue[chosen[n]]
 		batch.Requests[n], requests[n] = w.Request, w
@@ -111,7 +111,7 @@ func (b *Batcher) take(now time.Time, chosen []int) Batch {
 	return batch
 }
 
-func sum(queue []waiting, chosen []int) int {
+func sum(queue []*waiting, chosen []int) int {
 	items := 0
 	for _, i := range chosen {
 		items += queue[i].Items

@@ -49,15 +49,23 @@ func (r result) String() string {
 		100*float64(r.good)/(policyLimit*policyTime), quantile(0.5), quantile(0.99), 100*r.used.Seconds()/policyTime)
 }
 
+// host says when the host prepares a batch.
+type host int
+
+const (
+	waiting    host = iota // when the device is free
+	overlapped             // while the device computes
+)
+
 // fifo is what servers do: first come, first served, what is past its deadline
 // when its batch is formed is dropped. Overlapped, the host prepares a batch
 // while the device computes; a partial batch is delayed by so much.
-func fifo(arrivals []arrival, delay time.Duration, overlapped bool) result {
+func fifo(arrivals []arrival, delay time.Duration, h host) result {
 	m, r := policyMachine(), result{}
 	var free time.Duration
 	for i := 0; i < len(arrivals); {
 		start := max(free, arrivals[i].at)
-		if overlapped {
+		if h == overlapped {
 			start = max(free-m.before, arrivals[i].at)
 		}
 		if i+policyBatch > len(arrivals) || arrivals[i+policyBatch-1].at > start {
@@ -135,9 +143,9 @@ func TestPoliciesGolden(t *testing.T) {
 			name string
 			result
 		}{
-			{"one after the other, drop expired", fifo(load.arrivals, 0, false)},
-			{"the same, with a delay of 5 ms", fifo(load.arrivals, 5*ms, false)},
-			{"overlapped, drop expired", fifo(load.arrivals, 0, true)},
+			{"one after the other, drop expired", fifo(load.arrivals, 0, waiting)},
+			{"the same, with a delay of 5 ms", fifo(load.arrivals, 5*ms, waiting)},
+			{"overlapped, drop expired", fifo(load.arrivals, 0, overlapped)},
 			{"Batcher", ours(t, load.arrivals)},
 		} {
 			fmt.Fprintf(&table, "  %-34s %v\n", policy.name, policy.result)

@@ -47,10 +47,12 @@ const faultHelp = "for demonstrations only, repeatable: go wrong on purpose. Wha
 func (f *flags) registerModel(s *pflag.FlagSet) {
 	s.StringVar(&f.modelPath, "model-path", "", "the .onnx `file` to serve, or a folder of versions as 1/model.onnx")
 	s.StringVar(&f.modelName, "model-name", "", "its `name` in /v2/models/NAME (required)")
-	s.StringVar(&f.modelVersion, "model-version", "", "its `version` in /v2/models/NAME/versions/VERSION; of a folder, the one to keep to (default 1; of a folder, the highest)")
+	s.StringVar(&f.modelVersion, "model-version", "", "its `version` in /v2/models/NAME/versions/VERSION; "+
+		"of a folder, the one to keep to (default 1; of a folder, the highest)")
 	s.StringVar(&f.digest, "model-digest", "", "refuse a model whose file has another digest, as in `sha256:...`")
 	s.DurationVar(&f.reload, "reload-interval", 10*time.Second, "how often a folder is looked at for a higher version; 0 never")
-	s.Int64Var(&f.memory, "memory-limit", 0, "refuse a model whose file does not fit into so many `bytes` beside what is used (default: the control group's limit)")
+	s.Int64Var(&f.memory, "memory-limit", 0, "refuse a model whose file does not fit into so many `bytes` beside what is used "+
+		"(default: the control group's limit)")
 	s.StringVar(&f.library, "onnxruntime-library", os.Getenv("ONNXRUNTIME_LIBRARY"), "`path` of ONNX Runtime's shared library")
 	s.StringVar(&f.provider, "provider", string(onnx.CPU), "what computes: `cpu`, cuda or tensorrt. Nothing falls back to the processor in silence")
 	s.IntVar(&f.device, "device", 0, "`number` of the accelerator")
@@ -59,11 +61,14 @@ func (f *flags) registerModel(s *pflag.FlagSet) {
 	s.StringVar(&f.remoteModel, "remote-model", "", "`name` of the model there (default: --model-name)")
 	s.StringVar(&f.remoteVersion, "remote-version", "", "`version` of the model there (default: that server's choice)")
 	s.IntVar(&f.maxBatch, "max-batch", 8, "most `rows` in one run; fewer are used where more would not raise the rate")
-	s.IntSliceVar(&f.sizes, "batch-sizes", nil, "`sizes` that the model is run with, ascending, the last --max-batch; others are filled up (default: any)")
+	s.IntSliceVar(&f.sizes, "batch-sizes", nil, "`sizes` that the model is run with, ascending, the last --max-batch; "+
+		"others are filled up (default: any)")
 	s.IntVar(&f.devices, "devices", 1, "most `runs` that compute at the same time")
 	s.IntVar(&f.slots, "slots", 0, "most `batches` in flight, those being prepared included (default: --devices and one more)")
-	s.StringArrayVar(&f.pads, "pad", nil, "`input:dim=sizes`, as ids:1=32,64,128: pad that dimension to one of the sizes, so that requests share batches; with :fill=1 after the sizes not by zeroes; repeatable")
-	s.StringArrayVar(&f.crops, "crop", nil, "`output:dim=input:dim`, as logits:1=ids:1: cut that dimension back to what the padded input had; repeatable")
+	s.StringArrayVar(&f.pads, "pad", nil, "`input:dim=sizes`, as ids:1=32,64,128: pad that dimension to one of the sizes, "+
+		"so that requests share batches; with :fill=1 after the sizes not by zeroes; repeatable")
+	s.StringArrayVar(&f.crops, "crop", nil, "`output:dim=input:dim`, as logits:1=ids:1: "+
+		"cut that dimension back to what the padded input had; repeatable")
 }
 
 // registerServer adds what says to whom it answers, and within which limits.

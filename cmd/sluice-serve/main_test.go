@@ -208,7 +208,7 @@ func TestGRPCBesideREST(t *testing.T) {
 
 func TestAHigherVersionIsServedOnceItIsWarm(t *testing.T) {
 	dir := t.TempDir()
-	put := func(version, from string, digest string) {
+	put := func(version, from, digest string) {
 		tmp := filepath.Join(t.TempDir(), version)
 		require.NoError(t, os.MkdirAll(tmp, 0o755))
 		text, err := os.ReadFile(model(t, from))

@@ -60,7 +60,7 @@ func endpoint(t *testing.T, address string) string {
 // balance starts an Envoy before two replicas and gives a client of it.
 func balance(t *testing.T, a, b *serving.Replica) *http.Client {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "weights") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "weights") //nolint:usetesting // a socket's path must be short
 	require.NoError(t, err)
 	socket := filepath.Join(dir, "l")
 	config := fmt.Sprintf(weighing, filepath.Join(dir, "admin"), socket, endpoint(t, a.HTTP), endpoint(t, b.HTTP))

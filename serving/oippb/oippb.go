@@ -44,6 +44,7 @@ func Pack(d serving.Datatype, c *InferTensorContents) ([]byte, error) {
 		return packNumbers(d, c.GetFp32Contents(), func(v float32) (uint64, bool) { return uint64(math.Float32bits(v)), true })
 	case serving.FP64:
 		return packNumbers(d, c.GetFp64Contents(), func(v float64) (uint64, bool) { return math.Float64bits(v), true })
+	case serving.Bytes, serving.FP16, serving.BF16:
 	}
 	var data []byte
 	for _, element := range c.GetBytesContents() {

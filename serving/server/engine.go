@@ -158,7 +158,7 @@ func (e *engine) loadReport() (r serving.LoadReport, ok bool) {
 func (e *engine) run(ctx context.Context) {
 	defer close(e.done)
 	jobs, finished := make(chan job, e.slots), make(chan job, e.slots)
-	defer e.hire(jobs, finished)()
+	defer e.hire(jobs, finished)() //nolint:contextcheck // a batch outlives the context that ends run
 
 	timer := time.NewTimer(serving.Forever)
 	defer timer.Stop()

@@ -49,7 +49,6 @@ func (s *Server) newGRPC() *grpcFront {
 		grpc.InTapHandle(f.tap), grpc.StreamInterceptor(f.mortal),
 		grpc.MaxRecvMsgSize(int(s.config.MaxBody)), grpc.MaxSendMsgSize(1 << 30),
 		grpc.MaxHeaderListSize(64 << 10),
-		grpc.SharedWriteBuffer(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	}
 	if s.config.TLS != nil {
@@ -130,7 +129,7 @@ func (*grpcFront) asked(ctx context.Context, now time.Time, md metadata.MD) (ask
 	deadline, _ := ctx.Deadline()
 	a := asked{deadline: sooner(deadline, now, timeout)}
 	if first(md, "traceparent") != "" {
-		a.trace = traceOf(propagation.HeaderCarrier(http.Header{
+		a.trace = traceOf(propagation.HeaderCarrier(http.Header{ //nolint:contextcheck // as in infer
 			"Traceparent": md.Get("traceparent"), "Tracestate": md.Get("tracestate"),
 		}))
 	}

@@ -28,7 +28,7 @@ const envoyTimeout = "X-Envoy-Expected-Rq-Timeout-Ms"
 // body says is refused before the body is read.
 func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
-	a, err := askedBy(arrived, r.Header)
+	a, err := askedBy(arrived, r.Header) //nolint:contextcheck // a carrier is read into a context that is left at once
 	if err == nil {
 		err = s.admissible(a)
 	}

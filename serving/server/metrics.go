@@ -56,10 +56,11 @@ func newMetrics(model, version string) (*prometheus.Registry, *metrics) {
 		request:     histogram(r, "sluice_serving_request_seconds", "Time from arrival to answer, per answered request.", seconds),
 		device:      histogram(r, "sluice_serving_device_seconds", "Time in the model, per batch.", seconds),
 		batchOfRows: histogram(r, "sluice_serving_batch_rows", "Rows of requests per batch.", rows),
-		slack:       histogram(r, "sluice_serving_deadline_slack_seconds", "Time left to the deadline, per answered request that had one; late ones are negative.", signed),
-		error:       histogram(r, "sluice_serving_prediction_error_seconds", "Time in the model less what was predicted, per batch.", signed),
-		padding:     counter(r, "sluice_serving_padding_rows_total", "Empty rows that the model computed to fill batches up."),
-		late:        counter(r, "sluice_serving_late_total", "Requests answered after their deadline."),
+		slack: histogram(r, "sluice_serving_deadline_slack_seconds",
+			"Time left to the deadline, per answered request that had one; late ones are negative.", signed),
+		error:   histogram(r, "sluice_serving_prediction_error_seconds", "Time in the model less what was predicted, per batch.", signed),
+		padding: counter(r, "sluice_serving_padding_rows_total", "Empty rows that the model computed to fill batches up."),
+		late:    counter(r, "sluice_serving_late_total", "Requests answered after their deadline."),
 	}
 	for _, reason := range []string{rejected, canceled, backend, other} {
 		m.failure.WithLabelValues(reason) // shown as 0 from the start

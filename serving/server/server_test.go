@@ -116,7 +116,7 @@ func TestRequestsShareABatchAndKeepTheirRows(t *testing.T) {
 			`nv_inference_compute_infer_duration_us{model="m",version="1"} 50000`,
 			`nv_inference_request_failure{model="m",reason="REJECTED",version="1"} 0`,
 		} {
-			assert.True(t, strings.Contains(metrics, line), line)
+			assert.Contains(t, metrics, line)
 		}
 	})
 }

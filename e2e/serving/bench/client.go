@@ -81,8 +81,9 @@ func rest(url, headerLength string, bodies [][]byte, deadline time.Duration, rea
 	}
 }
 
-func binaryAsker(m *model, url string, deadline time.Duration) (asker, error) {
-	head := fmt.Sprintf(`{"parameters":{"binary_data_output":true},"inputs":[{"name":%q,"datatype":%q,"shape":[1,%d],"parameters":{"binary_data_size":%d}}]}`,
+func binaryAsker(m *model, url string, deadline time.Duration) asker {
+	head := fmt.Sprintf(`{"parameters":{"binary_data_output":true},"inputs":[`+
+		`{"name":%q,"datatype":%q,"shape":[1,%d],"parameters":{"binary_data_size":%d}}]}`,
 		m.input, m.datatype, m.width, 4*m.width)
 	var bodies [][]byte
 	for _, row := range m.rows {
@@ -92,7 +93,7 @@ func binaryAsker(m *model, url string, deadline time.Duration) (asker, error) {
 		body, err := io.ReadAll(r.Body)
 		n, _ := strconv.Atoi(r.Header.Get("Inference-Header-Content-Length"))
 		return body[min(n, len(body)):], err
-	}), nil
+	})
 }
 
 func jsonAsker(m *model, url string, deadline time.Duration) (asker, error) {

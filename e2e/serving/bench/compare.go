@@ -26,10 +26,10 @@ func (o options) compare(ctx context.Context) error {
 	if err := pin(o.own); err != nil {
 		return fmt.Errorf("core %d: %w", o.own, err)
 	}
-	fmt.Printf("%s\n", header) //nolint:forbidigo // a command prints
+	fmt.Printf("%s\n", header)
 	var wrong error
-	for _, name := range strings.Split(o.models, ",") {
-		m, err := o.expect(name)
+	for name := range strings.SplitSeq(o.models, ",") {
+		m, err := o.expect(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (o options) compareModel(ctx context.Context, m *model) error {
 			s.end()
 		}
 	}()
-	for _, name := range strings.Split(o.systems, ",") {
+	for name := range strings.SplitSeq(o.systems, ",") {
 		s, err := o.start(ctx, name, m)
 		if s != nil {
 			systems = append(systems, s)
@@ -56,7 +56,7 @@ func (o options) compareModel(ctx context.Context, m *model) error {
 		}
 		s.signal(syscall.SIGSTOP)
 	}
-	for _, text := range strings.Split(o.loads, ",") {
+	for text := range strings.SplitSeq(o.loads, ",") {
 		load, err := strconv.ParseFloat(text, 64)
 		if err != nil {
 			return fmt.Errorf("load: %w", err)

@@ -36,7 +36,7 @@ type options struct {
 	python, binary   string
 	rate             float64
 	model            string
-	deadline, budget time.Duration
+	deadline         time.Duration
 }
 
 func main() {
@@ -69,9 +69,9 @@ func main() {
 func (o options) run(ctx context.Context) error {
 	switch o.role {
 	case "limit":
-		return o.limitRole()
+		return o.limitRole(ctx)
 	case "queue":
-		return o.queueRole()
+		return o.queueRole(ctx)
 	}
 	return o.compare(ctx)
 }

@@ -18,9 +18,10 @@ import (
 
 // limit is what the raw loop managed.
 type limit struct {
-	Single, Batched float64 // rows per second, one by one and in full batches
-	CPU             float64 // seconds of CPU per row, at the better of both
-	Share           float64 // of the core
+	Single  float64 `json:"single"`  // rows per second, one by one
+	Batched float64 `json:"batched"` // rows per second, in full batches
+	CPU     float64 `json:"cpu"`     // seconds of CPU per row, at the better of both
+	Share   float64 `json:"share"`   // of the core
 }
 
 func (l limit) best() float64 { return max(l.Single, l.Batched) }
@@ -34,19 +35,19 @@ func cpuTime() time.Duration {
 }
 
 // limitRole runs the model in a bare loop and prints a limit.
-func (o options) limitRole() error {
+func (o options) limitRole(ctx context.Context) error {
 	m, raw, err := o.load(o.model)
 	if err != nil {
 		return err
 	}
 	loop := func(rows int) (rate, cpu, share float64, err error) {
 		batch := m.batchOf(rows)
-		if _, err := raw.Run(context.Background(), 0, batch); err != nil {
+		if _, err := raw.Run(ctx, 0, batch); err != nil {
 			return 0, 0, 0, err
 		}
 		began, used, n := time.Now(), cpuTime(), 0
 		for time.Since(began) < 300*time.Millisecond {
-			if _, err := raw.Run(context.Background(), 0, batch); err != nil {
+			if _, err := raw.Run(ctx, 0, batch); err != nil {
 				return 0, 0, 0, err
 			}
 			n += rows
@@ -68,13 +69,13 @@ func (o options) limitRole() error {
 
 // queueRole is an open loop in one process, without a server: arrivals wait in a
 // queue, and the model takes all that wait, up to a batch.
-func (o options) queueRole() error {
+func (o options) queueRole(ctx context.Context) error {
 	m, raw, err := o.load(o.model)
 	if err != nil {
 		return err
 	}
 	for _, n := range []int{1, m.batch} {
-		if _, err := raw.Run(context.Background(), 0, m.batchOf(n)); err != nil {
+		if _, err := raw.Run(ctx, 0, m.batchOf(n)); err != nil {
 			return err
 		}
 	}
@@ -97,7 +98,7 @@ func (o options) queueRole() error {
 		if !ok || time.Now().After(end) {
 			break
 		}
-		if _, err := raw.Run(context.Background(), 0, m.batchOf(len(waiting))); err != nil {
+		if _, err := raw.Run(ctx, 0, m.batchOf(len(waiting))); err != nil {
 			return err
 		}
 		for _, at := range waiting {
@@ -179,13 +180,13 @@ func (o options) inner(ctx context.Context, role, model string, rate float64, in
 }
 
 // expect computes every row's answer by the raw runtime.
-func (o options) expect(name string) (*model, error) {
+func (o options) expect(ctx context.Context, name string) (*model, error) {
 	m, raw, err := o.load(name)
 	if err != nil {
 		return nil, err
 	}
 	for i := range m.rows {
-		out, err := raw.Run(context.Background(), 0, []serving.Tensor{m.tensor(i)})
+		out, err := raw.Run(ctx, 0, []serving.Tensor{m.tensor(i)})
 		if err != nil {
 			return nil, err
 		}

@@ -10,11 +10,14 @@ import (
 
 // result is what came of one run.
 type result struct {
-	Sent, Good, Late, Refused, Failed, Wrong int
-
-	Latencies []time.Duration // of answers, from the instant drawn
-	Added     []time.Duration // of answers, in the server besides queue and run; if it tells
-	CPU       float64         // seconds, of the server
+	Sent      int             `json:"sent"`
+	Good      int             `json:"good"` // answered in time
+	Late      int             `json:"late"`
+	Refused   int             `json:"refused"`
+	Failed    int             `json:"failed"`
+	Wrong     int             `json:"wrong"`
+	Latencies []time.Duration `json:"latencies"` // of answers, from the instant drawn
+	CPU       float64         `json:"cpu"`       // seconds, of the server
 }
 
 func (r *result) answered(latency, deadline time.Duration) {

@@ -52,7 +52,7 @@ func (o options) start(ctx context.Context, name string, m *model) (*system, err
 		return nil, err
 	}
 	s.cmd = exec.Command("taskset", append([]string{"-c", strconv.Itoa(o.core)}, args...)...)
-	logs, err := os.Create(filepath.Join(os.TempDir(), "bench-"+name+".log"))
+	logs, err := os.CreateTemp("", "bench-"+name+"-*.log")
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (o options) start(ctx context.Context, name string, m *model) (*system, err
 	case strings.HasSuffix(name, "grpc"):
 		s.ask, err = grpcAsker(m, "127.0.0.1:"+grpcPort)
 	case strings.HasSuffix(name, "binary"):
-		s.ask, err = binaryAsker(m, infer, o.deadline)
+		s.ask, err = binaryAsker(m, infer, o.deadline), nil
 	default:
 		s.ask, err = jsonAsker(m, infer, o.deadline)
 	}
@@ -91,9 +91,9 @@ func (o options) command(name string, m *model, httpPort, grpcPort string) ([]st
 
 func (s *system) awaitReady(ctx context.Context, url string) error {
 	for range 1200 {
-		r, err := http.Get(url) //nolint:gosec,noctx // our own
+		r, err := http.Get(url) //nolint:gosec // our own
 		if err == nil {
-			r.Body.Close()
+			_ = r.Body.Close()
 			if r.StatusCode == http.StatusOK {
 				return nil
 			}
@@ -114,7 +114,7 @@ func (s *system) tree() []int {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[i]))
 		for _, file := range tasks {
 			text, _ := os.ReadFile(file)
-			for _, child := range strings.Fields(string(text)) {
+			for child := range strings.FieldsSeq(string(text)) {
 				if pid, err := strconv.Atoi(child); err == nil && !slices.Contains(pids, pid) {
 					pids = append(pids, pid)
 				}

@@ -90,10 +90,7 @@ func (g *overGRPC) infer(ctx context.Context, inputs []serving.Tensor) ([]servin
 func withTrace(ctx context.Context) context.Context {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
-	for name, value := range carrier {
-		ctx = metadata.AppendToOutgoingContext(ctx, name, value)
-	}
-	return ctx
+	return metadata.NewOutgoingContext(ctx, metadata.New(carrier))
 }
 
 func outputsOf(m *oippb.ModelInferResponse) ([]serving.Tensor, error) {

@@ -116,13 +116,23 @@ func (h *Handler) report() serving.LoadReport {
 	return r
 }
 
-// refuse answers in OpenAI's form of an error.
+// errorBody is OpenAI's form of an error.
+type errorBody struct {
+	Error errorFact `json:"error"`
+}
+
+type errorFact struct {
+	Message string `json:"message"`
+	Code    int    `json:"code"`
+}
+
+// refuse answers with an error.
 func (h *Handler) refuse(w http.ResponseWriter, status int, text string) {
 	h.ended(status)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set(orca.Header, orca.Text(h.report()))
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"message": text, "code": status}}) // the client left: nobody to tell
+	_ = json.NewEncoder(w).Encode(errorBody{errorFact{text, status}}) //nolint:errchkjson // the client left: nobody to tell
 }
 
 func (h *Handler) ended(status int) {

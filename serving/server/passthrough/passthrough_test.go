@@ -37,7 +37,7 @@ func before(t *testing.T, limit int64, target http.HandlerFunc) (string, *promet
 
 func TestAStreamPassesTokenByToken(t *testing.T) {
 	next, accepted := make(chan struct{}), make(chan struct{}, 1)
-	front, registry := before(t, 8, func(w http.ResponseWriter, r *http.Request) {
+	front, registry := before(t, 8, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.(http.Flusher).Flush() // headers at once, as such servers do
 		accepted <- struct{}{}
@@ -123,7 +123,7 @@ func TestACallerWhoLeavesEndsTheTargetsWork(t *testing.T) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, front+"/v1/models", http.NoBody)
 	require.NoError(t, err)
 	ended := make(chan error)
-	go func() { _, err := http.DefaultClient.Do(r); ended <- err }() //nolint:bodyclose // there is none
+	go func() { _, err := http.DefaultClient.Do(r); ended <- err }()
 	<-entered
 	leave()
 	assert.ErrorIs(t, <-ended, context.Canceled)
