@@ -40,6 +40,7 @@ type player struct {
 	seen       [2]int64  // requests of stable and of the candidate, up to the verdict
 	told       [2]int64  // of seen, when the verdict came to stand
 	last       analysis.Assessment
+	shown      analysis.Assessment // of last, when the verdict came to stand
 	decided    time.Time // when the verdict came to stand; zero while it does not
 	verdict    analysis.Verdict
 	reason     string
@@ -158,7 +159,7 @@ func (p *player) judge(now time.Time) {
 }
 
 func (p *player) decide(now time.Time, v analysis.Verdict, reason string) {
-	p.verdict, p.reason, p.decided, p.told = v, reason, now, p.seen
+	p.verdict, p.reason, p.decided, p.told, p.shown = v, reason, now, p.seen, p.last
 }
 
 // finish closes the windows that are complete at the end of the recording: a later
@@ -171,7 +172,7 @@ func (p *player) finish() {
 	p.lookTrip(p.now)
 	p.judge(p.now)
 	if p.decided.IsZero() {
-		p.told = p.seen
+		p.told, p.shown = p.seen, p.last
 	}
 }
 

@@ -41,6 +41,11 @@ func TestAnEqualVersionIsHealthy(t *testing.T) {
 	require.Nil(t, got.TrippedAt)
 	require.Empty(t, got.Metric)
 	require.Greater(t, got.At, 30.0, "latency is compared after the warm-up")
+	require.Less(t, got.At, got.To)
+	require.Len(t, got.Tests, 11)
+	for _, test := range got.Tests { // as they stood when it was healthy, and not at the end
+		require.LessOrEqual(t, test.Candidate.N, got.N["candidate"])
+	}
 	require.Contains(t, strings.Join(got.Notes, " "), "the split was not tested")
 }
 

@@ -61,9 +61,9 @@ func (r *run) result(p *player) Result {
 	p.finish()
 	res := Result{
 		Verdict: p.verdict, At: r.reader.seconds(p.now), Reason: p.reason, Why: p.why,
-		LogE:  evidenceOf(p.last),
+		LogE:  evidenceOf(p.shown),
 		N:     map[string]int64{"stable": p.told[0], "candidate": p.told[1]},
-		Trips: []Trip{}, Tests: p.last.Tests,
+		Trips: []Trip{}, Tests: p.shown.Tests,
 		Lines: r.lines.number, Skipped: r.skipped, Others: r.others,
 		Notes: []string{"the shares that were declared are not in a recording: the split was not tested"},
 	}
