@@ -2,6 +2,7 @@ package canary
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -152,6 +153,10 @@ func (s State) rolledBack() Condition {
 		return condition(RolledBack, False, "NotTried", "no rollout of the target was rolled back")
 	}
 	f := s.History[0]
+	if f.Try != s.Asked && s.Asked.Target != s.Stable && slices.Contains(s.Rejections, s.Asked) {
+		return condition(RolledBack, True, "Rejected", "%s was rolled back at attempt %d before and is not tried again by itself: raise spec.attempt, or retry",
+			s.Asked.Target, s.Asked.Attempt)
+	}
 	if f.Outcome != OutcomeRolledBack || f.Try.Target != s.Asked.Target {
 		return condition(RolledBack, False, "NotTried", "the last rollout, %s, ended %s", f.ID, f.Outcome)
 	}

@@ -118,6 +118,7 @@ func (m *machine) end(o Outcome, c Cause, why string) {
 	if o == OutcomePromoted {
 		m.Stable = r.Candidate
 		m.retire(*r)
+		m.pardon(r.Candidate)
 	} else {
 		m.Stable = r.Stable
 	}
@@ -128,6 +129,14 @@ func (m *machine) end(o Outcome, c Cause, why string) {
 	m.Rollout = nil
 	m.sayf("rollout %s ends %s: %s", r.ID, o, why)
 	m.notify(ending(o))
+}
+
+// pardon forgets that a version was rejected: users have it now.
+func (m *machine) pardon(version string) {
+	m.Rejections = slices.DeleteFunc(m.Rejections, func(t Try) bool { return t.Target == version })
+	if len(m.Rejections) == 0 {
+		m.Rejections = nil // as it is read back
+	}
 }
 
 // ending is what people are told.

@@ -92,7 +92,10 @@ func (m *Manager) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case r := <-m.starts:
-			running.Go(func() { r.run(ctx, m.done) })
+			running.Go(func() {
+				defer close(r.ended)
+				r.run(ctx, m.done)
+			})
 		case <-listen.C:
 			m.listen()
 		}
@@ -209,6 +212,10 @@ func (m *Manager) remove(k config.Key) {
 	delete(m.runners, k)
 	m.mu.Unlock()
 	r.stop()
+	select {
+	case <-r.ended: // or it might publish once more
+	case <-m.done:
+	}
 	m.config.Publisher.Withdraw(k)
 }
 

@@ -23,6 +23,7 @@ type runner struct {
 	urgent  chan func(*Controller) // verbs: they overtake the mail
 	stopped chan struct{}
 	stop    func()
+	ended   chan struct{} // closed when the goroutine has
 
 	latest atomic.Pointer[Snapshot]
 
@@ -35,6 +36,7 @@ func newRunner(c *Controller, now func() time.Time) *runner {
 		mail:       make(chan func(*Controller), mailboxSize),
 		urgent:     make(chan func(*Controller)),
 		stopped:    make(chan struct{}),
+		ended:      make(chan struct{}),
 		controller: c,
 	}
 	r.stop = sync.OnceFunc(func() { close(r.stopped) })

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -30,19 +31,35 @@ func newPlane(ctx context.Context, o runOptions, out, errOut io.Writer) (p *plan
 	if p.log, err = newLog(errOut, o.logLevel); err != nil {
 		return nil, err
 	}
-	if _, err := file.Load(o.manifests); err != nil {
+	manifests, err := file.Load(o.manifests)
+	if err != nil {
 		return nil, err
 	}
 	if p.folder, err = envoy.Open(o.state); err != nil {
 		return nil, err
 	}
-	if p.store, err = filestore.Open(filepath.Join(p.folder.Dir, "state.db")); err != nil {
+	if p.store, err = filestore.Open(filepath.Join(p.folder.Dir, stateFile)); err != nil {
 		return nil, err
+	}
+	if err := p.readable(manifests); err != nil {
+		return nil, errors.Join(err, p.store.Close())
 	}
 	if p.tracing, err = newTracing(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.store.Close())
 	}
 	return p, p.assemble(ctx)
+}
+
+// readable says whether the state of every inference route can be read. Without
+// it a proxy that serves on would be told to serve nothing.
+func (p *plane) readable(c *config.Config) error {
+	var errs []error
+	for _, r := range c.Routes {
+		if _, _, err := p.store.Load(r.Key); err != nil {
+			errs = append(errs, fmt.Errorf("state of %s: %w; nothing was changed, and an Envoy that serves goes on", r.Key, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (p *plane) assemble(ctx context.Context) (err error) {
@@ -119,7 +136,7 @@ func (p *plane) deliver(u file.Update) {
 	if err := p.manager.Configure(ctx, u.Config); err != nil {
 		p.log.Error("some inference routes keep their configuration before", "error", err)
 	}
-	if err := p.prober.Configure(ctx, u.Config); err != nil {
+	if err := p.prober.Configure(ctx, p.inForce()); err != nil {
 		p.log.Error("endpoints are not probed", "error", err)
 	}
 	select {
@@ -128,6 +145,16 @@ func (p *plane) deliver(u file.Update) {
 		close(p.configured)
 		p.welcome(u.Config)
 	}
+}
+
+// inForce is what the inference routes run on: an edit that one of them refused
+// is not in it.
+func (p *plane) inForce() *config.Config {
+	c := &config.Config{}
+	for _, s := range p.manager.Snapshots() {
+		c.Routes = append(c.Routes, config.InferenceRoute{Key: s.State.Route, RouteSpec: s.Route})
+	}
+	return c
 }
 
 // welcome prints what a person can do now.
@@ -154,10 +181,8 @@ func (p *plane) heard(e ads.Event) {
 		p.log.Warn("proxies do not answer", "proxies", e.Proxies, "route", e.Route.String(), "epoch", e.Epoch)
 		p.manager.TimedOut(e.Route, e.Proxies)
 	case ads.Connected:
-		p.log.Info("proxy connected", "proxy", e.Proxy)
 		p.manager.Connected(e.Proxy)
 	case ads.Disconnected:
-		p.log.Warn("proxy disconnected", "proxy", e.Proxy)
 		p.manager.Disconnected(e.At, e.Proxy)
 	}
 }
@@ -178,7 +203,7 @@ func (p *plane) Record(d canary.Decision, s controller.Snapshot) {
 
 // Notify logs what people may want to act on.
 func (p *plane) Notify(n canary.Notice) {
-	p.log.Warn("notice", "kind", n.Kind, "route", n.Route.String(), "rollout", n.Rollout, "text", n.Text)
+	p.log.Info("notice", "kind", n.Kind, "route", n.Route.String(), "rollout", n.Rollout, "text", n.Text)
 }
 
 // fetched is where `make parts` puts an Envoy, seen from the binary in bin/.

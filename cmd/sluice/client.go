@@ -21,6 +21,9 @@ type runFile struct {
 
 const runFileName = "run.json"
 
+// stateFile is what a control plane holds while it runs.
+const stateFile = "state.db"
+
 // defaultState is the state folder where no --state is given.
 const defaultState = ".sluice"
 

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-dev/sluice/canary/filestore"
 	"github.com/sluice-dev/sluice/xds/envoy"
 )
 
@@ -26,6 +30,9 @@ the same folder adopts it. Down is for when there will be no next run.`,
 			if err != nil {
 				return failure(err)
 			}
+			if err := unheld(folder.Dir); err != nil {
+				return failure(err)
+			}
 			was, err := envoy.Down(cmd.Context(), folder, drain, grace)
 			if err != nil {
 				return failure(err)
@@ -42,4 +49,21 @@ the same folder adopts it. Down is for when there will be no next run.`,
 	cmd.Flags().DurationVar(&drain, "drain", 5*time.Second, "how long it still takes connections, asking clients to go elsewhere")
 	cmd.Flags().DurationVar(&grace, "grace", 30*time.Second, "how long it then waits for requests under way")
 	return cmd
+}
+
+// unheld refuses a state folder whose control plane is alive: that one minds its
+// Envoy, and would start another. A state file that is damaged holds nobody.
+func unheld(folder string) error {
+	path := filepath.Join(folder, stateFile)
+	if _, err := os.Stat(path); err != nil {
+		return nil
+	}
+	store, err := filestore.Open(path)
+	if errors.Is(err, filestore.ErrHeld) {
+		return fmt.Errorf("%w; stop that one, and it ends its Envoy itself", err)
+	}
+	if err != nil {
+		return nil
+	}
+	return store.Close()
 }

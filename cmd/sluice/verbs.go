@@ -19,7 +19,7 @@ func verbHelps() []verbHelp {
 	return []verbHelp{
 		{
 			"approve", "Open the gate that a rollout waits at",
-			"Approve answers an approval step with yes. It names the hash of the review it rests on, as\n'sluice status' and the review print it; it is refused if a verdict, a digest or the policy\nchanged since.",
+			"Approve answers an approval step with yes. It names the hash of the gate's frozen review, as\n'sluice status' prints it (gateHash in the review, not the file's own hash); it is refused if a verdict, a digest or the policy\nchanged since.",
 			"  sluice approve ml/filetype --hash 3fa9c1d2e4b5 --reason 'labels checked by hand'",
 		},
 		{
