@@ -154,7 +154,8 @@ func (s State) rolledBack() Condition {
 	}
 	f := s.History[0]
 	if f.Try != s.Asked && s.Asked.Target != s.Stable && slices.Contains(s.Rejections, s.Asked) {
-		return condition(RolledBack, True, "Rejected", "%s was rolled back at attempt %d before and is not tried again by itself: raise spec.attempt, or retry",
+		return condition(RolledBack, True, "Rejected",
+			"%s was rolled back at attempt %d before and is not tried again by itself: raise spec.attempt, or retry",
 			s.Asked.Target, s.Asked.Attempt)
 	}
 	if f.Outcome != OutcomeRolledBack || f.Try.Target != s.Asked.Target {

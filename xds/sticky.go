@@ -77,7 +77,7 @@ func giveUnit(cookie config.UnitCookie) *corepb.HeaderValueOption {
 // withCookie narrows a match to requests with a cookie.
 func withCookie(match *routepb.RouteMatch, cookie string, value *matcherpb.StringMatcher) *routepb.RouteMatch {
 	narrow := proto.CloneOf(match)
-	narrow.Cookies = append(slices.Clip(narrow.Cookies), &routepb.CookieMatcher{Name: cookie, StringMatch: value})
+	narrow.Cookies = append(slices.Clip(narrow.GetCookies()), &routepb.CookieMatcher{Name: cookie, StringMatch: value})
 	return narrow
 }
 

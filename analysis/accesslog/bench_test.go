@@ -70,6 +70,7 @@ func BenchmarkIngest(b *testing.B) {
 
 // cpu is the processor time that the test has used.
 func cpu(b *testing.B) time.Duration {
+	b.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

@@ -41,7 +41,7 @@ type player struct {
 	told       [2]int64  // of seen, when the verdict came to stand
 	last       analysis.Assessment
 	shown      analysis.Assessment // of last, when the verdict came to stand
-	decided    time.Time // when the verdict came to stand; zero while it does not
+	decided    time.Time           // when the verdict came to stand; zero while it does not
 	verdict    analysis.Verdict
 	reason     string
 	why        analysis.Why

@@ -103,7 +103,7 @@ func (p *plane) assemble(ctx context.Context) (err error) {
 // newMinder finds the Envoy that was asked for. Nil when none was.
 func (p *plane) newMinder(ctx context.Context) (*envoy.Minder, error) {
 	if p.options.envoy == envoyNone {
-		return nil, nil
+		return nil, nil //nolint:nilnil // none was asked for
 	}
 	binary, err := envoy.Find(ctx, fetched())
 	if err != nil {

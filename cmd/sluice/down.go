@@ -56,14 +56,14 @@ the same folder adopts it. Down is for when there will be no next run.`,
 func unheld(folder string) error {
 	path := filepath.Join(folder, stateFile)
 	if _, err := os.Stat(path); err != nil {
-		return nil
+		return nil //nolint:nilerr // what is not there is held by nobody
 	}
 	store, err := filestore.Open(path)
-	if errors.Is(err, filestore.ErrHeld) {
+	switch {
+	case errors.Is(err, filestore.ErrHeld):
 		return fmt.Errorf("%w; stop that one, and it ends its Envoy itself", err)
-	}
-	if err != nil {
-		return nil
+	case err != nil:
+		return nil //nolint:nilerr // what cannot be opened is held by nobody
 	}
 	return store.Close()
 }

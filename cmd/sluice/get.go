@@ -37,7 +37,7 @@ access logs.`,
 			return failure(err)
 		}
 		if output == "" || output == "wide" {
-			return failure(printTable(cmd.OutOrStdout(), list, output == "wide", time.Now()))
+			return failure(printTable(cmd.OutOrStdout(), list, columnsOf(output), time.Now()))
 		}
 		return printObject(cmd.OutOrStdout(), output, list)
 	}
@@ -64,19 +64,21 @@ func snapshots(ctx context.Context, client *api.Client, names []string) ([]contr
 	return list, nil
 }
 
-func printTable(w io.Writer, list []controller.Snapshot, wide bool, now time.Time) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+// columnsOf names the columns of an output: the wide one has more.
+func columnsOf(output string) []string {
 	columns := []string{"NAMESPACE", "NAME", "STABLE", "CANDIDATE", "PHASE", "STEP", "WEIGHT", "ACKED", "OBSERVED", "VERDICT", "AGE"}
-	if wide {
+	if output == "wide" {
 		columns = append(columns, "EPOCH", "PROXIES", "TRIPS", "READY", "WAITS FOR")
 	}
+	return columns
+}
+
+func printTable(w io.Writer, list []controller.Snapshot, columns []string, now time.Time) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, strings.Join(columns, "\t"))
 	for _, s := range list {
-		cells := summaryOf(s, now).cells()
-		if wide {
-			cells = append(cells, wideCells(s)...)
-		}
-		fmt.Fprintln(table, strings.Join(cells, "\t"))
+		cells := append(summaryOf(s, now).cells(), wideCells(s)...)
+		fmt.Fprintln(table, strings.Join(cells[:len(columns)], "\t"))
 	}
 	return table.Flush()
 }

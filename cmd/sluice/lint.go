@@ -49,7 +49,9 @@ type findings struct {
 
 func printFindings(cmd *cobra.Command, output string, mistakes, advice []config.Mistake) error {
 	if output != "" {
-		if err := printObject(cmd.OutOrStdout(), output, findings{append([]config.Mistake{}, mistakes...), append([]config.Mistake{}, advice...)}); err != nil {
+		// Empty lists, not null.
+		found := findings{append([]config.Mistake{}, mistakes...), append([]config.Mistake{}, advice...)}
+		if err := printObject(cmd.OutOrStdout(), output, found); err != nil {
 			return err
 		}
 	} else {

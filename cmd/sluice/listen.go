@@ -59,6 +59,6 @@ func serveHTTP(ctx context.Context, h http.Handler, l net.Listener) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = s.Close()
 	}
-	<-ended
+	_ = <-ended // http.ErrServerClosed, which is what was asked for
 	return err
 }

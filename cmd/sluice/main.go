@@ -24,7 +24,7 @@ func main() {
 
 // execute runs one command line and gives its exit code.
 func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRoot()
+	root := newRoot() //nolint:contextcheck // commands have cobra's context, given below
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

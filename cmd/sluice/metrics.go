@@ -31,7 +31,8 @@ func newExporter(snapshots func() []controller.Snapshot, counts func() accesslog
 	return &exporter{
 		snapshots: snapshots,
 		counts:    counts,
-		weight:    desc("version_weight_ratio", "Share of traffic of a version: desired, acked by every connected proxy, or observed in access logs.", "version", "stage"),
+		weight: desc("version_weight_ratio",
+			"Share of traffic of a version: desired, acked by every connected proxy, or observed in access logs.", "version", "stage"),
 		epoch:     desc("epoch", "Epoch of the split: desired, or acked by every connected proxy.", "stage"),
 		phase:     desc("rollout_phase", "1 for the phase the inference route is in.", "phase"),
 		condition: desc("condition", "1 where a condition is True, 0 where it is False, -1 where it is Unknown.", "type", "reason"),
@@ -87,8 +88,9 @@ func (e *exporter) collectRoute(s controller.Snapshot, set set) {
 	set(e.epoch, float64(s.State.Acked), "acked")
 	set(e.proxies, float64(len(s.Proxies)))
 	set(e.delay, s.LogDelay.Seconds())
+	phases := map[canary.Phase]float64{s.State.Phase(): 1}
 	for _, p := range canary.Phases() {
-		set(e.phase, one(s.State.Phase() == p), string(p))
+		set(e.phase, phases[p], string(p))
 	}
 	for _, c := range s.Conditions {
 		set(e.condition, truth(c.Status), string(c.Type), c.Reason)
@@ -123,12 +125,9 @@ func (e *exporter) collectTrace(s controller.Snapshot, set set) {
 	}
 	if r := s.State.Rollout; r != nil {
 		set(e.trips, float64(len(r.Trips)))
-		for i := len(r.Passages) - 1; i >= 0; i-- {
-			if p := r.Passages[i]; !p.Acked.IsZero() {
-				set(e.weight, float64(p.Weight)/10000, r.Candidate, "acked")
-				set(e.weight, 1-float64(p.Weight)/10000, r.Stable, "acked")
-				break
-			}
+		if weight, ok := ackedWeight(r); ok {
+			set(e.weight, float64(weight)/10000, r.Candidate, "acked")
+			set(e.weight, 1-float64(weight)/10000, r.Stable, "acked")
 		}
 	}
 }
@@ -138,13 +137,6 @@ func (e *exporter) collectTests(tests []analysis.Test, set set) {
 		set(e.evidence, t.LogE, t.Metric, t.Method, t.Direction)
 		set(e.needed, t.LogNeeded, t.Metric, t.Method, t.Direction)
 	}
-}
-
-func one(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func truth(s canary.ConditionStatus) float64 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ sluice_version_weight_ratio{name="filetype",namespace="ml",stage="observed",vers
 	require.Empty(t, problems)
 
 	answer := httptest.NewRecorder()
-	metricsHandler(e).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	metricsHandler(e).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, line := range []string{
 		`sluice_evidence_nats{direction="rollback",method="slo",metric="errors",name="filetype",namespace="ml"} 1.5`,
 		`sluice_condition{name="filetype",namespace="ml",reason="Unknown",type="Stalled"} -1`,

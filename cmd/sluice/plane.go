@@ -58,6 +58,7 @@ func runControlPlane(ctx context.Context, o runOptions, out, errOut io.Writer) (
 	if err != nil {
 		return failure(err)
 	}
+	//nolint:contextcheck // what is closed when ctx has ended needs another
 	defer func() { err = errors.Join(err, failure(p.close())) }()
 
 	backCtx, stopBack := context.WithCancel(context.WithoutCancel(ctx))

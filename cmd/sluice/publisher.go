@@ -11,7 +11,7 @@ import (
 
 // server is what brings whole configs to proxies: xds/ads.
 type server interface {
-	Publish(*config.Config, map[config.Key]config.Split) error
+	Publish(c *config.Config, splits map[config.Key]config.Split) error
 }
 
 // publisher is the controllers' Publisher: it puts their routes together into

@@ -90,7 +90,7 @@ func parseSplit(s string) (config.Key, config.Split, error) {
 	}
 	split := config.Split{Epoch: 1}
 	var sum uint32
-	for _, part := range strings.Split(shares, ",") {
+	for part := range strings.SplitSeq(shares, ",") {
 		version, weight, ok := strings.Cut(part, ":")
 		if !ok {
 			return config.Key{}, config.Split{}, fmt.Errorf("%q is not VERSION:PERCENT", part)

@@ -84,7 +84,8 @@ func newReplay() *cobra.Command {
 	cmd.Flags().StringVar(&requests, "requests", "", "file of requests, or - for standard input (required)")
 	cmd.Flags().StringVar(&c.Stable, "stable", "", "version that users trust (required)")
 	cmd.Flags().StringVar(&c.Candidate, "candidate", "", "version that is judged (required)")
-	cmd.Flags().IntVar(&c.Segments, "segments", 0, `how many segments, as "segment" in a line names them, are watched for errors of their own (20 is plenty)`)
+	cmd.Flags().IntVar(&c.Segments, "segments", 0,
+		`how many segments, as "segment" in a line names them, are watched for errors of their own (20 is plenty)`)
 	cmd.Flags().BoolVar(&skip, "skip-bad", false, "pass over lines that are not as they should be, and name them on standard error")
 	for _, name := range []string{"requests", "stable", "candidate"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {

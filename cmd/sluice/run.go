@@ -67,7 +67,8 @@ decision to its acknowledgement there. Logs are JSON on stderr.`,
 	f.StringVar(&o.node, "node", "sluice", "node id of that Envoy")
 	f.DurationVar(&o.drain, "drain", 5*time.Second, "on exit: how long that Envoy still takes connections, asking clients to go elsewhere")
 	f.DurationVar(&o.grace, "grace", 30*time.Second, "on exit: how long it then waits for requests under way")
-	f.StringVar(&o.xdsAddress, "xds-address", "", "host:port where other Envoys reach discovery, access logs and load reports (default: sockets in the state folder only)")
+	f.StringVar(&o.xdsAddress, "xds-address", "",
+		"host:port where other Envoys reach discovery, access logs and load reports (default: sockets in the state folder only)")
 	f.StringVar(&o.httpAddress, "http-address", "127.0.0.1:7460", "host:port of the API, the live page and /metrics; port 0 takes a free one")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/canary"
@@ -40,25 +41,33 @@ func summaryOf(s controller.Snapshot, now time.Time) summary {
 }
 
 // ended says how the newest rollout ended.
-func (line summary) ended(s controller.Snapshot, now time.Time) summary {
-	if len(s.State.History) == 0 {
-		return line
+func (s summary) ended(of controller.Snapshot, now time.Time) summary {
+	if len(of.State.History) == 0 {
+		return s
 	}
-	last := s.State.History[0]
-	line.Candidate = last.Candidate
-	line.Verdict = string(last.Outcome)
-	line.Age = now.Sub(last.Ended).Truncate(time.Second).String()
-	return line
+	last := of.State.History[0]
+	s.Candidate = last.Candidate
+	s.Verdict = string(last.Outcome)
+	s.Age = now.Sub(last.Ended).Truncate(time.Second).String()
+	return s
 }
 
 // ackedShare is the newest share that every connected proxy acknowledged.
 func ackedShare(r *canary.Rollout) string {
-	for i := len(r.Passages) - 1; i >= 0; i-- {
-		if !r.Passages[i].Acked.IsZero() {
-			return share(r.Passages[i].Weight)
-		}
+	if weight, ok := ackedWeight(r); ok {
+		return share(weight)
 	}
 	return "never"
+}
+
+// ackedWeight is the same in basis points, and whether there is one.
+func ackedWeight(r *canary.Rollout) (uint32, bool) {
+	for _, p := range slices.Backward(r.Passages) {
+		if !p.Acked.IsZero() {
+			return p.Weight, true
+		}
+	}
+	return 0, false
 }
 
 // observedShare is what the access logs show under the newest epoch seen.

@@ -19,7 +19,9 @@ func verbHelps() []verbHelp {
 	return []verbHelp{
 		{
 			"approve", "Open the gate that a rollout waits at",
-			"Approve answers an approval step with yes. It names the hash of the gate's frozen review, as\n'sluice status' prints it (gateHash in the review, not the file's own hash); it is refused if a verdict, a digest or the policy\nchanged since.",
+			"Approve answers an approval step with yes. It names the hash of the gate's frozen review, as\n" +
+				"'sluice status' prints it (gateHash in the review, not the file's own hash); it is refused if a verdict, a digest or the policy\n" +
+				"changed since.",
 			"  sluice approve ml/filetype --hash 3fa9c1d2e4b5 --reason 'labels checked by hand'",
 		},
 		{
@@ -29,7 +31,9 @@ func verbHelps() []verbHelp {
 		},
 		{
 			"promote", "Skip the present wait, or with --full all that is left",
-			"Promote skips what the rollout waits for now: the rest of a step, or the bake. With --full it\nskips every step and gate that is left, on promotion evidence, or with --override-evidence\nwithout it. While the verdict is harmful or blind it needs --force. The review says so.",
+			"Promote skips what the rollout waits for now: the rest of a step, or the bake. With --full it\n" +
+				"skips every step and gate that is left, on promotion evidence, or with --override-evidence\n" +
+				"without it. While the verdict is harmful or blind it needs --force. The review says so.",
 			"  sluice promote ml/filetype --reason 'quiet hour'\n  sluice promote ml/filetype --full --override-evidence --reason 'hotfix 4711'",
 		},
 		{
@@ -49,7 +53,8 @@ func verbHelps() []verbHelp {
 		},
 		{
 			"rollback", "Leave the current rollout, or a promoted version, for the former stable",
-			"Rollback is abort while a rollout runs. After a promotion it brings the former stable version\nback to 100% at once. It refuses to go to a version without a ready endpoint, unless --force.",
+			"Rollback is abort while a rollout runs. After a promotion it brings the former stable version\n" +
+				"back to 100% at once. It refuses to go to a version without a ready endpoint, unless --force.",
 			"  sluice rollback ml/filetype --reason 'complaints'",
 		},
 		{

@@ -54,7 +54,8 @@ func allowed() map[string]row {
 		"canary/controller": {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyCanary},
 		"canary/world":      {[]string{"config", "analysis", "canary", "canary/controller", "xds/name"}, whyCanary},
 		"canary/forecast": {
-			[]string{"config", "analysis", "canary", "canary/controller", "canary/world"}, "it tries rollouts in worlds, and nothing that runs in earnest needs it",
+			[]string{"config", "analysis", "canary", "canary/controller", "canary/world"},
+			"it tries rollouts in worlds, and nothing that runs in earnest needs it",
 		},
 		"canary/filestore": {[]string{"config", "analysis", "canary", "canary/review", "xds/name"}, whyOneFolder},
 		"canary/kubestore": {

@@ -46,7 +46,7 @@ func TestAKilledControlPlaneComesBackWhereItWas(t *testing.T) {
 
 	after := s.until("the same step", stepping(1))
 	require.Equal(t, seen.State.Rollout.ID, after.State.Rollout.ID)
-	require.Greater(t, after.State.Published.Epoch, uint64(0))
+	require.Positive(t, after.State.Published.Epoch)
 	require.GreaterOrEqual(t, after.State.Published.Epoch, seen.State.Published.Epoch, "no epoch is used twice")
 
 	last := s.until("promotion", promoted)

@@ -78,7 +78,7 @@ func (r *relay) cut() {
 func newRelayedScene(t *testing.T, limits, options string) (*scene, *relay) {
 	s := newSceneWith(t, limits, options, "")
 	// A socket's path may be 107 bytes long.
-	short, err := os.MkdirTemp("", "plane")
+	short, err := os.MkdirTemp("", "plane") //nolint:usetesting // t.TempDir is too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(short) })
 	r := &relay{path: filepath.Join(short, "als.sock"), to: filepath.Join(s.config.State, "als.sock")}

@@ -122,7 +122,7 @@ func (a *Archive) keep(r review.Review) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(a.path(r.Route, r.Rollout, "json")), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(a.path(r.Route, r.Rollout, "json")), 0o750); err != nil {
 		return err
 	}
 	return errors.Join(replace(a.path(r.Route, r.Rollout, "json"), data), replace(a.path(r.Route, r.Rollout, "html"), page))
@@ -135,7 +135,7 @@ func (a *Archive) path(k config.Key, rollout, kind string) string {
 // replace writes a file whole.
 func replace(path string, data []byte) error {
 	half := path + ".half"
-	if err := os.WriteFile(half, data, 0o644); err != nil {
+	if err := os.WriteFile(half, data, 0o600); err != nil {
 		return err
 	}
 	return os.Rename(half, path)
