@@ -52,6 +52,7 @@ func (s *Server) took(w *watch, e *entry, now time.Time) {
 	delete(w.refused, e.ref.Name)
 	if e.ref.Type == xds.TypeListener {
 		s.repeatScopes(w.session)
+		defer s.announceBehind(e.ref.Name, now)
 	}
 	if h := w.session.holding(e); h != nil {
 		if h.sent == nil {
@@ -128,17 +129,29 @@ func (s *Server) announce(e *entry, now time.Time) {
 	}
 }
 
+// announceBehind tells of the tables that waited for a listener.
+func (s *Server) announceBehind(listener string, now time.Time) {
+	for _, place := range s.placed {
+		if place.Listener == listener {
+			s.announce(s.fanouts[xds.TypeRoute].entries[place.Table], now)
+		}
+	}
+}
+
 // everyoneHas says whether all who are waited for have taken e, which is served.
 func (s *Server) everyoneHas(e *entry) bool {
 	b := s.ballots[e.ref]
 	return s.fanouts[e.ref.Type].entries[e.ref.Name] == e && (b == nil || len(b.waiting)+len(b.refused) == 0)
 }
 
-// led says whether an inference route's hostnames lead to a table, on every
-// proxy.
+// led says whether an inference route's listener and hostnames lead to a table,
+// on every proxy. A table behind a listener that was refused serves nobody.
 func (s *Server) led(k config.Key, table string) bool {
 	place := s.placed[k]
 	if place.Table != table {
+		return false
+	}
+	if b := s.ballots[xds.Ref{Type: xds.TypeListener, Name: place.Listener}]; b != nil && len(b.refused) > 0 {
 		return false
 	}
 	return !slices.ContainsFunc(place.Scopes, func(n string) bool {
