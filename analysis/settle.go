@@ -217,12 +217,17 @@ func (s *Settlement) limits() [suspects]float64 {
 
 // logE is the log of the weighted mean of the suspects' e-values.
 func (s *Settlement) logE(w weights) float64 {
+	logs := s.logs(w)
+	return logSumExp(logs[:]...)
+}
+
+// logs are the logs of the suspects' weighted e-values.
+func (s *Settlement) logs(w weights) (logs [suspects]float64) {
 	limits := s.limits()
-	var logs [suspects]float64
 	for i := range suspects {
 		logs[i] = ln(i.share()) + newWager(limits[i], i.shifts()).logE(w[i].bad, w[i].n)
 	}
-	return logSumExp(logs[:]...)
+	return logs
 }
 
 // spread says whether more than one pod shows it, where there are more.
@@ -294,9 +299,27 @@ func (s *Settlement) suspect() suspect {
 	return suspectErrors
 }
 
+// convicts is the suspect that speaks most against the candidate, which need not
+// be the one that tripped.
+func (s *Settlement) convicts() suspect {
+	logs := s.logs(s.weighed(everyPod))
+	most := s.suspect()
+	for i := range suspects {
+		if logs[i] > logs[most] {
+			most = i
+		}
+	}
+	return most
+}
+
 func (s *Settlement) reason(r Ruling) string {
-	seen := s.counted().tally()[s.suspect()]
-	what := fmt.Sprintf("%d of %d mirrored requests %s", seen.Bad, seen.N, s.Suspicion.did())
+	of, told := s.suspect(), s.Suspicion
+	if r.Outcome == RulingConfirmed {
+		of = s.convicts()
+		told.Metric = of.String()
+	}
+	seen := s.counted().tally()[of]
+	what := fmt.Sprintf("%d of %d mirrored requests %s", seen.Bad, seen.N, told.did())
 	switch r.Outcome {
 	case RulingConfirmed:
 		return fmt.Sprintf("%s; evidence of harm is %.1f nats, %.1f confirm the trip", what, r.LogE, r.LogNeeded)

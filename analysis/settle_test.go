@@ -125,6 +125,17 @@ func TestSettlement(t *testing.T) {
 	}
 }
 
+func TestAConfirmedTripNamesWhatConfirmedIt(t *testing.T) {
+	suspicion := slowSuspicion()
+	suspicion.Metric, suspicion.Limit = "latency-p95", 50_000
+	m := newMirror(suspicion, 1)
+	r := m.until(400, 250*time.Millisecond, func(i int) Request {
+		return m.request("v2", twoPods()[i%2], ms(70), Succeeded) // beyond the median's edge, not beyond the tail's
+	})
+	require.Equal(t, RulingConfirmed, r.Outcome)
+	require.Contains(t, r.Reason, "took longer than 50ms, stable's p50 and the tolerance; evidence of harm is")
+}
+
 func TestSettlementDoesNotBlameTheCandidateForWhatStableDoesToo(t *testing.T) {
 	m := newMirror(errorSuspicion(), 1)
 	r := m.until(50, ms(400), func(i int) Request {
