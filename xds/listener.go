@@ -32,6 +32,9 @@ func (p port) listener(tables []string) (Resource, error) {
 	r, err := newResource(listenerName(p.number), &listenerpb.Listener{
 		Name:    listenerName(p.number),
 		Address: socketAddress(p.routes[0].Listener.Address, p.number),
+		// With it two Envoys that were given the same port would share its users
+		// without a word; without it the second is refused, and says so.
+		EnableReusePort: wrapperspb.Bool(false),
 		FilterChains: []*listenerpb.FilterChain{{Filters: []*listenerpb.Filter{{
 			Name:       "envoy.filters.network.http_connection_manager",
 			ConfigType: &listenerpb.Filter_TypedConfig{TypedConfig: filter},
