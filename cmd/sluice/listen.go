@@ -59,6 +59,8 @@ func serveHTTP(ctx context.Context, h http.Handler, l net.Listener) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = s.Close()
 	}
-	_ = <-ended // http.ErrServerClosed, which is what was asked for
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }
