@@ -38,5 +38,10 @@ An address is host:port, or the absolute path of a unix socket.`,
 	f.BoolVar(&c.StateOfTheWorld, "state-of-the-world", false, "ask for whole lists with every change, as old proxies do")
 	f.DurationVar(&c.Reconnect.Base, "reconnect-base", 0, "least wait between attempts to reach the control plane (default 100ms)")
 	f.DurationVar(&c.Reconnect.Max, "reconnect-max", 0, "longest such wait; raise it for thousands of proxies (default 500ms)")
+	for _, name := range []string{"node", "xds", "admin"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag was added above
+		}
+	}
 	return cmd
 }

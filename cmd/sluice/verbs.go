@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os/user"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -105,7 +107,8 @@ func newVerb(help verbHelp) *cobra.Command {
 			return err
 		}
 		if _, err := v.Event(help.name, time.Time{}); err != nil {
-			return fmt.Errorf("--%w", err)
+			// The API's fields are named as in JSON, flags as on a command line.
+			return errors.New("--" + strings.ReplaceAll(err.Error(), "overrideEvidence", "override-evidence"))
 		}
 		client, err := t.client()
 		if err != nil {
