@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,12 @@ func (log) Decisions(k config.Key, rollout string) ([]canary.Decision, error) {
 	return []canary.Decision{{Seq: 1, Route: k, Rollout: rollout, Actor: canary.Machine, Text: "ends"}}, nil
 }
 
+func holding(s controller.Snapshot) *atomic.Pointer[controller.Snapshot] {
+	var p atomic.Pointer[controller.Snapshot]
+	p.Store(&s)
+	return &p
+}
+
 func ended() controller.Snapshot {
 	r := canary.Rollout{ID: "v2-1", Stable: "v1", Candidate: "v2"}
 	return controller.Snapshot{State: canary.State{
@@ -34,10 +41,10 @@ func ended() controller.Snapshot {
 	}, Traces: []canary.Trace{{Rollout: "v2-1", Candidate: canary.Exposure{Requests: 3}}}}
 }
 
-func newArchive(t *testing.T, folder string, now *controller.Snapshot) *archive.Archive {
+func newArchive(t *testing.T, folder string, now *atomic.Pointer[controller.Snapshot]) *archive.Archive {
 	a, err := archive.New(archive.Config{
 		Folder: folder, Log: log{},
-		Current: func(k config.Key) (controller.Snapshot, bool) { return *now, k == key },
+		Current: func(k config.Key) (controller.Snapshot, bool) { return *now.Load(), k == key },
 	})
 	require.NoError(t, err)
 	return a
@@ -54,17 +61,19 @@ func read(t *testing.T, folder string) review.Review {
 func TestAReviewIsWrittenAtOnceAndAgainWithTheLastRequests(t *testing.T) {
 	folder := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		now := ended()
-		a := newArchive(t, folder, &now)
+		now := holding(ended())
+		a := newArchive(t, folder, now)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- a.Run(ctx) }()
 
-		a.Record(canary.Decision{Route: key, Rollout: "v2-1"}, now)
+		a.Record(canary.Decision{Route: key, Rollout: "v2-1"}, *now.Load())
 		synctest.Wait()
 		require.Equal(t, int64(3), read(t, folder).Exposure[1].Requests)
 
-		now.Traces = []canary.Trace{{Rollout: "v2-1", Candidate: canary.Exposure{Requests: 5}}}
+		late := ended()
+		late.Traces = []canary.Trace{{Rollout: "v2-1", Candidate: canary.Exposure{Requests: 5}}}
+		now.Store(&late)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		require.Equal(t, int64(5), read(t, folder).Exposure[1].Requests, "late log entries are in it")
@@ -76,12 +85,12 @@ func TestAReviewIsWrittenAtOnceAndAgainWithTheLastRequests(t *testing.T) {
 
 func TestAReviewOutlivesWhatTheStateRemembers(t *testing.T) {
 	folder := t.TempDir()
-	now := ended()
-	a := newArchive(t, folder, &now)
+	now := holding(ended())
+	a := newArchive(t, folder, now)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- a.Run(ctx) }()
-	a.Record(canary.Decision{Route: key, Rollout: "v2-1"}, now)
+	a.Record(canary.Decision{Route: key, Rollout: "v2-1"}, *now.Load())
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(filepath.Join(folder, "ml", "filetype", "v2-1", "review.html"))
 		return err == nil
@@ -89,7 +98,9 @@ func TestAReviewOutlivesWhatTheStateRemembers(t *testing.T) {
 	stop()
 	require.ErrorIs(t, <-done, context.Canceled)
 
-	now.State.History = nil
+	forgetful := ended()
+	forgetful.State.History = nil
+	now.Store(&forgetful)
 	got, err := a.Review(key, "v2-1")
 	require.NoError(t, err)
 	require.Equal(t, canary.OutcomeRolledBack, got.Decision.Outcome)
@@ -107,13 +118,13 @@ func TestAReviewOutlivesWhatTheStateRemembers(t *testing.T) {
 func TestADecisionBetweenRolloutsWritesNothing(t *testing.T) {
 	folder := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		now := ended()
-		a := newArchive(t, folder, &now)
+		now := holding(ended())
+		a := newArchive(t, folder, now)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- a.Run(ctx) }()
-		a.Record(canary.Decision{Route: key}, now)
-		a.Record(canary.Decision{Route: key, Rollout: "v3-2"}, now)
+		a.Record(canary.Decision{Route: key}, *now.Load())
+		a.Record(canary.Decision{Route: key, Rollout: "v3-2"}, *now.Load())
 		time.Sleep(3 * time.Second)
 		stop()
 		<-done
