@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,18 +15,30 @@ type checker struct {
 	decoded  int // the first so many mistakes were found while decoding
 }
 
-// refuse notes a mistake; fact may be "fact: why". A field that could not be read, or is part of one or
-// holds one, has been complained about already and is left alone.
+// refuse notes a mistake; fact may be "fact: why". A field that could not be read, or is part of one, has
+// been complained about already and is left alone.
 func (c *checker) refuse(path, fact string, found any) {
-	if !sound(c.mistakes[:c.decoded], path) {
-		return
+	if c.readable(path) {
+		c.mistakes = append(c.mistakes, newMistake(c.document, c.line(path), path, fact, found))
 	}
-	c.mistakes = append(c.mistakes, newMistake(c.document, c.line(path), path, fact, found))
 }
 
 // refusef notes a mistake whose fact says it all.
 func (c *checker) refusef(path, format string, args ...any) {
 	c.refuse(path, fmt.Sprintf(format, args...), nil)
+}
+
+// lacks notes that something is not written in a field, unless a part of the field could not be read: that
+// may be what is missed.
+func (c *checker) lacks(path, fact string) {
+	if sound(c.mistakes[:c.decoded], path) {
+		c.refuse(path, fact, nil)
+	}
+}
+
+// readable says whether a field could be read, whatever is wrong with what it says or with its parts.
+func (c *checker) readable(path string) bool {
+	return !slices.ContainsFunc(c.mistakes[:c.decoded], func(m Mistake) bool { return within(path, m.Path) })
 }
 
 // sound says whether no mistake is known of these fields, so that another field

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Document is a file or a stream: YAML documseparated by lines of ---, or JSON.
+// Document is a file or a stream: YAML documents separated by lines of ---, or JSON.
 type Document struct {
 	Name string // how mistakes name it, as routes.yaml
 	Data []byte
@@ -158,11 +158,12 @@ func (d *decoder) kind(n *yaml.Node) string {
 			return value.Value
 		}
 		fact := "is not " + strings.Join(kinds, " or ")
-		if near := nearest(value.Value, kinds); near != "" {
+		near := nearest(value.Value, kinds)
+		if near != "" {
 			fact += fmt.Sprintf(" (did you mean %s?)", near)
 		}
 		d.mistake(n.Content[i], "kind", fact, describe(value))
-		return ""
+		return near // so that its other mistakes are named, too
 	}
 	d.mistake(n, "kind", "is required", nil)
 	return ""

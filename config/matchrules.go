@@ -25,7 +25,7 @@ func (c *checker) matches(matches []Match) {
 
 func (c *checker) match(path string, m Match) {
 	if m.Path == nil && len(m.Headers) == 0 && m.Method == "" {
-		c.refusef(path, "is empty: give path, headers or method, or leave matches out to match every request")
+		c.lacks(path, "is empty: give path, headers or method, or leave matches out to match every request")
 	}
 	if m.Path != nil {
 		c.pathMatch(path+".path", *m.Path)

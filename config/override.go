@@ -36,7 +36,7 @@ func (c *checker) overrides(s RouteSpec) {
 		case o.Cookie != nil:
 			c.cookieMatch(path+".cookie", *o.Cookie)
 		default:
-			c.refusef(path, "has neither header nor cookie: every request would be a tester's")
+			c.lacks(path, "has neither header nor cookie: every request would be a tester's")
 		}
 		c.overriddenBefore(path, i, s.Overrides)
 	}
@@ -65,8 +65,9 @@ func (c *checker) cookieMatch(path string, m CookieMatch) {
 // overriddenBefore refuses what an earlier override leaves nothing to.
 func (c *checker) overriddenBefore(path string, i int, overrides []Override) {
 	for j, earlier := range overrides[:i] {
-		if earlier.selects() == overrides[i].selects() && c.sound(path) {
-			c.refusef(path, "selects the same requests as %s, which comes first", at("spec.overrides", j))
+		first := at("spec.overrides", j)
+		if earlier.selects() == overrides[i].selects() && c.sound(path+".header", path+".cookie", first+".header", first+".cookie") {
+			c.refusef(path, "selects the same requests as %s, which comes first", first)
 			return
 		}
 	}

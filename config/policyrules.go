@@ -62,11 +62,12 @@ func (c *checker) unit(u Unit, l Limits) {
 
 func (c *checker) metrics(metrics []Metric) {
 	if len(metrics) == 0 {
-		c.refusef("spec.metrics", "is empty: nothing would be judged")
+		c.lacks("spec.metrics", "is empty: nothing would be judged")
 	}
 	first := map[MetricName]int{}
 	for i, m := range metrics {
 		path := at("spec.metrics", i)
+		c.metric(path, m)
 		if !oneOf(c, path+".name", m.Name, MetricErrors, MetricLatency) {
 			continue
 		}
@@ -75,7 +76,6 @@ func (c *checker) metrics(metrics []Metric) {
 		} else {
 			first[m.Name] = i
 		}
-		c.metric(path, m)
 	}
 }
 
@@ -84,11 +84,12 @@ func (c *checker) metric(path string, m Metric) {
 		c.refuse(path+".weight", "is not above 0", m.Weight)
 	}
 	if m.SLO == nil && m.VersusStable == nil {
-		c.refusef(path, "has neither slo nor versusStable: it would judge nothing")
+		c.lacks(path, "has neither slo nor versusStable: it would judge nothing")
 	}
-	if m.Name == MetricErrors {
+	switch m.Name {
+	case MetricErrors:
 		c.errorsMetric(path, m)
-	} else {
+	case MetricLatency:
 		c.latencyMetric(path, m)
 	}
 	if m.VersusStable != nil {
@@ -155,7 +156,7 @@ func (c *checker) latencySLO(path string, s SLO) {
 	}
 	limits := s.latencies()
 	if len(limits) == 0 {
-		c.refusef(path, "has none of p50, p90, p95 and p99")
+		c.lacks(path, "has none of p50, p90, p95 and p99")
 	}
 	for i, q := range limits {
 		c.positive(path+"."+q.name, q.limit)

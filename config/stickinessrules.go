@@ -17,7 +17,7 @@ func (c *checker) stickiness(s *Stickiness) {
 	case s.Header != "":
 		c.unitHeader(stickinessPath+".header", s.Header)
 	default:
-		c.refusef(stickinessPath, "has neither header nor cookie: leave it out to draw every request by itself")
+		c.lacks(stickinessPath, "has neither header nor cookie: leave it out to draw every request by itself")
 	}
 }
 

@@ -8,15 +8,11 @@ import (
 )
 
 func (c *checker) strategy(s RouteSpec) {
-	if n := s.Strategy.given(); n != 1 {
-		fact := "has none of canary, split and abTest: give exactly one"
-		if n > 1 {
-			fact = "has more than one of canary, split and abTest: give exactly one"
-		}
-		c.refusef("spec.strategy", "%s", fact)
-		return
-	}
-	switch {
+	switch n := s.Strategy.given(); {
+	case n == 0:
+		c.lacks("spec.strategy", "has none of canary, split and abTest: give exactly one")
+	case n > 1:
+		c.refusef("spec.strategy", "has more than one of canary, split and abTest: give exactly one")
 	case s.Strategy.Canary != nil:
 		c.arms(s)
 		c.canary(*s.Strategy.Canary)
@@ -61,13 +57,13 @@ func (c *checker) arms(s RouteSpec) {
 
 func (c *checker) canary(canary Canary) {
 	if len(canary.Steps) == 0 {
-		c.refusef(canaryPath+".steps", "is empty: a candidate needs a first share to be judged by")
+		c.lacks(canaryPath+".steps", "is empty: a candidate needs a first share to be judged by")
 	}
 	last := Percent(0)
 	for i, step := range canary.Steps {
 		path := at(canaryPath+".steps", i)
 		c.step(path, i, step)
-		if step.Approve != nil || !c.sound(path) {
+		if step.Approve != nil || !c.weighted(path, step) || !c.sound(path+".weight") {
 			continue
 		}
 		if step.Weight <= last {
@@ -80,26 +76,31 @@ func (c *checker) canary(canary Canary) {
 }
 
 func (c *checker) step(path string, index int, s Step) {
-	_, written := c.lines[path+".weight"]
-	hasWeight := s.Weight != 0 || written
+	hasWeight := c.weighted(path, s)
 	switch {
 	case hasWeight && s.Approve != nil:
 		c.refusef(path, "has both weight and approve: make them two steps")
 	case s.Approve != nil:
 		c.approve(path, index, s)
 	case !hasWeight:
-		c.refusef(path, "has neither weight nor approve: `approve: {}` waits for a person")
+		c.lacks(path, "has neither weight nor approve: `approve: {}` waits for a person")
 	default:
 		c.weight(path+".weight", s.Weight)
 		c.forTime(path+".for", s.For)
 	}
 }
 
+// weighted says whether a step has a weight, be it a wrong one.
+func (c *checker) weighted(path string, s Step) bool {
+	_, written := c.lines[path+".weight"]
+	return s.Weight != 0 || written
+}
+
 func (c *checker) approve(path string, index int, s Step) {
 	if index == 0 {
 		c.refusef(path+".approve", "comes first: there is no weight yet to be approved")
 	}
-	if s.For != 0 {
+	if _, written := c.lines[path+".for"]; written || s.For != 0 {
 		c.refuse(path+".for", "does not go with approve: that lasts until somebody answers, or approve.timeout", s.For)
 	}
 	c.notNegative(path+".approve.timeout", s.Approve.Timeout)
@@ -164,7 +165,7 @@ func (c *checker) abTest(t ABTest, s RouteSpec) {
 	case sum != PerMillion && c.sound(abTestPath+".arms"):
 		c.refuse(abTestPath+".arms", "do not sum to 100%", sum)
 	}
-	if _, ok := t.Arms[t.Reference]; !ok && c.sound(abTestPath+".arms") {
+	if _, ok := t.Arms[t.Reference]; !ok && c.readable(abTestPath+".arms") {
 		c.refuse(abTestPath+".reference", "is none of the arms: there are "+
 			strings.Join(slices.Sorted(maps.Keys(t.Arms)), ", "), t.Reference)
 	}

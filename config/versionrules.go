@@ -8,7 +8,7 @@ import (
 
 func (c *checker) versions(versions []Version) {
 	if len(versions) == 0 {
-		c.refusef("spec.versions", "is empty: there is nothing to route to")
+		c.lacks("spec.versions", "is empty: there is nothing to route to")
 	}
 	names, endpoints := map[string]string{}, map[string]string{}
 	for i, v := range versions {
@@ -28,7 +28,7 @@ func (c *checker) versions(versions []Version) {
 // where they were written.
 func (c *checker) endpoints(version string, v Version, owners map[string]string) {
 	if len(v.Endpoints) == 0 {
-		c.refusef(version+".endpoints", "is empty: a version without a pod can answer nothing")
+		c.lacks(version+".endpoints", "is empty: a version without a pod can answer nothing")
 	}
 	for i, endpoint := range v.Endpoints {
 		path := at(version+".endpoints", i)
@@ -86,7 +86,7 @@ func (c *checker) model(path string, m *Model) {
 		return
 	}
 	if *m == (Model{}) {
-		c.refusef(path, "says nothing: give name, version or digest, or leave it out")
+		c.lacks(path, "says nothing: give name, version or digest, or leave it out")
 	}
 	digits, ok := strings.CutPrefix(m.Digest, "sha256:")
 	if m.Digest != "" && (!ok || len(digits) != 64 || strings.Trim(digits, "0123456789abcdef") != "") {
@@ -117,10 +117,10 @@ func (c *checker) namesVersion(path, name string, versions []Version) {
 	c.refuse(path, "names no version: there are "+strings.Join(names, ", "), name)
 }
 
-// knowsVersions says whether every version's name could be read.
+// knowsVersions says whether every version's name could be read, good or not.
 func (c *checker) knowsVersions(versions []Version) bool {
 	for i := range versions {
-		if !c.sound(at("spec.versions", i) + ".name") {
+		if !c.readable(at("spec.versions", i) + ".name") {
 			return false
 		}
 	}
