@@ -27,7 +27,7 @@ const (
 	Ready       ConditionType = "Ready"       // users are served as the split says
 	Progressing ConditionType = "Progressing" // a rollout goes on by itself
 	Reconciling ConditionType = "Reconciling" // what is asked for is not in force yet
-	Stalled     ConditionType = "Stalled"     // it does not go on before somebody acts
+	Stalled     ConditionType = "Stalled"     // it does not go on before somebody mends it; no gate, and no person's hold
 	RolledBack  ConditionType = "RolledBack"  // the asked target was tried and left
 )
 
@@ -96,25 +96,28 @@ func (s State) progressing(a analysis.Assessment, now time.Time) Condition {
 	if len(waits) == 0 {
 		return condition(Progressing, True, string(r.Phase), "rollout %s goes on", r.ID)
 	}
-	status := True
-	if s.stuck(waits) {
-		status = False
+	if i := slices.IndexFunc(waits, s.halts); i >= 0 {
+		return condition(Progressing, False, string(waits[i].Reason), "%s", waits[i].Text)
 	}
-	return condition(Progressing, status, string(waits[0].Reason), "%s", waits[0].Text)
+	return condition(Progressing, True, string(waits[0].Reason), "%s", waits[0].Text)
 }
 
-// stuck says whether nothing but a person, or a repair, lets the rollout go on.
-func (s State) stuck(waits []Wait) bool {
-	for _, w := range waits {
-		switch w.Reason {
-		case WaitHeld, WaitNack, WaitFault:
-			return true
-		case WaitTrip:
-			return s.Rollout.OpenTrip() == nil
-		case WaitBlind, WaitReady, WaitApproval, WaitDoubt, WaitAck, WaitTime, WaitRequests, WaitEvidence:
-		}
+// halts says whether nothing but a person, or a repair, ends a wait.
+func (s State) halts(w Wait) bool {
+	switch w.Reason {
+	case WaitHeld, WaitNack, WaitFault, WaitApproval:
+		return true
+	case WaitTrip:
+		return s.Rollout.OpenTrip() == nil
+	case WaitBlind, WaitReady, WaitDoubt, WaitAck, WaitTime, WaitRequests, WaitEvidence:
 	}
 	return false
+}
+
+// planned says whether a wait that stops a rollout is what somebody asked for. Tools that read kstatus take
+// Stalled for a failure, and a pause is none.
+func (s State) planned(w Wait) bool {
+	return w.Reason == WaitApproval || w.Reason == WaitHeld && s.Rollout.Hold.Actor != Machine
 }
 
 func (s State) reconciling() Condition {
@@ -138,11 +141,12 @@ func (s State) stalled(a analysis.Assessment, now time.Time) Condition {
 		}
 		return condition(Stalled, False, "Idle", "no rollout is running")
 	}
-	waits := s.Waits(a, now)
-	for _, w := range waits {
-		if s.stuck([]Wait{w}) {
-			return condition(Stalled, True, string(w.Reason), "%s", w.Text)
-		}
+	waits := slices.DeleteFunc(s.Waits(a, now), func(w Wait) bool { return !s.halts(w) })
+	if i := slices.IndexFunc(waits, func(w Wait) bool { return !s.planned(w) }); i >= 0 {
+		return condition(Stalled, True, string(waits[i].Reason), "%s", waits[i].Text)
+	}
+	if len(waits) > 0 {
+		return condition(Stalled, False, string(waits[0].Reason), "rollout %s waits as it was asked to", s.Rollout.ID)
 	}
 	return condition(Stalled, False, string(s.Rollout.Phase), "rollout %s goes on by itself", s.Rollout.ID)
 }
