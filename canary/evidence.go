@@ -35,18 +35,21 @@ func (m *machine) look(a analysis.Assessment) (ended bool) {
 	return false
 }
 
+// doubtTime is how long a doubt is noted at the least. One that comes and goes in the meantime is one note and
+// not many: growth follows the assessment, the note only tells of it.
+const doubtTime = 10 * time.Second
+
 // doubt notes that the evidence asks for no growth, or no longer does.
 func (m *machine) doubt(hold string) {
 	r := m.Rollout
 	switch {
 	case hold != "" && r.Doubt == "":
+		r.Doubt, r.Doubted = hold, m.now
 		m.sayf("no growth: %s", hold)
-	case hold == "" && r.Doubt != "":
-		m.sayf("no longer in doubt: %s", r.Doubt)
-	default:
-		return
+	case hold == "" && r.Doubt != "" && m.now.Sub(r.Doubted) >= doubtTime:
+		m.sayf("no longer in doubt after %s", span(m.now, r.Doubted))
+		r.Doubt, r.Doubted = "", time.Time{}
 	}
-	r.Doubt = hold
 }
 
 // lose notes that signals are missing or disagree.

@@ -160,8 +160,10 @@ type Rollout struct {
 	// when it became so.
 	Verdict analysis.Verdict `json:"verdict,omitempty"`
 	Blame   string           `json:"blame,omitempty"`
-	// Doubt is the Assessment's Hold: no growth, nobody blamed.
-	Doubt string `json:"doubt,omitempty"`
+	// Doubt is the Assessment's Hold when it was noted, at Doubted: no growth, nobody blamed. The present one, with
+	// its numbers, is the Assessment's.
+	Doubt   string    `json:"doubt,omitempty"`
+	Doubted time.Time `json:"doubted,omitzero"`
 
 	Blind   *Blind `json:"blind,omitempty"`
 	Hold    *Hold  `json:"hold,omitempty"`

@@ -114,8 +114,8 @@ func (s State) waitAck() []Wait {
 // waitStep says what a weight step waits for, once it is in force.
 func (r *Rollout) waitStep(a analysis.Assessment, now time.Time) []Wait {
 	var waits []Wait
-	if r.Doubt != "" {
-		waits = append(waits, Wait{WaitDoubt, r.Doubt})
+	if a.Hold != "" {
+		waits = append(waits, Wait{WaitDoubt, a.Hold})
 	}
 	name := fmt.Sprintf("step %d of %d", r.Step+1, len(r.Steps))
 	waits = append(waits, r.waitTime(name, r.leastTime(), now)...)
