@@ -9,7 +9,7 @@ package filestore
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -54,7 +54,7 @@ func Open(path string) (*Store, error) {
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("%s: %w", path, ErrHeld)
-	case errors.Is(err, os.ErrPermission), errors.Is(err, os.ErrNotExist):
+	case fromFileSystem(err):
 		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrForeign, err)
@@ -64,6 +64,12 @@ func Open(path string) (*Store, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
+}
+
+// fromFileSystem says whether an error is about the file and not about what is in it. Its text names the path.
+func fromFileSystem(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path)
 }
 
 // open turns bbolt's panics on damaged pages into errors.
@@ -109,9 +115,6 @@ func (s *Store) found(tx *bolt.Tx) error {
 
 // Close lets go of the file.
 func (s *Store) Close() error { return s.db.Close() }
-
-// Path is where the file is.
-func (s *Store) Path() string { return s.path }
 
 // view reads in one transaction.
 func (s *Store) view(read func(*bolt.Tx) error) (err error) {

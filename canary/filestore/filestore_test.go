@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,10 +71,6 @@ func TestWhatWasSavedIsThereAfterAnotherOpen(t *testing.T) {
 	require.Empty(t, cmp.Diff(saved.State, got.State))
 	require.Empty(t, cmp.Diff(saved.Traces, got.Traces))
 	require.Equal(t, saved.Evidence, got.Evidence)
-
-	keys, err := s.Keys()
-	require.NoError(t, err)
-	require.Equal(t, []config.Key{key}, keys)
 }
 
 func TestDecisionsAreFiledByRolloutInOrder(t *testing.T) {
@@ -82,8 +79,7 @@ func TestDecisionsAreFiledByRolloutInOrder(t *testing.T) {
 	begins := decision(2, "v2-1")
 	begins.Begins = "v3-2"
 	require.NoError(t, s.Save(checkpoint(1), []canary.Decision{decision(1, "v2-1"), begins, decision(3, "v3-2")}))
-	require.NoError(t, s.Append(decision(4, "")))
-	require.NoError(t, s.Append(decision(300, "v3-2")))
+	require.NoError(t, s.Save(checkpoint(300), []canary.Decision{decision(4, ""), decision(300, "v3-2")}))
 
 	seqs := func(rollout string) (n []uint64) {
 		found, err := s.Decisions(key, rollout)
@@ -111,11 +107,39 @@ func TestDecisionsBetweenRolloutsArePruned(t *testing.T) {
 		many = append(many, decision(seq+1, ""))
 	}
 	require.NoError(t, s.Save(checkpoint(1), many))
-	require.NoError(t, s.Append(decision(5000, "")))
+	require.NoError(t, s.Save(checkpoint(5000), []canary.Decision{decision(5000, "")}))
 	found, err := s.Decisions(key, "")
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(found), filestore.KeptBetween+1)
 	require.EqualValues(t, 5000, found[len(found)-1].Seq, "the newest stay")
+}
+
+func TestDecisionsOfARolloutAreKeptUntilForgotten(t *testing.T) {
+	s := openIn(t, t.TempDir())
+	defer s.Close()
+	none, err := s.Rollouts(key)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	require.NoError(t, s.Forget(key, "v1-1"), "there is nothing to forget")
+	require.NoError(t, s.Save(checkpoint(4), []canary.Decision{
+		decision(1, "v2-1"), decision(2, ""), decision(3, "v2-2"), decision(4, "v3-3"),
+	}))
+	ids, err := s.Rollouts(key)
+	require.NoError(t, err)
+	require.Equal(t, []string{"v2-1", "v2-2", "v3-3"}, ids)
+
+	require.NoError(t, s.Forget(key, "v2-1", "v3-3", "v9-9", "-"))
+
+	ids, err = s.Rollouts(key)
+	require.NoError(t, err)
+	require.Equal(t, []string{"v2-2"}, ids)
+	left, err := s.Decisions(key, "")
+	require.NoError(t, err)
+	require.Len(t, left, 2, "what was decided between rollouts stays")
+	require.EqualValues(t, 2, left[0].Seq)
+	_, ok, err := s.Load(key)
+	require.NoError(t, err)
+	require.True(t, ok, "the state stays")
 }
 
 func TestASecondRunIsToldWhoHoldsTheFile(t *testing.T) {
@@ -140,6 +164,7 @@ func TestAForeignOrDamagedFileIsNamed(t *testing.T) {
 		{"bolt of somebody else", func(p string) { writeBolt(t, p, "etcd", "", "") }, filestore.ErrForeign, `found bucket "etcd"`},
 		{"a later format", func(p string) { writeBolt(t, p, "sluice", "format", "2") }, filestore.ErrFormat, `found "2", this version writes "1"`},
 		{"a folder that is not there", func(string) {}, os.ErrNotExist, "no such file"},
+		{"a folder in its place", func(p string) { require.NoError(t, os.Mkdir(p, 0o700)) }, syscall.EISDIR, "is a directory"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -151,6 +176,7 @@ func TestAForeignOrDamagedFileIsNamed(t *testing.T) {
 			_, err := filestore.Open(path)
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, c.text)
+			require.Equal(t, c.want == filestore.ErrForeign, errors.Is(err, filestore.ErrForeign), "only what is in the file says whose it is")
 		})
 	}
 }

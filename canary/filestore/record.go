@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -16,7 +14,7 @@ import (
 )
 
 // KeptBetween is how many decisions between rollouts are kept per inference
-// route; those of rollouts are all kept.
+// route; those of rollouts are kept until Forget.
 const KeptBetween = 1000
 
 // between is the bucket of decisions that concern no rollout.
@@ -61,17 +59,6 @@ func (s *Store) Save(c canary.Checkpoint, made []canary.Decision) error {
 			}
 		}
 		return route.Put([]byte(stateKey), data)
-	})
-}
-
-// Append makes one decision durable.
-func (s *Store) Append(d canary.Decision) error {
-	return s.update(func(tx *bolt.Tx) error {
-		route, err := tx.Bucket([]byte(routesBucket)).CreateBucketIfNotExists(routeName(d.Route))
-		if err != nil {
-			return err
-		}
-		return appendTo(route, d)
 	})
 }
 
@@ -155,23 +142,40 @@ func decisionsIn(b *bolt.Bucket, found []canary.Decision) ([]canary.Decision, er
 	return found, err
 }
 
-// Keys lists the inference routes with a saved state, sorted.
-func (s *Store) Keys() (keys []config.Key, err error) {
+// Rollouts lists the rollouts that have decisions, sorted by name.
+func (s *Store) Rollouts(k config.Key) (ids []string, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		routes := tx.Bucket([]byte(routesBucket))
-		return routes.ForEachBucket(func(name []byte) error {
-			namespace, route, ok := strings.Cut(string(name), "/")
-			if !ok {
-				return errors.New("route " + string(name) + ": is not namespace/name")
-			}
-			if routes.Bucket(name).Get([]byte(stateKey)) != nil {
-				keys = append(keys, config.Key{Namespace: namespace, Name: route})
+		all := within(routeIn(tx, k), decisions)
+		if all == nil {
+			return nil
+		}
+		return all.ForEachBucket(func(name []byte) error {
+			if string(name) != between {
+				ids = append(ids, string(name))
 			}
 			return nil
 		})
 	})
-	slices.SortFunc(keys, config.Key.Compare)
-	return keys, err
+	return ids, err
+}
+
+// Forget drops the decisions of rollouts. One that has none is no error.
+func (s *Store) Forget(k config.Key, rollouts ...string) error {
+	return s.update(func(tx *bolt.Tx) error {
+		all := within(routeIn(tx, k), decisions)
+		if all == nil {
+			return nil
+		}
+		for _, id := range rollouts {
+			if id == between || all.Bucket([]byte(id)) == nil {
+				continue
+			}
+			if err := all.DeleteBucket([]byte(id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func routeName(k config.Key) []byte { return []byte(k.String()) }

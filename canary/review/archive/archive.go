@@ -1,11 +1,12 @@
 // Package archive writes the review of every rollout that ends into a folder,
-// and gives the review of any rollout to whoever asks. What a review says is
-// canary/review's to decide.
+// gives the review of any rollout to whoever asks, and forgets the oldest with
+// their decisions. What a review says is canary/review's to decide.
 //
 // Start reading at Archive.Run.
 package archive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,14 @@ type Log interface {
 	// Decisions gives the decisions of a rollout, oldest first; all of the route's
 	// where rollout is empty.
 	Decisions(k config.Key, rollout string) ([]canary.Decision, error)
+	// Rollouts lists the rollouts that have decisions, in any order.
+	Rollouts(k config.Key) ([]string, error)
+	// Forget drops the decisions of rollouts; one that is not there is no error.
+	Forget(k config.Key, rollouts ...string) error
 }
+
+// DefaultKeep is how many reviews of an inference route are kept where nobody says otherwise.
+const DefaultKeep = 100
 
 // settle is how long after a rollout's end its last requests may still be
 // reported. The review is written at once, and again then.
@@ -36,7 +44,10 @@ type Config struct {
 	Folder  string // reviews go to Folder/NAMESPACE/NAME/ROLLOUT/review.{json,html}
 	Log     Log
 	Current func(config.Key) (controller.Snapshot, bool)
-	Slog    *slog.Logger // default: none
+	// Keep is how many ended rollouts of an inference route have their review and decisions kept, the newest.
+	// What Spared names is kept beyond that. Default DefaultKeep.
+	Keep int
+	Slog *slog.Logger // default: none
 }
 
 // Archive is a controller's Recorder and an API's archive.
@@ -51,6 +62,10 @@ func New(c Config) (*Archive, error) {
 	if c.Folder == "" || c.Log == nil || c.Current == nil {
 		return nil, errors.New("archive: Folder, Log and Current must be given")
 	}
+	if c.Keep < 0 {
+		return nil, fmt.Errorf("archive: Keep is negative, found %d", c.Keep)
+	}
+	c.Keep = cmp.Or(c.Keep, DefaultKeep)
 	if c.Slog == nil {
 		c.Slog = slog.New(slog.DiscardHandler)
 	}
@@ -77,12 +92,15 @@ func (a *Archive) Run(ctx context.Context) error {
 	for {
 		select {
 		case k := <-a.changed:
-			a.write(k)
+			if _, soon := due[k]; !soon {
+				a.write(k)
+			}
 			due[k] = time.Now().Add(settle)
 		case now := <-ticker.C:
 			for k, at := range due {
 				if now.After(at) {
 					a.write(k)
+					a.prune(k)
 					delete(due, k)
 				}
 			}
@@ -104,6 +122,9 @@ func (a *Archive) write(k config.Key) {
 	id := s.State.History[0].ID
 	r, err := a.build(s, id)
 	if err == nil {
+		if was, err := a.read(k, id); err == nil && r.Same(was) {
+			return
+		}
 		err = a.keep(r)
 	}
 	if err != nil {
@@ -147,20 +168,24 @@ func (a *Archive) Decisions(k config.Key, rollout string) ([]canary.Decision, er
 }
 
 // Review gives the review of a rollout; empty means the one that runs, or else
-// the last. One that the snapshot no longer knows is read from its file.
+// the last. One that the snapshot no longer knows is read from its file, and so
+// is one of an inference route that is gone.
 func (a *Archive) Review(k config.Key, rollout string) (review.Review, error) {
-	s, ok := a.Current(k)
-	if !ok {
-		return review.Review{}, fmt.Errorf("%w: there is no inference route %s", review.ErrNone, k)
-	}
+	s, _ := a.Current(k) // none of an inference route that is gone: its files are still there
 	if rollout == "" {
-		if rollout = newest(s.State); rollout == "" {
-			return review.Review{}, fmt.Errorf("%w: %s: there was no rollout yet", review.ErrNone, k)
+		var err error
+		if rollout, err = a.newest(k, s.State); err != nil {
+			return review.Review{}, err
 		}
 	}
 	if known(s.State, rollout) {
 		return a.build(s, rollout)
 	}
+	return a.read(k, rollout)
+}
+
+// read gives a review from its file.
+func (a *Archive) read(k config.Key, rollout string) (review.Review, error) {
 	if filepath.Base(rollout) != rollout {
 		return review.Review{}, fmt.Errorf("%w: %s: rollout %q is not a name", review.ErrNone, k, rollout)
 	}

@@ -1,9 +1,12 @@
 package archive_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -21,10 +24,20 @@ import (
 var key = config.Key{Namespace: "ml", Name: "filetype"}
 
 // log has one decision per rollout that it is asked for.
-type log struct{}
+type log struct {
+	ids       []string
+	forgotten []string
+}
 
-func (log) Decisions(k config.Key, rollout string) ([]canary.Decision, error) {
+func (*log) Decisions(k config.Key, rollout string) ([]canary.Decision, error) {
 	return []canary.Decision{{Seq: 1, Route: k, Rollout: rollout, Actor: canary.Machine, Text: "ends"}}, nil
+}
+
+func (l *log) Rollouts(config.Key) ([]string, error) { return l.ids, nil }
+
+func (l *log) Forget(_ config.Key, ids ...string) error {
+	l.forgotten = append(l.forgotten, ids...)
+	return nil
 }
 
 func holding(s controller.Snapshot) *atomic.Pointer[controller.Snapshot] {
@@ -43,7 +56,7 @@ func ended() controller.Snapshot {
 
 func newArchive(t *testing.T, folder string, now *atomic.Pointer[controller.Snapshot]) *archive.Archive {
 	a, err := archive.New(archive.Config{
-		Folder: folder, Log: log{},
+		Folder: folder, Log: &log{},
 		Current: func(k config.Key) (controller.Snapshot, bool) { return *now.Load(), k == key },
 	})
 	require.NoError(t, err)
@@ -83,20 +96,137 @@ func TestAReviewIsWrittenAtOnceAndAgainWithTheLastRequests(t *testing.T) {
 	require.FileExists(t, filepath.Join(folder, "ml", "filetype", "v2-1", "review.html"))
 }
 
+// writes runs an archive and counts how often it says that it wrote.
+func writes(t *testing.T, now *atomic.Pointer[controller.Snapshot], happen func(*archive.Archive)) int {
+	var said bytes.Buffer
+	folder := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		a, err := archive.New(archive.Config{
+			Folder: folder, Log: &log{}, Slog: slog.New(slog.NewTextHandler(&said, nil)),
+			Current: func(k config.Key) (controller.Snapshot, bool) { return *now.Load(), k == key },
+		})
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- a.Run(ctx) }()
+		happen(a)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		stop()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+	return strings.Count(said.String(), "review written")
+}
+
+func TestAReviewIsWrittenAgainOnlyIfItSaysSomethingElse(t *testing.T) {
+	now := holding(ended())
+	d := canary.Decision{Route: key, Rollout: "v2-1"}
+
+	got := writes(t, now, func(a *archive.Archive) {
+		a.Record(d, *now.Load()) // it ends
+		synctest.Wait()
+		later := ended()
+		later.At = later.At.Add(time.Second)
+		now.Store(&later)
+		a.Record(d, *now.Load()) // it is seen again, with nothing new
+	})
+
+	require.Equal(t, 1, got)
+}
+
+func TestWhatComesTogetherIsWrittenTogether(t *testing.T) {
+	now := holding(ended())
+	d := canary.Decision{Route: key, Rollout: "v2-1"}
+
+	got := writes(t, now, func(a *archive.Archive) {
+		for requests := range int64(4) { // it ends, is acknowledged, is seen
+			late := ended()
+			late.Traces = []canary.Trace{{Rollout: "v2-1", Candidate: canary.Exposure{Requests: requests}}}
+			now.Store(&late)
+			a.Record(d, late)
+			synctest.Wait()
+		}
+	})
+
+	require.Equal(t, 2, got, "at once, and when all is known")
+}
+
+func TestTheOldestReviewsAndTheirDecisionsAreForgotten(t *testing.T) {
+	folder := t.TempDir()
+	s := ended()
+	s.State.Rollout = &canary.Rollout{ID: "v9-1"}
+	s.State.Stable = "v1"
+	s.State.History[0].ID = "v2-12"
+	s.State.History[0].Rollout.ID = "v2-12"
+	s.State.Formers = []canary.Former{{Version: config.Version{Name: "v0"}}}
+	filed := &log{ids: []string{"v9-1", "v1-2", "v1-3", "v0-4", "v2-5", "v2-10", "v2-11", "v2-12"}}
+	for _, id := range append([]string{"notes"}, filed.ids...) {
+		require.NoError(t, os.MkdirAll(filepath.Join(folder, "ml", "filetype", id), 0o750))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a, err := archive.New(archive.Config{
+			Folder: folder, Log: filed, Keep: 2,
+			Current: func(k config.Key) (controller.Snapshot, bool) { return s, k == key },
+		})
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- a.Run(ctx) }()
+		a.Record(canary.Decision{Route: key, Rollout: "v2-12"}, s)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		stop()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+
+	gone := []string{"v2-10", "v2-5", "v1-2"}
+	require.Equal(t, gone, filed.forgotten, "not what runs, what may come back, or what made stable what it is")
+	for _, id := range gone {
+		require.NoDirExists(t, filepath.Join(folder, "ml", "filetype", id))
+	}
+	for _, id := range []string{"v9-1", "v1-3", "v0-4", "v2-11", "v2-12", "notes"} {
+		require.DirExists(t, filepath.Join(folder, "ml", "filetype", id))
+	}
+}
+
+func TestAReviewOutlivesItsInferenceRoute(t *testing.T) {
+	folder := t.TempDir()
+	before := archived(t, folder)
+	a, err := archive.New(archive.Config{
+		Folder: folder, Log: &log{},
+		Current: func(config.Key) (controller.Snapshot, bool) { return controller.Snapshot{}, false },
+	})
+	require.NoError(t, err)
+
+	got, err := a.Review(key, "")
+
+	require.NoError(t, err)
+	require.Equal(t, before, got)
+	_, err = a.Review(config.Key{Namespace: "ml", Name: "never"}, "")
+	require.ErrorIs(t, err, review.ErrNone)
+}
+
+// archived writes a review and gives it.
+func archived(t *testing.T, folder string) review.Review {
+	now := holding(ended())
+	synctest.Test(t, func(t *testing.T) {
+		a := newArchive(t, folder, now)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- a.Run(ctx) }()
+		a.Record(canary.Decision{Route: key, Rollout: "v2-1"}, *now.Load())
+		synctest.Wait()
+		stop()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+	return read(t, folder)
+}
+
 func TestAReviewOutlivesWhatTheStateRemembers(t *testing.T) {
 	folder := t.TempDir()
 	now := holding(ended())
 	a := newArchive(t, folder, now)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- a.Run(ctx) }()
-	a.Record(canary.Decision{Route: key, Rollout: "v2-1"}, *now.Load())
-	require.Eventually(t, func() bool {
-		_, err := os.Stat(filepath.Join(folder, "ml", "filetype", "v2-1", "review.html"))
-		return err == nil
-	}, 10*time.Second, time.Millisecond)
-	stop()
-	require.ErrorIs(t, <-done, context.Canceled)
+	archived(t, folder)
 
 	forgetful := ended()
 	forgetful.State.History = nil
@@ -109,8 +239,9 @@ func TestAReviewOutlivesWhatTheStateRemembers(t *testing.T) {
 	require.ErrorIs(t, err, review.ErrNone)
 	_, err = a.Review(key, "../../../etc")
 	require.Error(t, err, "a rollout's name is no path")
-	_, err = a.Review(key, "")
-	require.ErrorIs(t, err, review.ErrNone, "there was no rollout")
+	got, err = a.Review(key, "")
+	require.NoError(t, err)
+	require.Equal(t, "v2-1", got.Rollout, "the newest of the files")
 	_, err = a.Review(config.Key{Namespace: "ml", Name: "other"}, "")
 	require.Error(t, err)
 }

@@ -8,17 +8,6 @@ import (
 	"github.com/sluice-dev/sluice/canary/review"
 )
 
-// newest is the id of the rollout that runs, or else of the last.
-func newest(s canary.State) string {
-	if s.Rollout != nil {
-		return s.Rollout.ID
-	}
-	if len(s.History) > 0 {
-		return s.History[0].ID
-	}
-	return ""
-}
-
 func known(s canary.State, rollout string) bool {
 	_, _, ok := find(s, rollout)
 	return ok
