@@ -19,6 +19,9 @@ type Past struct {
 // Add counts answers of stable's. It keeps no reference to b.
 func (p *Past) Add(b Buckets) { p.now.Merge(b) }
 
+// See counts one answer of stable's.
+func (p *Past) See(latency time.Duration) { p.now.Add(latency) }
+
 // Turn forgets what is too old. Call it at least every minute.
 func (p *Past) Turn(now time.Time) {
 	if now.Sub(p.turned) >= pastPart {

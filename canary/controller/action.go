@@ -124,7 +124,7 @@ func (c *Controller) follow(before canary.State, now time.Time) {
 	case is == nil:
 	case c.sense == nil || c.sense.rollout != is.ID:
 		c.sense = newSense(*is, c.Key)
-		c.sense.resume(now, c.past.age(is.Policy))
+		c.sense.resume(now, c.past.Age(is.Policy))
 		c.sense.from = c.state.Published.Epoch
 		c.last = nil
 		c.beginTrace(*is)

@@ -59,7 +59,7 @@ type Controller struct {
 	fleet   fleet
 	sense   *sense          // of the rollout that runs; nil without one
 	traces  []canary.Trace  // newest first
-	past    past            // stable's latencies
+	past    analysis.Past   // stable's latencies
 	delay   delay           // of log entries
 	told    map[uint64]bool // epochs observed ahead of the split in force
 	stated  []canary.Condition
@@ -147,7 +147,7 @@ func (c *Controller) refuse(why error) {
 func (c *Controller) bring(e canary.Configured) error {
 	c.pending = &e
 	if e.Loaded && c.sense != nil {
-		c.sense.resume(e.At, c.past.age(c.sense.policy))
+		c.sense.resume(e.At, c.past.Age(c.sense.policy))
 		c.sense.split(c.state.Published)
 	}
 	if _, err := c.Handle(e); err != nil {

@@ -38,7 +38,7 @@ func (c *Controller) observe(now time.Time, r analysis.Request) {
 		return
 	}
 	if r.Version == c.state.Stable && r.Evident() && r.Outcome == analysis.Succeeded {
-		c.past.now.Add(r.Duration)
+		c.past.See(r.Duration)
 	}
 }
 
@@ -106,7 +106,7 @@ func (c *Controller) Tick(now time.Time) {
 		return
 	}
 	c.again(now)
-	c.past.turn(now)
+	c.past.Turn(now)
 	gaps := c.tally.Gaps(now)
 	c.gap = ""
 	if len(gaps) > 0 {
@@ -146,11 +146,11 @@ func (c *Controller) look(now time.Time, gaps []analysis.Gap) {
 	}
 	stable, changed := c.sense.close(now)
 	for _, w := range stable {
-		c.past.now.Merge(w.Latencies)
+		c.past.Add(w.Latencies)
 	}
 	c.dirty = c.dirty || changed
 	if now.Sub(c.sense.aged) >= time.Second {
-		c.sense.bins.SetAge(now, c.past.age(c.sense.policy))
+		c.sense.bins.SetAge(now, c.past.Age(c.sense.policy))
 		c.sense.aged = now
 	}
 	c.lookEvidence(now)

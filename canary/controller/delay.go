@@ -1,0 +1,22 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+)
+
+// delay is how long after their end log entries come, lately.
+type delay struct{ mean time.Duration }
+
+// see moves the mean by a sixteenth per batch.
+func (d *delay) see(now time.Time, requests []analysis.Request) {
+	var worst time.Duration
+	for _, r := range requests {
+		worst = max(worst, now.Sub(r.End()))
+	}
+	if d.mean == 0 {
+		d.mean = worst
+	}
+	d.mean += (worst - d.mean) / 16
+}
