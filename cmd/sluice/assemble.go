@@ -68,7 +68,7 @@ func (p *plane) assemble(ctx context.Context) (err error) {
 	}
 	p.publisher = newPublisher(p.discovery)
 	p.archive, err = archive.New(archive.Config{
-		Folder: filepath.Join(p.folder.Dir, "reviews"), Log: p.store, Slog: p.log,
+		Folder: filepath.Join(p.folder.Dir, "reviews"), Log: p.store, Keep: p.options.keepReviews, Slog: p.log,
 		Current: func(k config.Key) (controller.Snapshot, bool) { return p.manager.Snapshot(k) },
 	})
 	if err != nil {

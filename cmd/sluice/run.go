@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-dev/sluice/canary/review/archive"
 )
 
 // runOptions are the flags of `sluice run`.
@@ -16,6 +18,7 @@ type runOptions struct {
 	envoyWorkers int
 	node         string
 	drain        time.Duration
+	keepReviews  int
 	grace        time.Duration
 
 	xdsAddress  string
@@ -56,6 +59,9 @@ decision to its acknowledgement there. Logs are JSON on stderr.`,
 			if o.envoy != envoyNone && o.envoy != envoyAuto {
 				return fmt.Errorf("--envoy: is not none or auto, found %q", o.envoy)
 			}
+			if o.keepReviews < 1 {
+				return fmt.Errorf("--keep-reviews: is below 1, found %d", o.keepReviews)
+			}
 			return runControlPlane(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -67,6 +73,8 @@ decision to its acknowledgement there. Logs are JSON on stderr.`,
 	f.StringVar(&o.node, "node", "sluice", "node id of that Envoy")
 	f.DurationVar(&o.drain, "drain", 5*time.Second, "on exit: how long that Envoy still takes connections, asking clients to go elsewhere")
 	f.DurationVar(&o.grace, "grace", 30*time.Second, "on exit: how long it then waits for requests under way")
+	f.IntVar(&o.keepReviews, "keep-reviews", archive.DefaultKeep,
+		"how many reviews, with their decisions, to keep per inference route; those that may still matter stay beyond that")
 	f.StringVar(&o.xdsAddress, "xds-address", "",
 		"host:port where other Envoys reach discovery, access logs and load reports (default: sockets in the state folder only)")
 	f.StringVar(&o.httpAddress, "http-address", "127.0.0.1:7460", "host:port of the API, the live page and /metrics; port 0 takes a free one")
