@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-dev/sluice/config"
@@ -11,7 +12,8 @@ import (
 
 // Admit says whether a route may be configured in this state: a version that is
 // stable or in a rollout is immutable. Its endpoints may come and go, as long as
-// one stays. All mistakes are reported at once.
+// one stays. While a rollout goes on, what keeps users with a version stays, too:
+// another hash would move all of them. All mistakes are reported at once.
 func Admit(s State, route config.RouteSpec) error {
 	if route.Strategy.Canary == nil {
 		return nil
@@ -34,7 +36,29 @@ func Admit(s State, route config.RouteSpec) error {
 				was.Name, role, was.Endpoints, is.Endpoints))
 		}
 	}
+	if r := s.Rollout; r != nil && r.goesOn(route) && !sameUnits(r.Stickiness, route.Stickiness) {
+		mistakes = append(mistakes, fmt.Errorf("spec.stickiness: cannot change while rollout %s runs, for users would change versions, was %s, found %s",
+			r.ID, unitsText(r.Stickiness), unitsText(route.Stickiness)))
+	}
 	return errors.Join(mistakes...)
+}
+
+// goesOn says whether a configuration leaves the rollout running.
+func (r *Rollout) goesOn(route config.RouteSpec) bool {
+	return route.Target == r.Candidate && (route.Attempt == r.Try.Attempt || r.Phase == Baking)
+}
+
+func sameUnits(a, b *config.Stickiness) bool { return unitsText(a) == unitsText(b) }
+
+func unitsText(s *config.Stickiness) string {
+	switch {
+	case s == nil:
+		return "none"
+	case s.Cookie != nil:
+		return fmt.Sprintf("cookie %s", s.Cookie.Name)
+	default:
+		return fmt.Sprintf("header %s", strings.ToLower(s.Header))
+	}
 }
 
 func sameModel(a, b *config.Model) bool {

@@ -29,11 +29,14 @@ func (m *machine) begin() {
 		Bake:      m.route.Strategy.Canary.Bake,
 		Mirroring: m.route.Mirroring,
 		Phase:     Waiting,
-		Began:     m.now,
-		Since:     m.now,
-		Deadline:  m.now.Add(m.Policy.Limits.MaxDuration.D()),
-		Verdict:   analysis.Undecided,
-		Base:      Uncounted,
+
+		Stickiness: m.route.Stickiness,
+
+		Began:    m.now,
+		Since:    m.now,
+		Deadline: m.now.Add(m.Policy.Limits.MaxDuration.D()),
+		Verdict:  analysis.Undecided,
+		Base:     Uncounted,
 	}
 	r.Offset = offset(m.State.Route, r.ID)
 	if m.Ready[r.Candidate] == 0 {

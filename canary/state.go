@@ -126,7 +126,8 @@ type Fault struct {
 }
 
 // Rollout is one try to replace stable by a candidate. Policy, steps, bake and
-// mirroring are copies from when it began and do not change under it.
+// mirroring are copies from when it began and do not change under it. Stickiness
+// is one, too; Admit refuses an edit of it.
 type Rollout struct {
 	ID        string `json:"id"` // candidate-n, unique within the route
 	Stable    string `json:"stable"`
@@ -140,7 +141,9 @@ type Rollout struct {
 	Steps     []config.Step     `json:"steps"`
 	Bake      config.Duration   `json:"bake,omitempty"`
 	Mirroring config.Mirroring  `json:"mirroring,omitempty"`
-	Offset    uint32            `json:"offset"` // basis points; where the candidate's interval starts
+	// Stickiness is how units are told apart while it runs; nil is not at all.
+	Stickiness *config.Stickiness `json:"stickiness,omitempty"`
+	Offset     uint32             `json:"offset"` // basis points; where the candidate's interval starts
 
 	Phase Phase `json:"phase"`
 	Step  int   `json:"step"` // index into Steps

@@ -226,6 +226,9 @@ func (s *story) setRoute(w words) {
 		copied.RollbackWindow.Age = scalar[config.Duration](w, "age", c.RollbackWindow.Age)
 		s.route.Strategy.Canary = &copied
 	}
+	if v, ok := w.pair["sticky"]; ok {
+		s.route.Stickiness = &config.Stickiness{Header: v}
+	}
 	if v, ok := w.pair["versions"]; ok {
 		s.route.Versions = nil
 		for name := range strings.SplitSeq(v, ",") {
