@@ -163,7 +163,7 @@ func (s State) rolledBack() Condition {
 			s.Asked.Target, s.Asked.Attempt)
 	}
 	if f.Outcome != OutcomeRolledBack || f.Try.Target != s.Asked.Target {
-		return condition(RolledBack, False, "NotTried", "the last rollout, %s, ended %s", f.ID, f.Outcome)
+		return condition(RolledBack, False, "NotTried", "the last rollout, %s, ended %s", f.ID, f.Outcome.Words())
 	}
 	text := "not yet confirmed by every connected proxy"
 	if !f.Confirmed.IsZero() {

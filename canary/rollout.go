@@ -130,7 +130,7 @@ func (m *machine) end(o Outcome, c Cause, why string) {
 	}
 	m.file(Finished{Rollout: *r, Outcome: o, Cause: c, Reason: why, Ended: m.now})
 	m.Rollout = nil
-	m.sayf("rollout %s ends %s: %s", r.ID, o, why)
+	m.sayf("rollout %s ends %s: %s", r.ID, o.Words(), why)
 	m.notify(ending(o))
 }
 

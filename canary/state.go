@@ -270,6 +270,14 @@ const (
 	OutcomeCancelled  Outcome = "cancelled"  // the target went back to stable, or the strategy changed
 )
 
+// Words is the outcome as people say it.
+func (o Outcome) Words() string {
+	if o == OutcomeRolledBack {
+		return "rolled back"
+	}
+	return string(o)
+}
+
 // Cause says in one CamelCase word why a rollout ended; conditions use it as
 // their reason.
 type Cause string

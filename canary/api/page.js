@@ -195,7 +195,7 @@ function users(v) {
   const ready = (name) => ((v.state.ready || {})[name] === undefined ? "–" : v.state.ready[name]);
   const line = (name, e) => h("tr", null, h("th", { scope: "row" }, name), h("td", null, ready(name)),
     h("td", null, e.requests.toLocaleString()), h("td", { class: e.errors ? "bad" : "faint" }, e.errors.toLocaleString()), h("td", null, e.mirrored.toLocaleString()));
-  return h("section", { key: "users" }, h("h3", null, "Requests seen"), h("table", { class: "table" },
+  return h("section", { key: "users" }, h("h3", null, v.state.rollout ? "Requests seen" : `Requests seen while ${trace.rollout} ran`), h("table", { class: "table" },
     h("thead", null, h("tr", null, ["version", "ready", "requests", "errors", "mirrored"].map((t) => h("th", { scope: "col" }, t)))),
     h("tbody", null, line(trace.arms.stable, trace.stable), line(trace.arms.candidate, trace.candidate))));
 }
@@ -218,7 +218,7 @@ function evidence(v) {
     const tests = (a.tests || []).filter((t) => t.direction === direction);
     return tests.length > 0 && [h("h4", null, title), h("ul", { class: "tests" }, tests.map(test))];
   };
-  return h("section", { key: "evidence" }, h("h3", null, "Evidence"),
+  return h("section", { key: "evidence" }, h("h3", null, v.state.rollout ? "Evidence" : "Evidence before it ended"),
     h("p", null, h("strong", { class: meaning(a.verdict) }, a.verdict), `: ${a.reason}`),
     a.hold && h("p", { class: "wait" }, `No growth: ${a.hold}`),
     row("all tests", a.logE, a.logNeeded, `${nats(a.logE)} of ${nats(a.logNeeded)} nats`, a.verdict === "harmful" ? "bad" : "wait"),

@@ -25,7 +25,7 @@ func (r Review) HTML() ([]byte, error) {
 		"value":    value,
 		"interval": interval,
 		"bar":      bar,
-		"nats":     func(v float64) string { return fmt.Sprintf("%.2f", v) },
+		"nats":     nats,
 		"timeline": func() timeline { return timelineOf(r) },
 	}).Parse(pageText)
 	if err != nil {
@@ -60,12 +60,24 @@ func rate(count, n int64) string {
 	return fmt.Sprintf("%d of %d (%.3g%%)", count, n, 100*float64(count)/float64(n))
 }
 
-// value writes one arm's estimate. Tests on pods count blocks, not requests.
-func value(e analysis.Estimate) string {
-	if e.N == 0 {
+// value writes one arm's estimate by a method: a latency, or a rate.
+func value(method string, e analysis.Estimate) string {
+	switch {
+	case e.N == 0:
 		return "no data"
+	case method == "pod-rank":
+		latency := time.Duration(e.Value * float64(time.Second))
+		return fmt.Sprintf("%s (%d of %d slow)", latency.Round(10*time.Microsecond), e.Count, e.N)
 	}
-	return fmt.Sprintf("%.4g (%d of %d)", e.Value, e.Count, e.N)
+	return fmt.Sprintf("%.3g%% (%d of %d)", 100*e.Value, e.Count, e.N)
+}
+
+// nats writes evidence; what rounds to nothing has no sign.
+func nats(v float64) string {
+	if text := fmt.Sprintf("%.2f", v); text != "-0.00" {
+		return text
+	}
+	return "0.00"
 }
 
 func interval(i analysis.Interval) string {

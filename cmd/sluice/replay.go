@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-dev/sluice/analysis/replay"
+	"github.com/sluice-dev/sluice/cmd/sluice/live"
 	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/config/file"
 )
@@ -161,7 +162,7 @@ func printReplay(w io.Writer, r replay.Result) {
 	fmt.Fprintf(w, "  all rollback tests together: %.2f of %.2f nats\n", r.LogE["all"], r.LogE["needed"])
 	for _, test := range r.Tests {
 		if test.Direction != "integrity" {
-			fmt.Fprintf(w, "  %s\n", sentence(test))
+			fmt.Fprintf(w, "  %s\n", live.Sentence(test))
 		}
 	}
 	fmt.Fprintf(w, "  %d lines from %.6g s to %.6g s: %d requests of stable and %d of the candidate by then, %d lines of others, %d skipped\n",

@@ -47,7 +47,7 @@ func (s summary) ended(of controller.Snapshot, now time.Time) summary {
 	}
 	last := of.State.History[0]
 	s.Candidate = last.Candidate
-	s.Verdict = string(last.Outcome)
+	s.Verdict = last.Outcome.Words()
 	s.Age = now.Sub(last.Ended).Truncate(time.Second).String()
 	return s
 }

@@ -21,7 +21,11 @@ func (t *sheet) evidence(s controller.Snapshot) {
 		}
 		return
 	}
-	t.heading(put(strong, "EVIDENCE"), put(plain, " in nats, natural logarithms of e-values, valid at every look"))
+	title := "EVIDENCE"
+	if s.State.Rollout == nil {
+		title = "EVIDENCE BEFORE IT ENDED"
+	}
+	t.heading(put(strong, "%s", title), put(plain, " in nats, natural logarithms of e-values, valid at every look"))
 	t.under(2, []span{put(inkOf(string(a.Verdict)), "%s", a.Verdict), put(plain, ": ")}, put(plain, "%s", a.Reason))
 	if a.Hold != "" {
 		t.under(2, []span{t.mark(wait), put(wait, " no growth: ")}, put(plain, "%s", a.Hold))

@@ -164,11 +164,20 @@ func (t *sheet) requests(s controller.Snapshot) {
 		return
 	}
 	trace := s.Traces[0]
-	t.heading(put(strong, "REQUESTS SEEN"))
+	roles := [2]string{"stable", "candidate"}
+	title := []span{put(strong, "REQUESTS SEEN")}
+	switch r := s.State.Rollout; {
+	case r == nil:
+		roles = [2]string{"was stable", "was candidate"}
+		title = append(title, put(plain, " while rollout %s ran", trace.Rollout))
+	case r.Phase == canary.Baking:
+		roles = [2]string{"old stable", "promoted"}
+	}
+	t.heading(title...)
 	for _, l := range []struct {
 		role, version string
 		seen          canary.Exposure
-	}{{"stable", trace.Arms.Stable, trace.Stable}, {"candidate", trace.Arms.Candidate, trace.Candidate}} {
+	}{{roles[0], trace.Arms.Stable, trace.Stable}, {roles[1], trace.Arms.Candidate, trace.Candidate}} {
 		ready := "? ready"
 		if n, ok := s.State.Ready[l.version]; ok {
 			ready = fmt.Sprintf("%d ready", n)
@@ -177,7 +186,7 @@ func (t *sheet) requests(s controller.Snapshot) {
 		if l.seen.Errors > 0 {
 			errors = span{bad, count(l.seen.Errors, "error", "errors")}
 		}
-		line := []span{put(plain, "%-9s  %s  %s  %s  ", l.role, l.version, ready, count(l.seen.Requests, "request", "requests")), errors}
+		line := []span{put(plain, "%-*s  %s  %s  %s  ", max(len(roles[0]), len(roles[1])), l.role, l.version, ready, count(l.seen.Requests, "request", "requests")), errors}
 		if l.seen.Mirrored > 0 {
 			line = append(line, put(faint, "  %d mirrored", l.seen.Mirrored))
 		}

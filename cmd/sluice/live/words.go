@@ -80,13 +80,8 @@ func inkOf(word string) ink {
 	return faint
 }
 
-// spoken writes an outcome as people say it.
-func spoken(word string) string {
-	if word == string(canary.OutcomeRolledBack) {
-		return "rolled back"
-	}
-	return word
-}
+// spoken writes a verdict or an outcome as people say it.
+func spoken(word string) string { return canary.Outcome(word).Words() }
 
 // standing says in one sentence where an inference route stands.
 func standing(s controller.Snapshot) string {

@@ -1,0 +1,126 @@
+package live
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary/controller"
+)
+
+// Explain says why an inference route is where it is: a sentence a fact, the most
+// pressing first. It ends with a newline.
+func Explain(s controller.Snapshot, look Look) string {
+	t := &sheet{look: look}
+	t.under(0, nil, put(strong, "%s", s.State.Route), put(plain, ": %s", standing(s)))
+	t.explainTrouble(s)
+	t.explainRollout(s)
+	t.explainEnd(s)
+	t.explainEvidence(s)
+	return t.String()
+}
+
+// fact is one sentence under what it is about.
+func (t *sheet) fact(about, format string, args ...any) {
+	t.under(2, []span{put(plain, "%s: ", about)}, put(plain, format, args...))
+}
+
+func (t *sheet) explainTrouble(s controller.Snapshot) {
+	if s.Refusal != "" {
+		t.fact("configuration", "the newest one is not in force: %s", s.Refusal)
+	}
+	if n := s.State.Nack; n != nil {
+		t.fact("refused", "%s refused epoch %d and keeps what it had: %s", n.Proxy, n.Epoch, n.Text)
+	}
+	if f := s.State.Fault; f != nil {
+		t.fact("not saved", "since %s: %s", clock(f.Since), f.Text)
+	}
+	if s.Gap != "" {
+		t.fact("signals", "%s", s.Gap)
+	}
+}
+
+func (t *sheet) explainRollout(s controller.Snapshot) {
+	r := s.State.Rollout
+	if r == nil {
+		return
+	}
+	trace, _ := s.Trace(r.ID)
+	reach, _ := s.State.Reach(trace)
+	t.fact("share", "%s wanted, %s acknowledged by every connected proxy, %s observed in access logs",
+		percent(reach.Wanted), orNothing(reach.Acked), orNothing(reach.Observed))
+	for _, w := range s.Waits {
+		t.fact("waits for "+string(w.Reason), "%s", w.Text)
+	}
+	if s.Remedy != "" {
+		t.fact("what would change it", "%s", s.Remedy)
+	}
+	if u := s.Ruling; u != nil {
+		t.fact("trip", "%s; %s, evidence %s of %s nats", u.Text, count(u.N, "mirrored request", "mirrored requests"), nats(u.LogE), nats(u.LogNeeded))
+	}
+}
+
+// orNothing writes a share that may not be there yet.
+func orNothing(basisPoints *uint32) string {
+	if basisPoints == nil {
+		return "nothing yet"
+	}
+	return percent(*basisPoints)
+}
+
+// explainEnd says what ended the last rollout, and who knows.
+func (t *sheet) explainEnd(s controller.Snapshot) {
+	if s.State.Rollout != nil || len(s.State.History) == 0 {
+		return
+	}
+	f := s.State.History[0]
+	confirmed := "not yet confirmed by every connected proxy"
+	if !f.Confirmed.IsZero() {
+		confirmed = "confirmed by every connected proxy after " + lasting(f.Confirmed.Sub(f.Ended))
+	}
+	t.fact("ended", "rollout %s was %s at %s, %s; it lasted %s", f.ID, f.Outcome.Words(), clock(f.Ended), confirmed, lasting(f.Ended.Sub(f.Began)))
+}
+
+// explainEvidence says what every test saw. After an end it is what was known before: a person may have ended what
+// was healthy.
+func (t *sheet) explainEvidence(s controller.Snapshot) {
+	a := s.Assessment
+	switch {
+	case s.Route.Strategy.Canary == nil && s.State.Rollout == nil:
+		return // nothing is judged
+	case a == nil && s.State.Rollout == nil:
+		return
+	case a == nil:
+		t.fact("evidence", "none was looked at yet")
+		return
+	case s.State.Rollout == nil:
+		t.fact("the last look before it ended", "%s: %s", a.Verdict, a.Reason)
+	default:
+		t.fact("verdict", "%s: %s", a.Verdict, a.Reason)
+	}
+	if a.Hold != "" {
+		t.fact("no growth", "%s", a.Hold)
+	}
+	t.fact("all rollback tests together", "%s of %s nats", nats(a.LogE), nats(a.LogNeeded))
+	for _, test := range a.Tests {
+		t.under(2, nil, put(plain, "%s", Sentence(test)))
+	}
+}
+
+// Sentence says what one test saw.
+func Sentence(t analysis.Test) string {
+	about := fmt.Sprintf("%s by %s, for %s: ", t.Metric, t.Method, t.Direction)
+	if t.Candidate.N == 0 {
+		return about + "no data; limit " + t.Threshold
+	}
+	parts := []string{about + facts(t), "limit " + t.Threshold, fmt.Sprintf("evidence %s of %s nats", nats(t.LogE), nats(t.LogNeeded))}
+	switch {
+	case t.Idle != "":
+		parts = append(parts, "idle: "+t.Idle)
+	case t.Passed:
+		parts = append(parts, "passed")
+	default:
+		parts = append(parts, "open")
+	}
+	return strings.Join(parts, "; ")
+}
