@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -28,6 +29,8 @@ type Client struct {
 var (
 	ErrNoRoute = errors.New("there is no such inference route")
 	ErrRefused = errors.New("refused")
+	// ErrAway says that no control plane listens where one is looked for.
+	ErrAway = errors.New("no control plane is running")
 )
 
 // NewClient makes a client of the API at base, as "http://127.0.0.1:7460". It
@@ -100,7 +103,7 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("control plane: %w", err)
+		return away(request.URL, err)
 	}
 	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
@@ -114,6 +117,15 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 		return fmt.Errorf("control plane: %s %s: %w", method, path, err)
 	}
 	return nil
+}
+
+// away tells a control plane that is not there from one that does not answer.
+func away(at *url.URL, err error) error {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return fmt.Errorf("%w at %s://%s (%w)", ErrAway, at.Scheme, at.Host, dial.Err)
+	}
+	return fmt.Errorf("control plane: %w", err)
 }
 
 // problemOf reads the server's error.

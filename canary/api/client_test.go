@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -84,7 +85,9 @@ func TestAClientSaysWhenNoControlPlaneAnswers(t *testing.T) {
 		server := httptest.NewServer(http.NotFoundHandler())
 		server.Close()
 		_, err := api.NewClient(server.URL).List(t.Context())
-		require.ErrorContains(t, err, "control plane: ")
+		require.ErrorIs(t, err, api.ErrAway)
+		require.ErrorContains(t, err, "no control plane is running at http://127.0.0.1:", "it says where")
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	})
 	t.Run("something else answers", func(t *testing.T) {
 		_, err := talk(t, http.NotFoundHandler()).List(t.Context())

@@ -33,9 +33,6 @@ func newAACheck() *cobra.Command {
 		Example: "  sluice aa-check --requests day.jsonl --version v1 --policy strict.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
 			var err error
 			if c.Policy, err = loadPolicy(policy); err != nil {
 				return failure(err)
@@ -72,7 +69,7 @@ func newAACheck() *cobra.Command {
 			panic(err) // the flag was added just above
 		}
 	}
-	outputFlag(cmd, &output, "")
+	outputFlag(cmd, &output)
 	return cmd
 }
 

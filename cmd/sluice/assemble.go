@@ -119,7 +119,7 @@ func (p *plane) newMinder(ctx context.Context) (*envoy.Minder, error) {
 func newLog(w io.Writer, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level: is not debug, info, warn or error, found %q", level)
+		return nil, fmt.Errorf("--log-level: %w", err)
 	}
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
 }

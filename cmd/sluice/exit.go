@@ -1,5 +1,12 @@
 package main
 
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sluice-dev/sluice/canary/api"
+)
+
 // Exit codes. They are part of the interface: scripts gate on them.
 const (
 	exitOK       = 0
@@ -32,6 +39,9 @@ func (e *exitError) Unwrap() error { return e.err }
 func failure(err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, api.ErrAway) {
+		err = fmt.Errorf("%w: 'sluice run -f FILE|FOLDER' starts one; --state or --server names another", err)
 	}
 	return &exitError{code: exitFailure, err: err}
 }

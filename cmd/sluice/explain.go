@@ -22,7 +22,8 @@ now against the evidence needed (natural logarithms of e-values, valid at every 
 		Args:    cobra.ExactArgs(1),
 	}
 	t := targetFlags(cmd)
-	outputFlag(cmd, &output, "")
+	cmd.ValidArgsFunction = t.completeRoutes(1)
+	outputFlag(cmd, &output)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		key, err := parseKey(args[0])
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -20,13 +21,14 @@ func newGet() *cobra.Command {
 		Use:     "get [[NAMESPACE/]NAME…]",
 		GroupID: "look",
 		Short:   "Every inference route in a line",
-		Long: `Get prints one line an inference route: who is stable, who is tried, at which step,
-and what share was wanted, acknowledged by every connected proxy, and seen in Envoy's
+		Long: `Get prints one line an inference route: who is stable, who is tried, the split that is
+in force, at which step the rollout is, and what share was wanted for the candidate, acknowledged by every connected proxy, and seen in Envoy's
 access logs.`,
 		Example: "  sluice get\n  sluice get ml/filetype -o wide\n  sluice get -o json",
 	}
 	t := targetFlags(cmd)
-	outputFlag(cmd, &output, "|wide")
+	outputFlag(cmd, &output, "wide")
+	cmd.ValidArgsFunction = t.completeRoutes(math.MaxInt)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		client, err := t.client()
 		if err != nil {
@@ -66,7 +68,7 @@ func snapshots(ctx context.Context, client *api.Client, names []string) ([]contr
 
 // columnsOf names the columns of an output: the wide one has more.
 func columnsOf(output string) []string {
-	columns := []string{"NAMESPACE", "NAME", "STABLE", "CANDIDATE", "PHASE", "STEP", "WEIGHT", "ACKED", "OBSERVED", "VERDICT", "AGE"}
+	columns := []string{"NAMESPACE", "NAME", "STABLE", "CANDIDATE", "SPLIT", "PHASE", "STEP", "WEIGHT", "ACKED", "OBSERVED", "VERDICT", "AGE"}
 	if output == "wide" {
 		columns = append(columns, "EPOCH", "PROXIES", "TRIPS", "READY", "WAITS FOR")
 	}

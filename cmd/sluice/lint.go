@@ -37,7 +37,7 @@ Exit code 5 when there are mistakes.`,
 		},
 	}
 	manifestFlag(cmd, &path)
-	outputFlag(cmd, &output, "")
+	outputFlag(cmd, &output)
 	return cmd
 }
 
@@ -62,7 +62,7 @@ func printFindings(cmd *cobra.Command, output string, mistakes, advice []config.
 		for _, m := range advice {
 			fmt.Fprintf(out, "advice:  %v\n", m)
 		}
-		fmt.Fprintf(out, "%d mistakes, %d pieces of advice\n", len(mistakes), len(advice))
+		fmt.Fprintf(out, "%s, %s\n", count(len(mistakes), "mistake", "mistakes"), count(len(advice), "piece of advice", "pieces of advice"))
 	}
 	if len(mistakes) > 0 {
 		return &exitError{code: exitFindings}

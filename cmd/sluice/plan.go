@@ -40,7 +40,7 @@ func newPlan() *cobra.Command {
 		Example: "  sluice plan -f filetype.yaml\n  sluice plan -f routes/ --rps 200 --base-errors 0.1% -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := errors.Join(checkOutput(output), t.complete()); err != nil {
+			if err := errors.Join(t.complete()); err != nil {
 				return err
 			}
 			c, err := file.Load(path)
@@ -72,7 +72,7 @@ func newPlan() *cobra.Command {
 	}
 	manifestFlag(cmd, &path)
 	t.add(cmd, 20)
-	outputFlag(cmd, &output, "")
+	outputFlag(cmd, &output)
 	return cmd
 }
 

@@ -37,7 +37,7 @@ you need, and name it in spec.analysis.policy.`,
 			return failure(err)
 		},
 	}
-	outputFlag(show, &output, "")
+	outputFlag(show, &output)
 	policy.AddCommand(show)
 	return policy
 }

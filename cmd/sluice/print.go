@@ -10,8 +10,16 @@ import (
 )
 
 // outputFlag adds -o with json and yaml, and what else a command knows.
-func outputFlag(cmd *cobra.Command, output *string, more string) {
-	cmd.Flags().StringVarP(output, "output", "o", "", "json|yaml"+more)
+func outputFlag(cmd *cobra.Command, output *string, more ...string) {
+	choose(cmd, output, "output", "o", "print this form instead", append([]string{"json", "yaml"}, more...)...)
+}
+
+// count writes a number of things.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // printObject writes v as JSON or YAML. Any other output is a usage error.

@@ -49,7 +49,8 @@ Without --split an inference route has its fixed split, or its initial stable at
 		},
 	}
 	manifestFlag(cmd, &path)
-	cmd.Flags().StringVarP(&output, "output", "o", "yaml", "json|yaml")
+	output = "yaml"
+	choose(cmd, &output, "output", "o", "form of the resources", "json", "yaml")
 	cmd.Flags().StringArrayVar(&splits, "split", nil, "NAMESPACE/NAME=VERSION:PERCENT,… instead of the initial split (repeatable)")
 	return cmd
 }

@@ -17,8 +17,13 @@ the state folder under reviews/NAMESPACE/NAME/ROLLOUT/.`,
 		Args:    cobra.ExactArgs(1),
 	}
 	t := targetFlags(cmd)
+	cmd.ValidArgsFunction = t.completeRoutes(1)
 	cmd.Flags().StringVar(&rollout, "rollout", "", "id of the rollout (default: the newest)")
-	cmd.Flags().StringVarP(&output, "output", "o", "json", "json|yaml|html")
+	output = "json"
+	choose(cmd, &output, "output", "o", "form of the review", "json", "yaml", "html")
+	if err := cmd.RegisterFlagCompletionFunc("rollout", t.completeOf(rolloutsOf)); err != nil {
+		panic(err) // the flag was added above
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		key, err := parseKey(args[0])
 		if err != nil {

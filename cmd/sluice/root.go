@@ -13,8 +13,8 @@ often they are looked at.
 Without a cluster:
   sluice run -f routes/ --envoy auto    start the control plane, and an Envoy
   sluice get                            every inference route in a line
-  sluice status filetype -w             one rollout, live
-  sluice explain filetype               why it waits, in one sentence a metric
+  sluice status ml/filetype -w          one rollout, live
+  sluice explain ml/filetype            why it waits, in one sentence a metric
 
 Before it runs:
   sluice lint -f routes/                every mistake at once
@@ -37,6 +37,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(
 		&cobra.Group{ID: "serve", Title: "Serving:"},
 		&cobra.Group{ID: "look", Title: "Looking:"},

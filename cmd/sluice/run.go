@@ -56,9 +56,6 @@ decision to its acknowledgement there. Logs are JSON on stderr.`,
   sluice run -f filetype.yaml --state /var/lib/sluice --xds-address 10.0.0.7:18000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.envoy != envoyNone && o.envoy != envoyAuto {
-				return fmt.Errorf("--envoy: is not none or auto, found %q", o.envoy)
-			}
 			if o.keepReviews < 1 {
 				return fmt.Errorf("--keep-reviews: is below 1, found %d", o.keepReviews)
 			}
@@ -68,7 +65,8 @@ decision to its acknowledgement there. Logs are JSON on stderr.`,
 	manifestFlag(cmd, &o.manifests)
 	f := cmd.Flags()
 	f.StringVar(&o.state, "state", defaultState, "folder for state, sockets and reviews")
-	f.StringVar(&o.envoy, "envoy", envoyNone, "whether to start an Envoy: none or auto")
+	o.envoy, o.logLevel = envoyNone, "info"
+	choose(cmd, &o.envoy, "envoy", "", "whether to start an Envoy", envoyNone, envoyAuto)
 	f.IntVar(&o.envoyWorkers, "envoy-workers", 0, "worker threads of that Envoy (default: one per core)")
 	f.StringVar(&o.node, "node", "sluice", "node id of that Envoy")
 	f.DurationVar(&o.drain, "drain", 5*time.Second, "on exit: how long that Envoy still takes connections, asking clients to go elsewhere")
@@ -78,6 +76,6 @@ decision to its acknowledgement there. Logs are JSON on stderr.`,
 	f.StringVar(&o.xdsAddress, "xds-address", "",
 		"host:port where other Envoys reach discovery, access logs and load reports (default: sockets in the state folder only)")
 	f.StringVar(&o.httpAddress, "http-address", "127.0.0.1:7460", "host:port of the API, the live page and /metrics; port 0 takes a free one")
-	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	choose(cmd, &o.logLevel, "log-level", "", "least level of what is logged", "debug", "info", "warn", "error")
 	return cmd
 }

@@ -87,7 +87,7 @@ func newSimulate() *cobra.Command {
 			"  sluice simulate --rps 40 --latency-from day.jsonl --busy 0.6 -o json",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := errors.Join(checkOutput(output), t.complete(), readSteps(steps, &t.config.Steps))
+			err := errors.Join(t.complete(), readSteps(steps, &t.config.Steps))
 			if err != nil {
 				return err
 			}
@@ -119,7 +119,7 @@ func newSimulate() *cobra.Command {
 	cmd.Flags().IntVar(&t.config.PerEffect, "per-effect", 20, "rollouts of each harmful version")
 	cmd.Flags().StringSliceVar(&steps, "steps", []string{"5%", "10%", "25%", "50%"}, "weights of the rollout's steps")
 	cmd.Flags().BoolVar(&t.noMirroring, "no-mirroring", false, "nothing may be mirrored, so no trip is settled by mirrored traffic")
-	outputFlag(cmd, &output, "")
+	outputFlag(cmd, &output)
 	return cmd
 }
 

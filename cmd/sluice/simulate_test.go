@@ -60,7 +60,7 @@ func TestSimulateNamesWhatIsOff(t *testing.T) {
 		{[]string{"--rps", "0"}, exitFailure, "rps: is not above 0"},
 		{[]string{"--rps", "5", "--base-errors", "2"}, exitUsage, `--base-errors: `},
 		{[]string{"--rps", "5", "--steps", "half"}, exitUsage, `--steps: is not a list of weights like 5%,25%, found "half"`},
-		{[]string{"--rps", "5", "-o", "xml"}, exitUsage, `--output: is not json or yaml, found "xml"`},
+		{[]string{"--rps", "5", "-o", "xml"}, exitUsage, `--output: is not one of json, yaml, found "xml"`},
 		{[]string{"--rps", "5", "--latency-from", "no-such.jsonl"}, exitFailure, "no-such.jsonl"},
 	} {
 		code, _, complaints := offline(t, append([]string{"simulate"}, test.args...)...)

@@ -39,8 +39,8 @@ has come, each test's evidence against its threshold, trips, conditions and prox
 With --watch it follows a rollout to its end: the one that runs, or else the next that
 begins. A promoted version is followed until it has baked. On a terminal the screen is
 redrawn (q leaves); otherwise a line is printed whenever something changed, and at most
-every 10 seconds while only counts did. A control plane that goes away is said and
-waited for. With --output nothing is printed before the end.
+every 10 seconds while only counts did. A gate and a hold are waited for, too: give a
+--timeout where nobody may answer. A control plane that goes away is said and waited for. With --output nothing is printed before the end.
 
 Exit code 3 without --watch: the target was rolled back. With --watch: the rollout ended
 in any other way than promoted. 4: --timeout passed first. 1: it was left before the end.`,
@@ -50,10 +50,11 @@ in any other way than promoted. 4: --timeout passed first. 1: it was left before
 		Args: cobra.ExactArgs(1),
 	}
 	t := targetFlags(cmd)
+	cmd.ValidArgsFunction = t.completeRoutes(1)
 	f := cmd.Flags()
 	f.BoolVarP(&o.watch, "watch", "w", false, "follow a rollout until it ends")
 	f.DurationVar(&o.timeout, "timeout", 0, "with --watch: give up after so long (default: never)")
-	outputFlag(cmd, &o.output, "")
+	outputFlag(cmd, &o.output)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if o.key, err = parseKey(args[0]); err != nil {
 			return err
@@ -73,8 +74,6 @@ in any other way than promoted. 4: --timeout passed first. 1: it was left before
 
 func (o statusOptions) check() error {
 	switch {
-	case o.output != "" && o.output != "json" && o.output != "yaml":
-		return fmt.Errorf("--output: is not json or yaml, found %q", o.output)
 	case o.timeout < 0:
 		return fmt.Errorf("--timeout: is negative, found %s", o.timeout)
 	case o.timeout > 0 && !o.watch:

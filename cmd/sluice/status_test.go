@@ -32,7 +32,11 @@ type play struct {
 	shown chan struct{} // closed at the first look; nil if nobody waits for it
 }
 
-func (p *play) Snapshots() []controller.Snapshot { return nil }
+func (p *play) Snapshots() []controller.Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.acts[:1]
+}
 
 func (p *play) Snapshot(k config.Key) (controller.Snapshot, bool) {
 	p.mu.Lock()
@@ -86,6 +90,18 @@ func running() controller.Snapshot {
 	})
 }
 
+// gated waits for an approval.
+func gated() controller.Snapshot {
+	s := running()
+	r := s.State.Rollout
+	r.Phase, r.Gate = canary.Approving, &canary.Gate{Number: 1, Hash: "3fa9c1d2e4b5"}
+	s.State.Proxies = 1
+	s.State.Published = config.Split{Epoch: 4, Shares: config.Carve("v1", "v2", 500, 1000)}
+	s.Waits = s.State.Waits(analysis.Assessment{}, s.At)
+	s.Conditions = canary.Conditions(s.State, analysis.Assessment{}, s.At)
+	return s
+}
+
 func over(o canary.Outcome) controller.Snapshot {
 	return act(func(s *canary.State) {
 		s.Asked = canary.Try{Target: "v2"}
@@ -122,9 +138,16 @@ func TestStatusExitCodes(t *testing.T) {
 		{"a watch ends ill when superseded", []controller.Snapshot{running(), over(canary.OutcomeSuperseded)}, []string{"-w"}, 3, "outcome=superseded", ""},
 		{"a watch as YAML prints the end alone", []controller.Snapshot{running(), over(canary.OutcomePromoted)}, []string{"-w", "-o", "yaml"}, 0, "at: \"0001-01-01T00:00:00Z\"\nconditions:", ""},
 		{"a watch gives up with its time", []controller.Snapshot{running()}, []string{"-w", "--timeout", "300ms"}, 4, "phase=Waiting", "sluice: no end within 300ms: ml/filetype: v2 is tried against v1: step 1 of 1\n"},
+		{"a gate is waited for", []controller.Snapshot{gated()}, nil, 0, "Progressing False   ApprovalNeeded", ""},
+		{
+			"a watch gives up at a gate that nobody answers", []controller.Snapshot{gated()},
+			[]string{"-w", "--timeout", "300ms"}, 4, "waits=ApprovalNeeded",
+			"sluice: no end within 300ms: ml/filetype: v2 is tried against v1: step 1 of 1; " +
+				"waits for ApprovalNeeded: review 1 (3fa9c1d2e4b5) waits for approval since 00:00:00Z\n",
+		},
 		{"a time without a watch is no use", []controller.Snapshot{running()}, []string{"--timeout", "1s"}, 2, "", "sluice: --timeout: needs --watch\n"},
 		{"a negative time is none", []controller.Snapshot{running()}, []string{"-w", "--timeout", "-1s"}, 2, "", "sluice: --timeout: is negative, found -1s\n"},
-		{"an unknown output is refused before anything is watched", []controller.Snapshot{running()}, []string{"-w", "-o", "xml"}, 2, "", "sluice: --output: is not json or yaml, found \"xml\"\n"},
+		{"an unknown output is refused before anything is watched", []controller.Snapshot{running()}, []string{"-w", "-o", "xml"}, 2, "", "sluice: --output: is not one of json, yaml, found \"xml\"\n"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -3,25 +3,27 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/config"
 )
 
 // summary is an inference route in a line.
 type summary struct {
-	Namespace, Name, Stable, Candidate, Phase, Step, Weight, Acked, Observed, Verdict, Age string
+	Namespace, Name, Stable, Candidate, Split, Phase, Step, Weight, Acked, Observed, Verdict, Age string
 }
 
 func (s summary) cells() []string {
-	return []string{s.Namespace, s.Name, s.Stable, s.Candidate, s.Phase, s.Step, s.Weight, s.Acked, s.Observed, s.Verdict, s.Age}
+	return []string{s.Namespace, s.Name, s.Stable, s.Candidate, s.Split, s.Phase, s.Step, s.Weight, s.Acked, s.Observed, s.Verdict, s.Age}
 }
 
 func summaryOf(s controller.Snapshot, now time.Time) summary {
 	line := summary{
 		Namespace: s.State.Route.Namespace, Name: s.State.Route.Name, Stable: orDash(s.State.Stable),
-		Candidate: "-", Phase: string(s.State.Phase()), Step: "-", Weight: "-", Acked: "-", Observed: "-", Verdict: "-", Age: "-",
+		Candidate: "-", Split: splitText(s.State.Published), Phase: string(s.State.Phase()), Step: "-", Weight: "-", Acked: "-", Observed: "-", Verdict: "-", Age: "-",
 	}
 	r := s.State.Rollout
 	if r == nil {
@@ -38,6 +40,18 @@ func summaryOf(s controller.Snapshot, now time.Time) summary {
 	}
 	line.Age = now.Sub(r.Began).Truncate(time.Second).String()
 	return line
+}
+
+// splitText writes who gets how much, in the order of the split.
+func splitText(split config.Split) string {
+	var parts []string
+	for _, s := range split.Shares {
+		text := s.Version + "=" + share(split.Weight(s.Version))
+		if split.Weight(s.Version) > 0 && !slices.Contains(parts, text) {
+			parts = append(parts, text)
+		}
+	}
+	return orDash(strings.Join(parts, ","))
 }
 
 // ended says how the newest rollout ended.

@@ -87,12 +87,16 @@ func newVerb(help verbHelp) *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 	}
 	t := targetFlags(cmd)
+	cmd.ValidArgsFunction = t.completeRoutes(1)
 	f := cmd.Flags()
 	f.StringVar(&v.Reason, "reason", "", "why; it goes into the review (required)")
 	f.StringVar(&v.Actor, "actor", currentUser(), "who asks")
 	switch help.name {
 	case "approve":
 		f.StringVar(&v.Hash, "hash", "", "hash of the review that is approved (required)")
+		if err := cmd.RegisterFlagCompletionFunc("hash", t.completeOf(gateOf)); err != nil {
+			panic(err) // the flag was added one line above
+		}
 	case "promote":
 		f.BoolVar(&v.Full, "full", false, "skip every step and gate that is left")
 		f.BoolVar(&v.OverrideEvidence, "override-evidence", false, "with --full: without the promotion evidence")
@@ -100,7 +104,7 @@ func newVerb(help verbHelp) *cobra.Command {
 	case "rollback":
 		f.BoolVar(&v.Force, "force", false, "even to a version without a ready endpoint")
 	}
-	outputFlag(cmd, &output, "")
+	outputFlag(cmd, &output)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		key, err := parseKey(args[0])
 		if err != nil {
