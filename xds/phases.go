@@ -80,6 +80,8 @@ type planning struct {
 	next   *Progress
 	wanted map[Ref]bool
 	wake   time.Time
+
+	closing bool // a listener that is served is to go
 }
 
 func (p *planning) serve(l typedList) []Resource {
@@ -141,6 +143,7 @@ func (p *planning) clusterCurrent(cluster string) bool {
 // no longer needed.
 func (p *planning) remove(changes []Change) {
 	needed := p.needed()
+	p.closing = p.closes()
 	for i := len(changes) - 1; i >= 0; i-- { // listeners first, clusters last
 		c := &changes[i]
 		for ref := range p.before.Served {
@@ -177,7 +180,7 @@ func (p *planning) needed() map[Ref]bool {
 func (p *planning) removable(ref Ref, needed map[Ref]bool) bool {
 	switch ref.Type {
 	case TypeListener:
-		return true
+		return p.listens()
 	case TypeScope:
 		return !needed[ref] && p.unscoped(ref)
 	case TypeRoute:
@@ -191,8 +194,12 @@ func (p *planning) removable(ref Ref, needed map[Ref]bool) bool {
 }
 
 // unscoped says whether a scope can go: at once, or after a while where a
-// listener has changed, because its former connections still use scopes.
+// listener has changed or goes, because its former connections still use scopes.
 func (p *planning) unscoped(scope Ref) bool {
+	if p.closing {
+		p.next.unused[scope] = p.Now
+		return false
+	}
 	for _, l := range p.Wanted.Listeners {
 		ref := Ref{TypeListener, l.Name}
 		if p.before.Served[ref].Version != l.Version || p.Open[ref] {
@@ -202,6 +209,26 @@ func (p *planning) unscoped(scope Ref) bool {
 	}
 	_, waits := p.before.unused[scope]
 	return !waits || p.drained(scope)
+}
+
+// closes says whether a listener that is served is to go.
+func (p *planning) closes() bool {
+	for ref := range p.before.Served {
+		if ref.Type == TypeListener && !p.wanted[ref] {
+			return true
+		}
+	}
+	return false
+}
+
+// listens says whether proxies have every listener that is wanted: no port closes
+// before the one in its place is open.
+func (p *planning) listens() bool {
+	return !slices.ContainsFunc(p.Wanted.Listeners, func(l Resource) bool {
+		ref := Ref{TypeListener, l.Name}
+		_, served := p.before.Served[ref]
+		return !served || p.Open[ref]
+	})
 }
 
 // drained says whether a cluster or scope has been unused for long enough, and notes when

@@ -120,17 +120,28 @@ func TestPhases(t *testing.T) {
 			{wanted: "cA@1 eA@2 rT@1>A sS@1>T lL@1>T", open: "cA rT lL", want: "eA@2"},
 		}...),
 		"an inference route that goes leaves from the outside in": append(slices.Clone(served), []step{
-			{wanted: " ", want: "-sS -lL"},
-			{want: "-rT"},
-			{wake: 10 * time.Second},
-			{at: time.Second, wake: 10 * time.Second},
-			{at: 10 * time.Second, want: "-cA -eA"},
+			{wanted: " ", want: "-lL"},
+			{at: time.Second, wake: 10 * time.Second}, // its connections drain meanwhile
+			{at: 10 * time.Second, want: "-sS"},
+			{at: 10 * time.Second, want: "-rT"},
+			{at: 11 * time.Second, wake: 21 * time.Second},
+			{at: 21 * time.Second, want: "-cA -eA"},
 		}...),
 		"a listener that stops using scopes keeps them while its connections drain": append(slices.Clone(served), []step{
 			{wanted: "cA@1 eA@1 rU@1>A lL@2>U", want: "rU@1"},
 			{open: "rU"},
 			{at: time.Second, want: "lL@2"},
 			{at: 2 * time.Second, open: "lL"},
+			{at: 3 * time.Second, wake: 12 * time.Second},
+			{at: 12 * time.Second, want: "-sS"},
+			{at: 12 * time.Second, want: "-rT"},
+			{at: 12 * time.Second},
+		}...),
+		"a listener that moves to another port leaves its scopes to its connections while they drain": append(slices.Clone(served), []step{
+			{wanted: "cA@1 eA@1 rU@1>A sZ@1>U lM@1>U", want: "rU@1"},
+			{at: time.Second, want: "sZ@1 lM@1"},
+			{at: time.Second, open: "lM"}, // the new port is not open yet
+			{at: 2 * time.Second, want: "-lL"},
 			{at: 3 * time.Second, wake: 12 * time.Second},
 			{at: 12 * time.Second, want: "-sS"},
 			{at: 12 * time.Second, want: "-rT"},

@@ -3,6 +3,7 @@ package envoy
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -183,4 +184,25 @@ func TestAnEditedClusterHoldsUpNothing(t *testing.T) {
 	}
 	require.Empty(t, load.Stop())
 	s.NobodyTimedOut()
+}
+
+// A client that keeps its connection is answered by a port that has closed until that has drained, and not told 404.
+func TestAPortThatClosesLeavesItsConnectionsTheirRoutes(t *testing.T) {
+	s := NewStage(t)
+	s.Publish(twoVersions(t, s, filetype, "filetype.ml"), splitOf(filetype, 1, config.Whole("v1")))
+	s.Acked(filetype, 1)
+	resp, _ := s.Get("filetype.ml", "/")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+
+	s.Publish(&config.Config{}, nil)
+	s.Eventually("the old port closes", func() bool {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.Port))
+		if err == nil {
+			_ = c.Close() // it was only to see
+		}
+		return err != nil
+	})
+
+	resp, body := s.Get("filetype.ml", "/")
+	require.Equal(t, http.StatusOK, resp.StatusCode, body)
 }
