@@ -217,6 +217,9 @@ func (m *Manager) remove(k config.Key) {
 	case <-m.done:
 	}
 	m.config.Publisher.Withdraw(k)
+	last := r.snapshot().State
+	m.config.Log.Warn("inference route withdrawn: it is no longer configured; its state and reviews are kept",
+		"route", k.String(), "stable", last.Stable, "phase", last.Phase())
 }
 
 // Refuse notes that a newer configuration could not even be read: what is in

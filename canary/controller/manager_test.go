@@ -1,8 +1,10 @@
 package controller_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,6 +24,7 @@ type plane struct {
 	stores    map[config.Key]*memory
 	splits    map[config.Key]config.Split
 	withdrawn []config.Key
+	log       bytes.Buffer
 	records   []canary.Decision
 	slow      chan struct{} // saves wait for it, if set
 }
@@ -99,7 +102,9 @@ func managed(t *testing.T, test func(*testing.T, *controller.Manager, *plane)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlane()
-		m, err := controller.NewManager(controller.ManagerConfig{Store: p, Publisher: p, Recorder: p})
+		m, err := controller.NewManager(controller.ManagerConfig{
+			Store: p, Publisher: p, Recorder: p, Log: slog.New(slog.NewTextHandler(&p.log, nil)),
+		})
 		require.NoError(t, err)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -227,6 +232,7 @@ func TestARouteThatIsNoLongerConfiguredIsWithdrawnAndRemembered(t *testing.T) {
 		only := &config.Config{Routes: twoRoutes().Routes[1:]}
 		require.NoError(t, m.Configure(t.Context(), only))
 		require.Equal(t, []config.Key{a()}, p.withdrawn)
+		require.Regexp(t, "inference route withdrawn: .* route=ml/a stable=v1 phase=Stepping", p.log.String())
 		require.Len(t, m.Snapshots(), 1)
 
 		require.NoError(t, m.Configure(t.Context(), twoRoutes()))

@@ -160,11 +160,7 @@ func (p *plane) inForce() *config.Config {
 // welcome prints what a person can do now.
 func (p *plane) welcome(c *config.Config) {
 	for _, r := range c.Routes {
-		host := "localhost"
-		if len(r.Hostnames) > 0 {
-			host = r.Hostnames[0]
-		}
-		fmt.Fprintf(p.out, "%s: curl -H 'Host: %s' http://%s/\n", r.Key, host, r.Listener)
+		fmt.Fprintf(p.out, "%s: %s\n", r.Key, example(r.RouteSpec))
 	}
 }
 
