@@ -196,7 +196,7 @@ func (s *Server) log(e Event) {
 func (s *Server) advance() (events []Event, due time.Time) {
 	s.mu.Lock()
 	now := s.cfg.Now()
-	due = s.expire(now, s.cfg.AckTimeout)
+	due = earlier(s.expire(now, s.cfg.AckTimeout), s.offerAgain(now))
 	claimed := s.claimed
 	s.claimed = nil
 	for {
@@ -208,7 +208,7 @@ func (s *Server) advance() (events []Event, due time.Time) {
 		}
 		for _, c := range changes {
 			claimed = append(claimed, s.apply(c, now)...)
-			s.announceLed(c, now)
+			s.settleQuiet(c, now)
 		}
 		due = earlier(due, s.expire(now, s.cfg.AckTimeout))
 	}
@@ -224,14 +224,14 @@ func (s *Server) advance() (events []Event, due time.Time) {
 	return events, due
 }
 
-// announceLed tells of tables that hostnames lead to now without an answer of any
-// proxy.
-func (s *Server) announceLed(c xds.Change, now time.Time) {
-	if c.Type != xds.TypeScope {
+// settleQuiet tells of tables that listeners and hostnames lead to now without an
+// answer of any proxy.
+func (s *Server) settleQuiet(c xds.Change, now time.Time) {
+	if c.Type != xds.TypeScope && c.Type != xds.TypeListener {
 		return
 	}
 	for _, r := range c.Set {
-		s.announce(s.tableOf(s.fanouts[c.Type].entries[r.Name]), now)
+		s.settled(s.fanouts[c.Type].entries[r.Name], now)
 	}
 }
 

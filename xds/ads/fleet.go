@@ -18,6 +18,7 @@ type fleet struct {
 	placed    map[config.Key]xds.Place
 	carried   map[string]map[config.Key]uint64 // table to inference routes and epochs, as wanted
 	announced map[config.Key]uint64            // the epoch told by Acked, if all have it
+	refusing  map[*watch]struct{}              // may have refused listeners
 	events    []Event
 	claimed   []claim // what Run has to send
 }
@@ -38,6 +39,7 @@ func newFleet() fleet {
 		ballots:   map[xds.Ref]*ballot{},
 		carried:   map[string]map[config.Key]uint64{},
 		announced: map[config.Key]uint64{},
+		refusing:  map[*watch]struct{}{},
 	}
 	for _, t := range []xds.Type{xds.TypeCluster, xds.TypeEndpoint, xds.TypeRoute, xds.TypeScope, xds.TypeListener} {
 		f.fanouts[t] = newFanout(t)
@@ -86,6 +88,7 @@ func (f *fleet) apply(c xds.Change, now time.Time) []claim {
 		fan.put(n, nil)
 		delete(f.ballots, xds.Ref{Type: c.Type, Name: n})
 		fan.listeners(n, func(w *watch) {
+			w.forgive(n)
 			claims.add(w, func(c *claim) { c.removed = append(c.removed, n) })
 		})
 	}
@@ -122,6 +125,9 @@ func (f *fleet) await(e *entry, c *session, now time.Time) {
 		f.ballots[e.ref] = b
 	}
 	b.waiting[c] = now
+	if f.behindRefusal(e, c) {
+		b.refused[c] = true // nothing leads a request there, nor has the proxy load it
+	}
 	if t := f.fanouts[xds.TypeRoute].entries[e.table]; t != nil && !c.has(t) {
 		f.await(t, c, now) // it will ask for the table, but has not yet
 	}

@@ -37,6 +37,8 @@ func (s *Server) answered(w *watch, nonce string, nack *statuspb.Status) {
 		for _, e := range entries {
 			s.took(w, e, now)
 		}
+	case len(entries) > 1 && w.whole():
+		s.refusedOf(w, entries, nack.GetMessage(), now)
 	case len(entries) > 1:
 		// A proxy does not say which of them it refused, so each is sent alone.
 		w.suspects = append(w.suspects, entries...)
@@ -49,10 +51,10 @@ func (s *Server) answered(w *watch, nonce string, nack *statuspb.Status) {
 
 // took notes that a proxy has e now.
 func (s *Server) took(w *watch, e *entry, now time.Time) {
-	delete(w.refused, e.ref.Name)
+	w.forgive(e.ref.Name)
 	if e.ref.Type == xds.TypeListener {
 		s.repeatScopes(w.session)
-		defer s.announceBehind(e.ref.Name, now)
+		defer s.settled(e, now)
 	}
 	if h := w.session.holding(e); h != nil {
 		if h.sent == nil {
@@ -74,12 +76,19 @@ func (s *Server) took(w *watch, e *entry, now time.Time) {
 
 // refused notes that a proxy keeps what it had before e.
 func (s *Server) refused(w *watch, e *entry, text string, now time.Time) {
-	w.refused[e.ref.Name] = text
+	known := w.refuse(e, text, now)
+	s.schedule(w)
 	if h := w.session.holding(e); h != nil {
 		h.nack, h.nackAt = text, now
 	}
 	if b := s.ballots[e.ref]; b != nil && b.entry == e {
 		b.refused[w.session] = true
+	}
+	if e.ref.Type == xds.TypeListener {
+		s.excuse(w.session, e.ref.Name)
+	}
+	if known {
+		return // and told
 	}
 	for _, r := range s.concerns(e.ref) {
 		s.tell(Nacked{Route: r.Route, Epoch: r.Epoch, Proxy: w.session.proxy, Resource: e.ref, Text: text, At: now})
@@ -103,16 +112,30 @@ func (s *Server) drop(b *ballot, c *session) {
 	if len(b.late) == 0 {
 		delete(s.ballots, b.entry.ref)
 	}
-	s.announce(s.tableOf(b.entry), s.cfg.Now())
+	s.settled(b.entry, s.cfg.Now())
 	s.rouse() // the plan may go on
 }
 
-// tableOf gives the table that an entry is or leads to, if it is served.
-func (s *Server) tableOf(e *entry) *entry {
-	if e.ref.Type == xds.TypeScope {
-		return s.fanouts[xds.TypeRoute].entries[e.table]
+// settled tells of the tables that e is or leads to: nobody is waited for to take
+// e any more.
+func (s *Server) settled(e *entry, now time.Time) {
+	tables := s.fanouts[xds.TypeRoute].entries
+	switch e.ref.Type {
+	case xds.TypeRoute:
+		s.announce(e, now)
+	case xds.TypeScope:
+		s.announce(tables[e.table], now)
+	case xds.TypeListener:
+		if !s.everyoneHas(e) {
+			return
+		}
+		for _, place := range s.placed {
+			if place.Listener == e.ref.Name {
+				s.announce(tables[place.Table], now)
+			}
+		}
+	case xds.TypeCluster, xds.TypeEndpoint: // a table waits for them before it is served
 	}
-	return e
 }
 
 // announce tells that every proxy waited for has taken a table, once per epoch
@@ -125,15 +148,6 @@ func (s *Server) announce(e *entry, now time.Time) {
 		if epoch := e.carries[k]; s.announced[k] != epoch && s.led(k, e.ref.Name) {
 			s.announced[k] = epoch
 			s.tell(Acked{Route: k, Epoch: epoch, Proxies: e.takers, At: now})
-		}
-	}
-}
-
-// announceBehind tells of the tables that waited for a listener.
-func (s *Server) announceBehind(listener string, now time.Time) {
-	for _, place := range s.placed {
-		if place.Listener == listener {
-			s.announce(s.fanouts[xds.TypeRoute].entries[place.Table], now)
 		}
 	}
 }
@@ -151,7 +165,7 @@ func (s *Server) led(k config.Key, table string) bool {
 	if place.Table != table {
 		return false
 	}
-	if b := s.ballots[xds.Ref{Type: xds.TypeListener, Name: place.Listener}]; b != nil && len(b.refused) > 0 {
+	if l := s.fanouts[xds.TypeListener].entries[place.Listener]; l == nil || !s.everyoneHas(l) {
 		return false
 	}
 	return !slices.ContainsFunc(place.Scopes, func(n string) bool {
@@ -180,7 +194,7 @@ func (s *Server) expire(now time.Time, timeout time.Duration) (due time.Time) {
 		for _, r := range s.concerns(ref) {
 			s.tell(TimedOut{Route: r.Route, Epoch: r.Epoch, Resource: ref, Proxies: stuck, At: now})
 		}
-		s.announce(s.tableOf(b.entry), now)
+		s.settled(b.entry, now)
 	}
 	return due
 }

@@ -119,6 +119,8 @@ type proxy struct {
 
 	mu    sync.Mutex
 	inbox []*discoverypb.DeltaDiscoveryResponse
+
+	holds map[string]bool // kind and name, by acknowledgeAll
 }
 
 func (s *stage) dial(id string) *proxy {

@@ -198,7 +198,7 @@ func (c *session) watch(t xds.Type) (*watch, error) {
 	if !ok {
 		return nil, status.Errorf(codes.InvalidArgument, "type_url %q: is not served here", t)
 	}
-	w = &watch{session: c, fanout: f, refused: map[string]string{}}
+	w = &watch{session: c, fanout: f, refused: map[string]refusal{}}
 	c.watches[t] = w
 	return w, nil
 }

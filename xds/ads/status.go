@@ -87,8 +87,10 @@ func markOf(e *entry, k config.Key, at time.Time) Mark {
 func (c *session) refusals() []Refusal {
 	var list []Refusal
 	for t, w := range c.watches {
-		for n, text := range w.refused {
-			list = append(list, Refusal{xds.Ref{Type: t, Name: n}, text})
+		for n, r := range w.refused {
+			if w.fanout.entries[n] == r.entry {
+				list = append(list, Refusal{xds.Ref{Type: t, Name: n}, r.text})
+			}
 		}
 	}
 	slices.SortFunc(list, func(a, b Refusal) int { return a.Resource.Compare(b.Resource) })

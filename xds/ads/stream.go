@@ -87,7 +87,7 @@ func (s *Server) repeatScopes(c *session) {
 
 // forget ends what is known of a resource that a proxy no longer wants.
 func (s *Server) forget(w *watch, resource string) {
-	delete(w.refused, resource)
+	w.forgive(resource)
 	if h := w.session.tables[resource]; h != nil && w.fanout.typ == xds.TypeRoute {
 		h.take(nil, s.cfg.Now())
 		delete(w.session.tables, resource)
@@ -112,6 +112,7 @@ func (s *Server) leave(c *session) {
 	delete(s.sessions, c)
 	for _, w := range c.watches {
 		delete(w.fanout.wild, w)
+		delete(s.refusing, w)
 		if w.subscription != nil {
 			for n := range w.subscription.SubscribedResources() {
 				w.fanout.unsubscribe(w, n)

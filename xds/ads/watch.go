@@ -23,9 +23,9 @@ type watch struct {
 	sending      []*entry // of the response that is being sent; the stream's goroutine's, too
 	seq          uint64   // of the fanout, when the proxy was last compared with it
 	open         *ticket
-	flying       []flight          // responses without an answer
-	suspects     []*entry          // of a refused response; sent again one by one
-	refused      map[string]string // name to the proxy's words
+	flying       []flight // responses without an answer
+	suspects     []*entry // of a refused response, and refused listeners whose time has come; sent one by one
+	refused      map[string]refusal
 }
 
 // flight is a response that has been sent and not answered.

@@ -105,6 +105,17 @@ func versionOf(world []*entry) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
 }
 
+// whole says whether each response to a watch is the whole list. In the others,
+// what is missing stays.
+func (w *watch) whole() bool {
+	switch w.fanout.typ {
+	case xds.TypeCluster, xds.TypeListener, xds.TypeScope:
+		return !w.session.incremental
+	case xds.TypeEndpoint, xds.TypeRoute:
+	}
+	return false
+}
+
 // worldResponse is one state-of-the-world response: a whole list where Envoy
 // wants one, only what is new where it does not.
 type worldResponse struct {
@@ -122,10 +133,8 @@ func (r *worldResponse) GetDiscoveryResponse() (*discoverypb.DiscoveryResponse, 
 	world := r.watch.world()
 	s.mu.Unlock()
 	r.version = versionOf(world)
-	switch r.watch.fanout.typ {
-	case xds.TypeCluster, xds.TypeListener, xds.TypeScope:
+	if r.watch.whole() {
 		r.set = world
-	case xds.TypeEndpoint, xds.TypeRoute: // what is missing from these lists stays
 	}
 	r.watch.sending = r.set
 	out := &discoverypb.DiscoveryResponse{TypeUrl: string(r.watch.fanout.typ), VersionInfo: r.version}

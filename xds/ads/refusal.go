@@ -1,0 +1,166 @@
+package ads
+
+import (
+	"strings"
+	"time"
+
+	"github.com/sluice-dev/sluice/xds"
+)
+
+const (
+	offerBase = time.Second
+	offerMax  = 30 * time.Second
+)
+
+// refusal is what a proxy said of an entry that it did not take.
+type refusal struct {
+	entry *entry
+	text  string
+	tries int       // how often it said so
+	again time.Time // when it is asked once more; zero: never, or it is being asked
+}
+
+// patience is how long a listener rests after so many refusals of it. What was in
+// its way may go by itself: a port that another program holds.
+func patience(tries int) time.Duration {
+	return min(offerBase<<min(tries-1, 10), offerMax)
+}
+
+// refuse notes a refusal, and says whether the proxy had said the same before.
+func (w *watch) refuse(e *entry, text string, now time.Time) (known bool) {
+	r := w.refused[e.ref.Name]
+	known = r.entry == e && r.text == text
+	if r.entry != e {
+		r = refusal{entry: e}
+	}
+	r.text = text
+	r.tries++
+	if e.ref.Type == xds.TypeListener {
+		r.again = now.Add(patience(r.tries))
+	}
+	w.refused[e.ref.Name] = r
+	return known
+}
+
+// forgive forgets that a resource was refused.
+func (w *watch) forgive(resource string) { delete(w.refused, resource) }
+
+// schedule has offerAgain look at a watch.
+func (s *Server) schedule(w *watch) {
+	if w.fanout.typ == xds.TypeListener {
+		s.refusing[w] = struct{}{}
+		s.rouse()
+	}
+}
+
+// offerAgain asks proxies whether they take what they refused, where it is time,
+// and says when to look again.
+func (s *Server) offerAgain(now time.Time) (due time.Time) {
+	for w := range s.refusing {
+		for n, r := range w.refused {
+			switch {
+			case w.fanout.entries[n] != r.entry:
+				w.forgive(n)
+			case r.again.IsZero():
+			case now.Before(r.again):
+				due = earlier(due, r.again)
+			default:
+				r.again = time.Time{}
+				w.refused[n] = r
+				w.suspects = append(w.suspects, r.entry)
+			}
+		}
+		if len(w.refused) == 0 {
+			delete(s.refusing, w)
+		}
+		if w.open != nil {
+			if set := w.nextSuspect(); set != nil {
+				s.claimed = append(s.claimed, claim{ticket: w.open, set: set})
+				w.open = nil
+			}
+		}
+	}
+	return due
+}
+
+// refusedOf takes the refusal of a whole list. Envoy names the listeners and
+// clusters that it did not take, and takes the others.
+func (s *Server) refusedOf(w *watch, entries []*entry, text string, now time.Time) {
+	var named, others []*entry
+	for _, e := range entries {
+		if mentions(text, e.ref.Name) {
+			named = append(named, e)
+		} else {
+			others = append(others, e)
+		}
+	}
+	switch {
+	case len(named) == 0:
+		named = s.owed(w, others)
+	case w.fanout.typ != xds.TypeScope:
+		for _, e := range others {
+			s.took(w, e, now)
+		}
+	}
+	for _, e := range named {
+		s.refused(w, e, text, now)
+	}
+}
+
+// owed lists those of entries that a proxy has not answered before.
+func (s *Server) owed(w *watch, entries []*entry) []*entry {
+	var list []*entry
+	for _, e := range entries {
+		if b := s.ballots[e.ref]; b != nil && b.entry == e && !b.waiting[w.session].IsZero() {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// mentions says whether a text has a name in it that is not a part of a longer one.
+func mentions(text, name string) bool {
+	for at := 0; ; at++ {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			return false
+		}
+		at += i
+		if !inName(text, at-1) && !inName(text, at+len(name)) {
+			return true
+		}
+	}
+}
+
+func inName(text string, i int) bool {
+	if i < 0 || i >= len(text) {
+		return false
+	}
+	c := text[i]
+	return c == '-' || c == '/' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// excuse no longer waits for tables that only a refused listener would load.
+func (f *fleet) excuse(c *session, listener string) {
+	for _, place := range f.placed {
+		if b := f.ballots[xds.Ref{Type: xds.TypeRoute, Name: place.Table}]; place.Listener == listener && b != nil {
+			if _, waits := b.waiting[c]; waits {
+				b.refused[c] = true
+			}
+		}
+	}
+}
+
+// behindRefusal says whether e is a table behind a listener that a proxy refused.
+func (f *fleet) behindRefusal(e *entry, c *session) bool {
+	w := c.watches[xds.TypeListener]
+	if e.ref.Type != xds.TypeRoute || w == nil || len(w.refused) == 0 {
+		return false
+	}
+	for _, place := range f.placed {
+		if r := w.refused[place.Listener]; place.Table == e.ref.Name && r.entry != nil && r.entry == f.fanouts[xds.TypeListener].entries[place.Listener] {
+			return true
+		}
+	}
+	return false
+}
