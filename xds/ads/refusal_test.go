@@ -31,8 +31,9 @@ func TestARefusedListenerIsOfferedAgainAndOpensWhenItsPortIsFree(t *testing.T) {
 		s.publish(filetype(), split(1, 500))
 		p := s.refuseListener("a")
 		require.Equal(t, []string{"connected a", "nacked ml/filetype@1 by a: " + busy}, s.told())
-		for _, wait := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-			time.Sleep(wait*time.Second - time.Millisecond)
+		for _, seconds := range []int{1, 2, 4, 8, 16, 30, 30} {
+			wait := time.Duration(seconds) * time.Second
+			time.Sleep(wait - time.Millisecond)
 			require.Empty(t, p.heard())
 			time.Sleep(time.Millisecond)
 			p.nack(p.receive(), busy)
