@@ -67,6 +67,7 @@ func (c *checker) adviseCanary(s RouteSpec, p PolicySpec) {
 			"keeps mirrored traffic from settling a trip, so the policy's trip.onTrip, %s, decides each one", p.Trip.OnTrip),
 			string(s.Mirroring))
 	}
+	c.adviseProtection(s.Protect.RetryOnStable, canary)
 	c.adviseTime(canary, p)
 	c.adviseWhole(canary, p)
 	candidate, ok := s.Version(s.Target)

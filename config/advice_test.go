@@ -95,6 +95,9 @@ func TestAdvice(t *testing.T) {
 		}, []string{
 			route + "spec.strategy.abTest.arms: gives version v3 nothing",
 		}},
+		{"a step is above the retry budget", "", []string{"  mirroring", "  protect: {retryOnStable: {}}\n  mirroring"}, []string{
+			route + `spec.strategy.canary.steps[2].weight: is above spec.protect.retryOnStable.budget, 20%, found "50%": of this step on, only so much of the traffic is tried again on stable`,
+		}},
 		{"a version gets nothing", "", []string{
 			"  target: v2\n  initialStable: v1\n", "", "{canary: {steps: [{weight: 5%}, {approve: {}}, {weight: 50%}]}}", "{split: {weights: {v1: 100%}}}", "  mirroring: Allowed\n", "",
 		}, []string{

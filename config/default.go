@@ -48,6 +48,11 @@ func defaults(v reflect.Value) {
 // conditionalDefaults fills in what depends on other fields. written says which
 // paths a user wrote.
 func (s RouteSpec) conditionalDefaults(written func(path string) bool) RouteSpec {
+	if retry := s.Protect.RetryOnStable; retry != nil && len(retry.On) == 0 && !written("protect.retryOnStable.on") {
+		fresh := *retry
+		fresh.On = defaultFailures()
+		s.Protect.RetryOnStable = &fresh
+	}
 	if s.Strategy.Canary == nil {
 		return s
 	}

@@ -87,6 +87,9 @@ func anyRoute() *rapid.Generator[RouteSpec] {
 		s.Attempt = rapid.Int64Range(0, 1<<62).Draw(t, "attempt")
 		s.Mirroring = rapid.SampledFrom([]Mirroring{MirroringForbidden, MirroringAllowed}).Draw(t, "mirroring")
 		s.Analysis.Policy = DefaultPolicy
+		s.Protect.RetryOnStable = rapid.SampledFrom([]*RetryOnStable{
+			nil, {On: defaultFailures(), Budget: 200_000}, {On: []Failure{Failure5xx}, Budget: PerMillion},
+		}).Draw(t, "retry")
 		return s
 	})
 }

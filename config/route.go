@@ -52,6 +52,10 @@ type RouteSpec struct {
 	// Strategy is exactly one of canary, split and abTest.
 	Strategy Strategy `json:"strategy"`
 
+	// Protect spares users failures of a candidate. Only with strategy.canary. Default:
+	// they see them.
+	Protect Protect `json:"protect,omitzero"`
+
 	// Mirroring says whether requests may be copied to a version that users are not
 	// served by, as settling a trip does. Default Forbidden.
 	Mirroring Mirroring `json:"mirroring,omitempty" default:"Forbidden"`

@@ -18,6 +18,7 @@ func (c *checker) route(s RouteSpec) {
 	c.stickiness(s.Stickiness)
 	c.overrides(s)
 	c.strategy(s)
+	c.protect(s)
 }
 
 func (c *checker) hostnames(names []string) {

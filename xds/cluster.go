@@ -29,8 +29,8 @@ const (
 	httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 )
 
-// backendsOf builds a cluster and an endpoint list per version. Both depend on
-// the version alone, never on a split.
+// backendsOf builds a cluster and an endpoint list per version, and clusters that
+// cover one version by another. None depends on a split.
 func backendsOf(in intent) (clusters, endpoints []Resource, err error) {
 	for _, v := range in.Versions {
 		cluster, err := clusterOf(in.InferenceRoute, v)
@@ -39,14 +39,18 @@ func backendsOf(in intent) (clusters, endpoints []Resource, err error) {
 		}
 		// Envoy waits for an endpoint message after every change of a cluster, even if
 		// the endpoints are the same. So they are new whenever the cluster is.
-		eds, err := endpointsOf(in.Key, v, cluster.Version)
+		eds, err := endpointsOf(in.InferenceRoute, v, cluster.Version)
 		if err != nil {
 			return nil, nil, fmt.Errorf("version %q: %w", v.Name, err)
 		}
 		clusters = append(clusters, cluster)
 		endpoints = append(endpoints, eds)
 	}
-	return clusters, endpoints, nil
+	covered, err := coveredClusters(in.InferenceRoute)
+	if err != nil {
+		return nil, nil, fmt.Errorf("protect: %w", err)
+	}
+	return append(clusters, covered...), endpoints, nil
 }
 
 func clusterOf(r config.InferenceRoute, v config.Version) (Resource, error) {

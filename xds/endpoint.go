@@ -16,8 +16,8 @@ import (
 // endpointsOf lists where a version answers. Envoy takes addresses only, so a
 // hostname is refused here: who delivers a config may resolve it. The one
 // exception is localhost, which is 127.0.0.1.
-func endpointsOf(route config.Key, v config.Version, clusterVersion string) (Resource, error) {
-	id := name.Cluster(route, v.Name)
+func endpointsOf(r config.InferenceRoute, v config.Version, clusterVersion string) (Resource, error) {
+	id := name.Cluster(r.Key, v.Name)
 	var hosts []*endpointpb.LbEndpoint
 	for i, e := range v.Endpoints {
 		address, err := parseEndpoint(e)
@@ -32,10 +32,14 @@ func endpointsOf(route config.Key, v config.Version, clusterVersion string) (Res
 			},
 		}})
 	}
-	return newResource(id, &endpointpb.ClusterLoadAssignment{
+	eds := &endpointpb.ClusterLoadAssignment{
 		ClusterName: id,
 		Endpoints:   []*endpointpb.LocalityLbEndpoints{{LbEndpoints: hosts}},
-	}, []byte(clusterVersion)...)
+	}
+	if r.Protect.RetryOnStable != nil {
+		coverEndpoints(eds, v.Name)
+	}
+	return newResource(id, eds, []byte(clusterVersion)...)
 }
 
 func parseEndpoint(s string) (*corepb.Address, error) {

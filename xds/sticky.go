@@ -21,7 +21,19 @@ const headerRequestID = "x-request-id"
 // unit, one for clients that have it and one that gives it to the others. A unit
 // is the id of a client's first request: both routes hash the same text, so that
 // the first request, too, goes where the later ones will.
-func splitRoutes(in intent, match *routepb.RouteMatch) []*routepb.Route {
+func splitRoutes(in intent, match *routepb.RouteMatch) ([]*routepb.Route, error) {
+	routes := unitRoutes(in, match)
+	if c, ok := coverOf(in); ok {
+		for _, route := range routes {
+			if err := c.protect(in, route); err != nil {
+				return nil, fmt.Errorf("protect: %w", err)
+			}
+		}
+	}
+	return routes, nil
+}
+
+func unitRoutes(in intent, match *routepb.RouteMatch) []*routepb.Route {
 	if in.Stickiness == nil {
 		return []*routepb.Route{splitRoute(in, match)}
 	}

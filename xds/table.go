@@ -54,6 +54,9 @@ func (t table) needs() []Ref {
 				refs = append(refs, Ref{TypeCluster, name.Cluster(in.Key, share.Version)})
 			}
 		}
+		if c, ok := coverOf(in); ok {
+			refs = append(refs, Ref{TypeCluster, name.Covered(in.Key, c.candidate, c.stable)})
+		}
 		for _, o := range in.Overrides {
 			refs = append(refs, Ref{TypeCluster, name.Cluster(in.Key, o.Version)})
 		}
@@ -91,7 +94,11 @@ func routesOf(r rule) ([]*routepb.Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	routes = append(routes, splitRoutes(r.route, match)...)
+	split, err := splitRoutes(r.route, match)
+	if err != nil {
+		return nil, err
+	}
+	routes = append(routes, split...)
 	for _, route := range routes {
 		if _, err := encode(route); err != nil {
 			return nil, err

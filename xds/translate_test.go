@@ -71,6 +71,15 @@ func overrides(o ...config.Override) func(*config.RouteSpec) {
 	return func(r *config.RouteSpec) { r.Overrides = o }
 }
 
+// protected makes v3-3 the target of a canary whose failures v3-2 takes over.
+func protected(budget config.Percent) func(*config.RouteSpec) {
+	return func(r *config.RouteSpec) {
+		r.Target, r.InitialStable = "v3-3", "v3-2"
+		r.Strategy.Canary = &config.Canary{Steps: []config.Step{{Weight: 50_000}}}
+		r.Protect.RetryOnStable = &config.RetryOnStable{On: []config.Failure{config.FailureConnect, config.Failure5xx}, Budget: budget}
+	}
+}
+
 func configOf(routes ...config.InferenceRoute) *config.Config { return &config.Config{Routes: routes} }
 
 // stableOnly gives each route of c everything to v3-2 under epoch 1.
@@ -105,6 +114,15 @@ func TestGoldenTranslations(t *testing.T) {
 			}}))),
 			map[config.Key]config.Split{key("filetype"): ramp},
 		},
+		"retry_on_stable": {
+			configOf(route("filetype", protected(200_000), sticky(config.Stickiness{Cookie: &config.UnitCookie{Name: "unit"}}))),
+			map[config.Key]config.Split{key("filetype"): {Epoch: 19, Shares: config.Carve("v3-2", "v3-3", 2500, 9000)}},
+		},
+		"retry_on_stable_grpc": {
+			configOf(route("filetype", protected(config.PerMillion), grpcProtocol)),
+			map[config.Key]config.Split{key("filetype"): {Epoch: 19, Shares: config.Carve("v3-2", "v3-3", 2500, 4000)}},
+		},
+		"retry_on_stable_alone": {configOf(route("filetype", protected(200_000))), nil},
 		"overrides": {
 			configOf(route("filetype", mirroring, overrides(
 				config.Override{Header: &config.HeaderMatch{Name: "x-tester", Value: "alice"}, Version: "v3-3"},

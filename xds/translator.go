@@ -77,6 +77,8 @@ type (
 		key      config.Key
 		protocol config.Protocol
 		versions []config.Version
+		protect  config.Protect
+		target   string // only where it is protected
 	}
 	backends struct {
 		clusters, endpoints []Resource
@@ -104,7 +106,11 @@ type (
 )
 
 func (t *Translator) backendsOf(in intent) ([]Resource, []Resource, error) {
-	b := t.backends.of(in.Key.String(), backendsInput{in.Key, in.Protocol, in.Versions}, func() (b backends) {
+	input := backendsInput{key: in.Key, protocol: in.Protocol, versions: in.Versions, protect: in.Protect}
+	if in.Protect.RetryOnStable != nil {
+		input.target = in.Target
+	}
+	b := t.backends.of(in.Key.String(), input, func() (b backends) {
 		b.clusters, b.endpoints, b.err = backendsOf(in)
 		return b
 	})

@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"bytes"
 	"net/netip"
 	"strconv"
 
@@ -56,12 +57,15 @@ type attribution struct {
 	pods    map[pod]string
 	hosts   map[string]string
 	endings endings
+	// spared is what the latest entry told of beside its own request.
+	spared *analysis.Request
 }
 
 // arm is a version of an inference route.
 type arm struct {
 	route   config.Key
 	version string
+	by      string // the version that takes over where this one has no endpoint; empty is none
 }
 
 type pod struct {
@@ -131,7 +135,26 @@ func (a *attribution) attempt(e *entry) (analysis.Request, result) {
 	if !ok {
 		return r, noCluster
 	}
-	return r, a.fill(&r, e, arm, stamp)
+	what := a.fill(&r, e, arm, stamp)
+	if what == attributed && r.Attempt == 1 && bytes.IndexByte(e.armHeader, '/') >= 0 {
+		a.spare(&r, e)
+	}
+	return r, what
+}
+
+// spare tells apart the two requests of an attempt by a version that stood in for
+// the one its request was assigned to: that had no endpoint and failed it, and the
+// attempt is as a retry.
+func (a *attribution) spare(r *analysis.Request, e *entry) {
+	assigned, ok := a.arm(e.armHeader[:max(0, bytes.LastIndexByte(e.armHeader, '@'))])
+	if !ok || r.Shadow || assigned.by != r.Version {
+		return
+	}
+	missed := *r
+	missed.Version, missed.Attempt, missed.Outcome = assigned.version, 0, analysis.Failed
+	missed.Pod, missed.Issued, missed.Duration = "", false, 0
+	a.spared = &missed
+	r.Attempt = 2
 }
 
 // request reads the entry of a request that had no attempt: the arm failed it.
@@ -152,7 +175,7 @@ func (a *attribution) request(e *entry) (analysis.Request, result) {
 func armOf(routeName, stamp string) (arm, bool) {
 	route, _, errRoute := name.ParseRoute(routeName)
 	version, _, errStamp := name.ParseArm(stamp)
-	return arm{route, version}, errRoute == nil && errStamp == nil
+	return arm{route: route, version: version}, errRoute == nil && errStamp == nil
 }
 
 // fill sets what every entry tells alike.
@@ -174,12 +197,12 @@ func (a *attribution) arm(cluster []byte) (arm, bool) {
 	if known, ok := a.arms[string(cluster)]; ok {
 		return known, true
 	}
-	route, version, err := name.ParseCluster(string(cluster))
+	route, version, by, err := name.ParseAssigned(string(cluster))
 	if err != nil {
 		return arm{}, false
 	}
-	remember(a.arms, string(cluster), arm{route, version})
-	return arm{route, version}, true
+	remember(a.arms, string(cluster), arm{route, version, by})
+	return arm{route, version, by}, true
 }
 
 // epoch reads the stamp of an arm, or else the name of the route.

@@ -72,6 +72,10 @@ func (s *Server) read(at *attribution, message *logMessage, requests []analysis.
 	requests = at.endings.next(requests)
 	for _, entry := range message.entries {
 		r, what := at.attribute(entry)
+		if at.spared != nil {
+			requests = append(requests, *at.spared)
+			at.spared = nil
+		}
 		if what != attributed {
 			s.counters.left[what].Add(1)
 			continue

@@ -39,6 +39,25 @@ func ParseCluster(s string) (route config.Key, version string, err error) {
 	return config.Key{Namespace: parts[0], Name: parts[1]}, parts[2], nil
 }
 
+// Covered names the cluster of a version that another one takes over from where it
+// has no healthy endpoint: "namespace/name/version/by".
+func Covered(route config.Key, version, by string) string { return Cluster(route, version) + "/" + by }
+
+// ParseAssigned reads a cluster that requests are assigned to, in Cluster's or
+// Covered's form. by is empty where nobody takes over.
+func ParseAssigned(s string) (route config.Key, version, by string, err error) {
+	cluster := s
+	if strings.Count(s, "/") == 3 {
+		at := strings.LastIndexByte(s, '/')
+		cluster, by = s[:at], s[at+1:]
+		if by == "" {
+			return config.Key{}, "", "", fmt.Errorf("cluster name %q: is not namespace/name/version/by", s)
+		}
+	}
+	route, version, err = ParseCluster(cluster)
+	return route, version, by, err
+}
+
 // Route names an Envoy route: "namespace/name@epoch".
 func Route(route config.Key, epoch uint64) string {
 	return route.String() + "@" + strconv.FormatUint(epoch, 10)

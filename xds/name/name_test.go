@@ -19,6 +19,14 @@ func TestNamesAreReadBack(t *testing.T) {
 	require.Equal(t, filetype, route)
 	require.Equal(t, "v3-2", version)
 
+	require.Equal(t, "ml/filetype/v3-3/v3-2", name.Covered(filetype, "v3-3", "v3-2"))
+	route, version, by, err := name.ParseAssigned("ml/filetype/v3-3/v3-2")
+	require.NoError(t, err)
+	require.Equal(t, []any{filetype, "v3-3", "v3-2"}, []any{route, version, by})
+	route, version, by, err = name.ParseAssigned("ml/filetype/v3-2")
+	require.NoError(t, err)
+	require.Equal(t, []any{filetype, "v3-2", ""}, []any{route, version, by})
+
 	require.Equal(t, "ml/filetype@17", name.Route(filetype, 17))
 	route, epoch, err := name.ParseRoute("ml/filetype@17")
 	require.NoError(t, err)
@@ -36,6 +44,10 @@ func TestWhatIsNoNameIsRefusedWithWhatWasFound(t *testing.T) {
 	for _, s := range []string{"", "ml", "ml/filetype", "ml/filetype/", "//", "a/b/c/d"} {
 		_, _, err := name.ParseCluster(s)
 		require.ErrorContains(t, err, `"`+s+`": is not namespace/name/version`)
+	}
+	for _, s := range []string{"", "ml/filetype", "a/b/c/", "a/b//d", "a/b/c/d/e"} {
+		_, _, _, err := name.ParseAssigned(s)
+		require.ErrorContains(t, err, `is not namespace/name/version`)
 	}
 	for s, want := range map[string]string{
 		"":                "has no @epoch",
