@@ -20,8 +20,8 @@ type Override struct {
 
 // CookieMatch selects requests by the exact value of a cookie.
 type CookieMatch struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	Name  string `json:"name"`  // of the cookie
+	Value string `json:"value"` // of the cookie, whole
 }
 
 func (c *checker) overrides(s RouteSpec) {

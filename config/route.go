@@ -20,8 +20,8 @@ type RouteSpec struct {
 	// Protocol is http or grpc. Default http.
 	Protocol Protocol `json:"protocol,omitempty" default:"http"`
 
-	// Matches select requests, in Gateway API's form; a request needs one of them.
-	// Empty matches every request of the hostnames.
+	// Matches select requests, in Gateway API's form; a request needs one of them,
+	// with all of its parts. Empty matches every request of the hostnames.
 	Matches []Match `json:"matches,omitempty"`
 
 	// Timeouts bound a request.
@@ -90,8 +90,8 @@ type Match struct {
 
 // PathMatch is Gateway API's HTTPPathMatch.
 type PathMatch struct {
-	Type  PathMatchType `json:"type,omitempty" default:"PathPrefix"`
-	Value string        `json:"value"` // starts with /
+	Type  PathMatchType `json:"type,omitempty" default:"PathPrefix"` // how Value is compared
+	Value string        `json:"value"`                               // starts with /
 }
 
 // PathMatchType is Exact, PathPrefix or RegularExpression.
@@ -106,9 +106,9 @@ const (
 
 // HeaderMatch is Gateway API's HTTPHeaderMatch.
 type HeaderMatch struct {
-	Name  string          `json:"name"`
-	Type  HeaderMatchType `json:"type,omitempty" default:"Exact"`
-	Value string          `json:"value"`
+	Name  string          `json:"name"`                           // of the header, whatever its case
+	Type  HeaderMatchType `json:"type,omitempty" default:"Exact"` // how Value is compared
+	Value string          `json:"value"`                          // of the header, with its case
 }
 
 // HeaderMatchType is Exact or RegularExpression.
@@ -130,6 +130,7 @@ type Timeouts struct {
 // Version is one immutable deployable of the model: its name, model and backend
 // together.
 type Version struct {
+	// Name is a DNS label, unique in the inference route.
 	Name string `json:"name"`
 	// Endpoints are address:port pairs, each one pod. The address is an IP address:
 	// a name may stand for several pods, which could not be told apart.
@@ -142,16 +143,16 @@ type Version struct {
 
 // Health is an HTTP check of an endpoint.
 type Health struct {
-	Path string `json:"path"` // answers 200 when ready
+	Path string `json:"path"` // asked with GET; answers 200 when ready
 	// Interval between checks. Default 1s.
 	Interval Duration `json:"interval" default:"1s"`
 }
 
 // Model identifies what a version serves.
 type Model struct {
-	Name    string `json:"name,omitempty"`
-	Version string `json:"version,omitempty"`
-	Digest  string `json:"digest,omitempty"` // sha256:<64 hex digits>
+	Name    string `json:"name,omitempty"`    // such as magika
+	Version string `json:"version,omitempty"` // such as "3.3"; in quotes, to be a text
+	Digest  string `json:"digest,omitempty"`  // sha256:<64 hex digits>
 }
 
 // Mirroring is Allowed or Forbidden.

@@ -19,7 +19,7 @@ type Stickiness struct {
 // UnitCookie is a cookie that holds a unit and not a version, so that a client
 // keeps it from one rollout to the next.
 type UnitCookie struct {
-	Name string `json:"name"`
+	Name string `json:"name"` // of the cookie
 	// TTL is how long a client keeps the cookie, in whole seconds. Default: until the
 	// client's session ends.
 	TTL Duration `json:"ttl,omitempty"`

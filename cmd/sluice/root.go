@@ -19,6 +19,7 @@ Without a cluster:
 Before it runs:
   sluice lint -f routes/                every mistake at once
   sluice render -f routes/              what Envoy would be told
+  sluice route fields                   every field of an inference route, documented
   sluice policy show standard           the built-in analysis policy, documented
   sluice plan -f filetype.yaml          how long each step takes, at least and likely
   sluice simulate --rps 200             what a policy does to good and bad versions
@@ -47,7 +48,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newRun(), newDown())
 	root.AddCommand(newGet(), newStatus(), newExplain(), newReview())
 	root.AddCommand(newVerbs()...)
-	root.AddCommand(newLint(), newRender(), newBootstrap(), newPolicy(), newVersion())
+	root.AddCommand(newLint(), newRender(), newBootstrap(), newRoute(), newPolicy(), newVersion())
 	root.AddCommand(newPlan(), newSimulate(), newReplay(), newAACheck())
 	return root
 }
