@@ -218,7 +218,7 @@ function evidence(v) {
     const tests = (a.tests || []).filter((t) => t.direction === direction);
     return tests.length > 0 && [h("h4", null, title), h("ul", { class: "tests" }, tests.map(test))];
   };
-  return h("section", { key: "evidence" }, h("h3", null, v.state.rollout ? "Evidence" : "Evidence before it ended"),
+  return h("section", { key: "evidence" }, h("h3", null, v.state.rollout || !(v.traces || []).length ? "Evidence" : `Evidence before ${v.traces[0].rollout} ended`),
     h("p", null, h("strong", { class: meaning(a.verdict) }, a.verdict), `: ${a.reason}`),
     a.hold && h("p", { class: "wait" }, `No growth: ${a.hold}`),
     row("all tests", a.logE, a.logNeeded, `${nats(a.logE)} of ${nats(a.logNeeded)} nats`, a.verdict === "harmful" ? "bad" : "wait"),

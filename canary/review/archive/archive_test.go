@@ -151,6 +151,19 @@ func TestWhatComesTogetherIsWrittenTogether(t *testing.T) {
 	require.Equal(t, 2, got, "at once, and when all is known")
 }
 
+func TestAReviewOfWhatNothingWasSeenOfSaysWhatIsConfigured(t *testing.T) {
+	s := ended()
+	s.Traces = nil
+	s.Route.Versions = []config.Version{{Name: "v1", Endpoints: []string{"127.0.0.1:1"}}, {Name: "v2", Endpoints: []string{"127.0.0.1:2"}}}
+	a := newArchive(t, t.TempDir(), holding(s))
+
+	got, err := a.Review(key, "v2-1")
+
+	require.NoError(t, err)
+	require.Equal(t, s.Route.Versions[0], got.Change.From)
+	require.Equal(t, s.Route.Versions[1], got.Change.To)
+}
+
 func TestTheOldestReviewsAndTheirDecisionsAreForgotten(t *testing.T) {
 	folder := t.TempDir()
 	s := ended()

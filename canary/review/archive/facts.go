@@ -36,7 +36,7 @@ func (a *Archive) build(s controller.Snapshot, rollout string) (review.Review, e
 	if err != nil {
 		return review.Review{}, err
 	}
-	facts := review.Facts{Route: s.State.Route, Rollout: r, Finished: finished, Decisions: decisions}
+	facts := review.Facts{Route: s.State.Route, Rollout: r, Finished: finished, Decisions: decisions, Versions: s.Route.Versions}
 	if trace, ok := s.Trace(rollout); ok {
 		facts.Versions = trace.Versions
 		facts.Gaps = trace.Gaps

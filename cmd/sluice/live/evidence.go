@@ -21,11 +21,7 @@ func (t *sheet) evidence(s controller.Snapshot) {
 		}
 		return
 	}
-	title := "EVIDENCE"
-	if s.State.Rollout == nil {
-		title = "EVIDENCE BEFORE IT ENDED"
-	}
-	t.heading(put(strong, "%s", title), put(plain, " in nats, natural logarithms of e-values, valid at every look"))
+	t.heading(put(strong, "EVIDENCE"), put(plain, "%s in nats, natural logarithms of e-values, valid at every look", lookedAt(s)))
 	t.under(2, []span{put(inkOf(string(a.Verdict)), "%s", a.Verdict), put(plain, ": ")}, put(plain, "%s", a.Reason))
 	if a.Hold != "" {
 		t.under(2, []span{t.mark(wait), put(wait, " no growth: ")}, put(plain, "%s", a.Hold))

@@ -94,7 +94,7 @@ func (t *sheet) explainEvidence(s controller.Snapshot) {
 		t.fact("evidence", "none was looked at yet")
 		return
 	case s.State.Rollout == nil:
-		t.fact("the last look before it ended", "%s: %s", a.Verdict, a.Reason)
+		t.fact("the last look"+lookedAt(s), "%s: %s", a.Verdict, a.Reason)
 	default:
 		t.fact("verdict", "%s: %s", a.Verdict, a.Reason)
 	}
@@ -105,6 +105,14 @@ func (t *sheet) explainEvidence(s controller.Snapshot) {
 	for _, test := range a.Tests {
 		t.under(2, nil, put(plain, "%s", Sentence(test)))
 	}
+}
+
+// lookedAt says which rollout the evidence is of, once none runs: one that was rolled back by request has none.
+func lookedAt(s controller.Snapshot) string {
+	if s.State.Rollout != nil || len(s.Traces) == 0 {
+		return ""
+	}
+	return " before rollout " + s.Traces[0].Rollout + " ended"
 }
 
 // Sentence says what one test saw.
