@@ -117,7 +117,7 @@ func (w *Watch) mean(s suspect, now time.Time, without string) mean {
 	wager, oldest := w.wagers[s], max(w.looked-trailLength+1, w.trail.begun)
 	for second := w.looked + clockSkew; second >= oldest; second-- {
 		c := w.trail.at(second, s, without)
-		worth := min(1, s.pace()/float64(max(c.N, 1)))
+		worth := min(1, s.pace()/float64(max(c.N, 1))) / w.phi[s]
 		sumBad, sumN = sumBad+worth*float64(c.Bad), sumN+worth*float64(c.N)
 		if second > w.looked-s.opening() {
 			continue

@@ -15,7 +15,9 @@ import (
 // last minute), of the one-sample e-value of what the candidate did since
 // (research: statistics §2a, absolute SLO): of errors against the SLO or a
 // multiple of stable's running rate, and of requests slower than stable's running
-// p50 and p95 times the tolerance. It is in memory only; a restart begins anew.
+// p50 and p95 times the tolerance. Where stable's slow requests come together, more
+// than chance has it, so many of the candidate's are worth one. It is in memory
+// only; a restart begins anew.
 type Watch struct {
 	arms   Arms
 	rules  errorRules
@@ -24,13 +26,19 @@ type Watch struct {
 
 	stable reference
 	trail  trail
-	ratio  float64 // candidate's weight to stable's, of the split in force
-	looked int64   // second of the last look; 0 before the first
-	edges  edges
-	edged  time.Time // since when they are known
-	limit  float64   // of errors
-	wagers [suspects]wager
-	fresh  [suspects]bool // something bad came since the last look
+	// dispersion is how stable's slow requests come together, and phi how many of the
+	// candidate's are worth one for it.
+	dispersion dispersion
+	phi        [suspects]float64
+	ratio      float64 // candidate's weight to stable's, of the split in force
+	looked     int64   // second of the last look; 0 before the first
+	edges      edges
+	// origins are stable's own quantiles, of which edges are a multiple.
+	origins edges
+	edged   time.Time // since when they are known
+	limit   float64   // of errors
+	wagers  [suspects]wager
+	fresh   [suspects]bool // something bad came since the last look
 }
 
 // NewWatch watches the candidate of arms under a parsed policy. It suspects errors
@@ -42,7 +50,7 @@ func NewWatch(p config.PolicySpec, arms Arms) *Watch {
 	}
 	w.needed = -ln(max(1-p.Trip.Level.Fraction(), 1./config.PerMillion))
 	for s := range suspects {
-		w.wagers[s] = newWager(s.excess(), s.shifts())
+		w.wagers[s], w.phi[s] = newWager(s.excess(), s.shifts()), 1
 	}
 	return w
 }
@@ -67,9 +75,19 @@ func (w *Watch) Add(r Request) {
 	}
 	if r.Version == w.arms.Stable {
 		w.stable.add(r)
+		w.disperseStable(r)
 		return
 	}
 	w.addCandidate(r)
+}
+
+// disperseStable notes how slow a request of stable's was by its own quantiles.
+func (w *Watch) disperseStable(r Request) {
+	if w.edges == (edges{}) {
+		return
+	}
+	t := tallyOf(r, w.origins)
+	w.dispersion.add(r.Start.Unix(), r.Pod, [2]rate{t[suspectMedian], t[suspectTail]})
 }
 
 // addCandidate leaves the latency of requests out that started before stable's
@@ -133,11 +151,13 @@ func (w *Watch) refresh(now time.Time) {
 		return
 	}
 	for i, s := range edgeSuspects() {
-		w.edges[i] = time.Duration(w.slower * float64(w.stable.quantile(1-s.excess())))
+		w.origins[i] = w.stable.quantile(1 - s.excess())
+		w.edges[i] = time.Duration(w.slower * float64(w.origins[i]))
 	}
 	if was == (edges{}) {
 		w.edged = now
 	}
+	w.disperse()
 }
 
 // judge says whether a suspect is over its threshold. Where the candidate has
