@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 
 	"github.com/sluice-dev/sluice/serving/server"
@@ -18,7 +17,6 @@ import (
 // run serves until ctx ends.
 func run(ctx context.Context, f flags, logs io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(logs, nil)).With("model", f.modelName)
-	spareThreads(f)
 	src, err := newSource(f, log)
 	if err != nil {
 		return err
@@ -63,10 +61,6 @@ func run(ctx context.Context, f flags, logs io.Writer) error {
 	}
 	return errors.Join(err, flush())
 }
-
-// spareThreads lets Go run while models do: a call into a library holds one of
-// Go's threads, and without spare ones the network would be looked at late.
-func spareThreads(f flags) { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + f.devices) }
 
 // server is the config without listeners.
 func (f *flags) server(ctx context.Context, src *source, log *slog.Logger) (server.Config, error) {

@@ -16,7 +16,6 @@ import (
 // goroutine in run; others reach it through the channels.
 type engine struct {
 	slots, devices int
-	metrics        *metrics
 	tracer         trace.Tracer // nil: none
 	shaping        serving.Shaping
 	backend        atomic.Pointer[generation]
@@ -66,14 +65,16 @@ type outcome struct {
 	outputs []serving.Tensor
 	version string
 	err     error
+
+	waited, ran time.Duration // for a batch and a device, and in the model
 }
 
 // backendError marks what the model, not the caller, did wrong.
 type backendError struct{ error }
 
-func newEngine(g *generation, batcher *serving.Batcher, m *metrics, c Config) *engine {
+func newEngine(g *generation, batcher *serving.Batcher, c Config) *engine {
 	e := &engine{
-		slots: c.Slots, devices: c.Devices, tracer: c.Tracer, shaping: c.Shaping, batcher: batcher, metrics: m,
+		slots: c.Slots, devices: c.Devices, tracer: c.Tracer, shaping: c.Shaping, batcher: batcher,
 		arrivals: make(chan *call), leaving: make(chan *call),
 		asks: make(chan func(time.Time)), done: make(chan struct{}),
 		calls: map[uint64]*call{},
@@ -185,7 +186,7 @@ func (e *engine) run(ctx context.Context) {
 
 // step does what the batcher wants done now, and gives how long to wait.
 func (e *engine) step(now time.Time, jobs chan<- job) time.Duration {
-	defer func() { e.metrics.pending.Set(float64(e.batcher.Waiting())) }()
+	defer func() { e.metrics().pending.Set(float64(e.batcher.Waiting())) }()
 	for {
 		d := e.batcher.Next(now)
 		for _, dropped := range d.Dropped {
@@ -264,10 +265,13 @@ func (e *engine) end(now time.Time, id uint64, err error, reason string) {
 	}
 }
 
+// metrics are those of the version that is served now.
+func (e *engine) metrics() *metrics { return e.backend.Load().metrics }
+
 // refused counts a request that was not run. One whose caller left says nothing
 // of this server.
 func (e *engine) refused(now time.Time, reason string) {
-	e.metrics.refused(reason)
+	e.metrics().refused(reason)
 	if reason != "cancelled" && reason != "invalid" {
 		e.load.Failed(now, 1)
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluice-dev/sluice/serving"
 	"github.com/sluice-dev/sluice/serving/sketch"
 )
@@ -27,6 +29,7 @@ type generation struct {
 	backend         Backend
 	signature       serving.Signature
 	memory          int64
+	metrics         *metrics
 
 	use     sync.RWMutex // held for reading by runs
 	retired bool
@@ -156,10 +159,12 @@ func (s *Server) Swap(ctx context.Context, next Generation) error {
 	if !reflect.DeepEqual(g.signature, old.signature) {
 		return fmt.Errorf("version %q: signature is %v, found %v", next.Version, old.signature, g.signature)
 	}
+	began := time.Now()
 	sweep, err := g.warm(ctx, s.config, func(int, serving.Spent) {})
 	if err != nil {
 		return fmt.Errorf("version %q: warm-up: %w", next.Version, err)
 	}
+	s.measure(g, old, time.Since(began))
 	s.engine.backend.Store(g)
 	s.engine.ask(func(time.Time) { s.engine.batcher.Swept(sweep) })
 	s.config.Logger.Info("swapped", "from", old.version, "to", g.version, "digest", g.digest)
@@ -167,4 +172,15 @@ func (s *Server) Swap(ctx context.Context, next Generation) error {
 		return fmt.Errorf("version %q is served, but version %q: %w", g.version, old.version, err)
 	}
 	return nil
+}
+
+// measure gives a generation metrics of its own, and shows them. Those of the
+// one before stay, for its last requests to be seen.
+func (s *Server) measure(g, old *generation, warmUp time.Duration) {
+	if g.metrics = old.metrics; g.version != old.version {
+		g.metrics = newMetrics(s.config.Model, g.version)
+		old.metrics.pending.Set(0)
+		s.shown.Store(&prometheus.Gatherers{s.process, old.metrics.registry, g.metrics.registry})
+	}
+	g.metrics.loaded.Set(warmUp.Seconds())
 }

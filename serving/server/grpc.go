@@ -80,15 +80,19 @@ func (f *grpcFront) tap(ctx context.Context, info *tap.Info) (context.Context, e
 	if info.FullMethodName != inferMethod {
 		return ctx, nil
 	}
-	a, err := f.asked(ctx, time.Now(), info.Header)
+	now := time.Now()
+	a, err := f.asked(ctx, now, info.Header)
 	if err == nil {
 		err = f.server.admissible(a)
 	}
 	if err != nil {
 		return ctx, f.status(err)
 	}
-	return ctx, nil
+	return context.WithValue(ctx, tapped{}, now), nil
 }
+
+// tapped is the key of the instant at which a call's headers were read.
+type tapped struct{}
 
 // mortal ends streams with the front: watches of health and load never end by
 // themselves. Requests under way in a stream of inferences are finished.
@@ -227,7 +231,10 @@ func (f *grpcFront) trail(ctx context.Context, digest string) {
 
 // infer answers a request and gives the answer's digest, if those are wanted.
 func (f *grpcFront) infer(ctx context.Context, md metadata.MD, m *oippb.ModelInferRequest) (*oippb.ModelInferResponse, string, error) {
-	arrived := time.Now()
+	arrived, ok := ctx.Value(tapped{}).(time.Time)
+	if !ok { // of a stream
+		arrived = time.Now()
+	}
 	a, err := f.asked(ctx, arrived, md)
 	if err != nil {
 		return nil, "", err
@@ -251,6 +258,7 @@ func (f *grpcFront) infer(ctx context.Context, md metadata.MD, m *oippb.ModelInf
 		sum = digest(out.outputs)
 	}
 	response, err := encodeMessage(f.server.config.Model, out.version, r, out.outputs)
+	f.server.engine.metrics().left(arrived, out)
 	return response, sum, err
 }
 

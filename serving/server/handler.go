@@ -31,7 +31,9 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle("GET "+model+"/sketch", s.named(s.describeOutputs))
 		mux.Handle("POST "+model+"/infer", s.named(s.infer))
 	}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		promhttp.HandlerFor(s.shown.Load(), promhttp.HandlerOpts{EnableOpenMetrics: true}).ServeHTTP(w, r)
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, failure(http.StatusNotFound, "path %q: not one of this protocol's, for %s", r.URL.Path, r.Method))
 	})

@@ -47,6 +47,7 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.respond(w, request, out)
+	s.engine.metrics().left(arrived, out)
 }
 
 // refuse writes an error with the load, which is what caused it or nearly so.

@@ -12,14 +12,15 @@ import (
 // Triton's, so that its dashboards work; its latencies are cumulative counters
 // in microseconds, hence the native histograms beside them.
 type metrics struct {
+	registry                            *prometheus.Registry
 	success, inferences, executions     prometheus.Counter
 	failure, refusals                   *prometheus.CounterVec
 	requestUS, queueUS                  prometheus.Counter
 	inputUS, inferUS, outputUS          prometheus.Counter
 	pending, loaded                     prometheus.Gauge
 	queue, device, request, batchOfRows prometheus.Histogram
-	slack, error                        prometheus.Histogram
-	padding, late                       prometheus.Counter
+	slack, error, overhead, padding     prometheus.Histogram
+	late                                prometheus.Counter
 }
 
 // Triton's failure reasons.
@@ -30,15 +31,23 @@ const (
 	other    = "OTHER"
 )
 
-func newMetrics(model, version string) (*prometheus.Registry, *metrics) {
+// newProcessMetrics are those of no model.
+func newProcessMetrics() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+func newMetrics(model, version string) *metrics {
+	registry := prometheus.NewRegistry()
 	r := prometheus.WrapRegistererWith(prometheus.Labels{"model": model, "version": version}, registry)
 	seconds := prometheus.ExponentialBuckets(0.0005, 2, 16) // to 16 s
 	rows := prometheus.ExponentialBuckets(1, 2, 9)          // to 256
 	signed := []float64{-1, -0.1, -0.01, -0.001, 0, 0.001, 0.01, 0.1, 1}
+	small := []float64{0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0004, 0.0005, 0.00075, 0.001, 0.002, 0.005, 0.01, 0.1}
 	m := &metrics{
+		registry:   registry,
 		success:    counter(r, "nv_inference_request_success", "Requests answered by the model."),
 		inferences: counter(r, "nv_inference_count", "Rows the model computed."),
 		executions: counter(r, "nv_inference_exec_count", "Batches the model ran."),
@@ -58,14 +67,17 @@ func newMetrics(model, version string) (*prometheus.Registry, *metrics) {
 		batchOfRows: histogram(r, "sluice_serving_batch_rows", "Rows of requests per batch.", rows),
 		slack: histogram(r, "sluice_serving_deadline_slack_seconds",
 			"Time left to the deadline, per answered request that had one; late ones are negative.", signed),
-		error:   histogram(r, "sluice_serving_prediction_error_seconds", "Time in the model less what was predicted, per batch.", signed),
-		padding: counter(r, "sluice_serving_padding_rows_total", "Empty rows that the model computed to fill batches up."),
-		late:    counter(r, "sluice_serving_late_total", "Requests answered after their deadline."),
+		error: histogram(r, "sluice_serving_prediction_error_seconds", "Time in the model less what was predicted, per batch.", signed),
+		overhead: histogram(r, "sluice_serving_overhead_seconds",
+			"Time from a request's headers to its answer, less queue and model, per answered request.", small),
+		padding: histogram(r, "sluice_serving_padding_ratio", "Share of a batch's input that was padding, per batch.",
+			prometheus.LinearBuckets(0, 0.1, 10)),
+		late: counter(r, "sluice_serving_late_total", "Requests answered after their deadline."),
 	}
 	for _, reason := range []string{rejected, canceled, backend, other} {
 		m.failure.WithLabelValues(reason) // shown as 0 from the start
 	}
-	return registry, m
+	return m
 }
 
 func counter(r prometheus.Registerer, name, help string) prometheus.Counter {
@@ -107,7 +119,7 @@ func (m *metrics) ran(j *job) {
 	m.device.Observe(j.spent.Device.Seconds())
 	m.error.Observe((j.spent.Device - j.expected).Seconds())
 	m.batchOfRows.Observe(float64(j.items))
-	m.padding.Add(float64(j.rows - j.items))
+	m.padding.Observe(j.padding)
 	if j.err != nil {
 		m.failure.WithLabelValues(backend).Add(float64(j.ran))
 		return
@@ -118,7 +130,7 @@ func (m *metrics) ran(j *job) {
 // answered counts a request with its share of the batch's time.
 func (m *metrics) answered(c *call, j *job) {
 	now, s := time.Now(), j.spent
-	total, waited := now.Sub(c.arrived), j.computing.Sub(c.arrived)-j.spent.Before
+	total, waited := now.Sub(c.arrived), j.waited(c)
 	m.success.Inc()
 	m.requestUS.Add(us(total))
 	m.queueUS.Add(us(waited))
@@ -134,6 +146,11 @@ func (m *metrics) answered(c *call, j *job) {
 			m.late.Inc()
 		}
 	}
+}
+
+// left counts what a request took besides queue and model.
+func (m *metrics) left(arrived time.Time, out outcome) {
+	m.overhead.Observe((time.Since(arrived) - out.waited - out.ran).Seconds())
 }
 
 // observe keeps the trace of a sampled request as an exemplar.

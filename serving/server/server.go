@@ -88,8 +88,9 @@ type Config struct {
 type Server struct {
 	config   Config
 	engine   *engine
-	registry *prometheus.Registry
-	grpc     *grpcFront // nil: not served
+	process  *prometheus.Registry
+	shown    atomic.Pointer[prometheus.Gatherers] // of metrics
+	grpc     *grpcFront                           // nil: not served
 	ready    atomic.Bool
 	draining atomic.Bool
 }
@@ -111,8 +112,9 @@ func New(c Config) (*Server, error) {
 	if err := errors.Join(err, c.Shaping.Check(g.signature)); err != nil {
 		return nil, err
 	}
-	registry, m := newMetrics(c.Model, c.Version)
-	s := &Server{config: c, registry: registry, engine: newEngine(g, batcher, m, c)}
+	g.metrics = newMetrics(c.Model, c.Version)
+	s := &Server{config: c, process: newProcessMetrics(), engine: newEngine(g, batcher, c)}
+	s.shown.Store(&prometheus.Gatherers{s.process, g.metrics.registry})
 	s.grpc = s.newGRPC()
 	return s, nil
 }
@@ -221,7 +223,7 @@ func (s *Server) work(ctx, working context.Context) error {
 	}
 	e.batcher.Swept(sweep)
 	s.config.Warm()
-	e.metrics.loaded.Set(time.Since(began).Seconds())
+	g.metrics.loaded.Set(time.Since(began).Seconds())
 	s.setReady()
 	s.config.Logger.Info("ready", "warm_up", time.Since(began).String(),
 		"best_batch", sweep.Best(s.config.MaxBatch), "rows_per_second", e.batcher.Rate())

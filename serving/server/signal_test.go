@@ -84,7 +84,9 @@ func TestBatchesAreFilledUp(t *testing.T) {
 			assert.Contains(t, r.Body.String(), fmt.Sprintf(`"shape":[1,2],"data":[%d,%d]`, i, -i))
 		}
 		assert.Equal(t, []int64{1, 4}, rows)
-		assert.Contains(t, w.get("/metrics").Body.String(), `sluice_serving_padding_rows_total{model="m",version="1"} 2`)
+		metrics := w.get("/metrics").Body.String()
+		assert.Contains(t, metrics, `sluice_serving_padding_ratio_sum{model="m",version="1"} 0.5`, "two rows of four, once")
+		assert.Contains(t, metrics, `sluice_serving_padding_ratio_count{model="m",version="1"} 2`)
 	})
 }
 
@@ -172,6 +174,9 @@ func TestSwap(t *testing.T) {
 		assert.Equal(t, "1", version(), "the old one answers until the new one is warm")
 		require.NoError(t, <-swapped)
 		assert.Equal(t, "2", version())
+		metrics := w.get("/metrics").Body.String()
+		assert.Contains(t, metrics, `nv_inference_request_success{model="m",version="1"} 2`)
+		assert.Contains(t, metrics, `nv_inference_request_success{model="m",version="2"} 1`, "a version's requests are its own")
 		assert.Contains(t, w.get("/v2/models/m").Body.String(), `"digest":"sha256:2"`)
 		assert.Equal(t, http.StatusNotFound, w.get("/v2/models/m/versions/1").Code)
 		_, err = w.model.Run(t.Context(), 0, nil)

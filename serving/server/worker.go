@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type job struct {
 	ran         int           // calls that were not dropped while the batch waited for a device
 
 	computing time.Time // when the device began
+	padding   float64   // share of the inputs
 	spent     serving.Spent
 	err       error
 }
@@ -66,9 +68,12 @@ func (e *engine) answer(j *job, slot int, devices chan struct{}) {
 		requests[i] = c.bound
 	}
 	joined := serving.Gather(requests, j.rows)
+	j.padding = wasted(j.calls, joined)
 	j.spent.Before = time.Since(began)
 
 	devices <- struct{}{}
+	// On a single core the run would hold up the answers of the one before.
+	runtime.Gosched()
 	mine := j.claim()
 	if j.ran == 0 {
 		<-devices
@@ -90,6 +95,23 @@ func (e *engine) answer(j *job, slot int, devices chan struct{}) {
 	j.spent.After = time.Since(computed)
 }
 
+// waited is how long a call waited for a batch and a device.
+func (j *job) waited(c *call) time.Duration { return j.computing.Sub(c.arrived) - j.spent.Before }
+
+// wasted is the share of a batch's inputs that callers did not send.
+func wasted(calls []*call, joined []serving.Tensor) float64 {
+	sent, computed := 0, 0
+	for _, c := range calls {
+		for _, t := range c.original.Inputs {
+			sent += len(t.Data)
+		}
+	}
+	for _, t := range joined {
+		computed += len(t.Data)
+	}
+	return max(0, 1-float64(sent)/float64(max(computed, 1)))
+}
+
 // errDropped ends a batch of which no call is left.
 var errDropped = errors.New("every request of the batch was dropped")
 
@@ -106,17 +128,17 @@ func (j *job) claim() []bool {
 
 // hand gives every call its answer, after it was counted.
 func (e *engine) hand(j *job, g *generation, mine []bool, parts [][]serving.Tensor) {
-	e.metrics.ran(j)
+	g.metrics.ran(j)
 	for i, c := range j.calls {
 		if !mine[i] {
 			continue
 		}
-		out := outcome{version: g.version}
+		out := outcome{version: g.version, waited: j.waited(c), ran: j.spent.Device}
 		if j.err != nil {
 			out.err = backendError{j.err}
 		} else {
 			out.outputs = e.shaping.Crop(c.original.Inputs, parts[i])
-			e.metrics.answered(c, j)
+			g.metrics.answered(c, j)
 			g.sketch(out.outputs)
 			e.traced(j, c)
 		}
