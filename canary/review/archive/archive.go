@@ -54,7 +54,13 @@ type Config struct {
 type Archive struct {
 	Config
 
-	changed chan config.Key
+	changed chan ended
+}
+
+// ended names a rollout that has ended.
+type ended struct {
+	route   config.Key
+	rollout string
 }
 
 // New checks c.
@@ -69,7 +75,7 @@ func New(c Config) (*Archive, error) {
 	if c.Slog == nil {
 		c.Slog = slog.New(slog.DiscardHandler)
 	}
-	return &Archive{Config: c, changed: make(chan config.Key, 1024)}, nil
+	return &Archive{Config: c, changed: make(chan ended, 1024)}, nil
 }
 
 // Record notes that a route's newest ended rollout may read differently now.
@@ -78,7 +84,7 @@ func (a *Archive) Record(d canary.Decision, s controller.Snapshot) {
 		return
 	}
 	select {
-	case a.changed <- d.Route:
+	case a.changed <- ended{d.Route, d.Rollout}:
 	default:
 		a.Slog.Error("review not written: too many rollouts ended at once", "route", d.Route.String(), "rollout", d.Rollout)
 	}
@@ -86,40 +92,39 @@ func (a *Archive) Record(d canary.Decision, s controller.Snapshot) {
 
 // Run writes reviews until ctx ends, and then those that are still due.
 func (a *Archive) Run(ctx context.Context) error {
-	due := map[config.Key]time.Time{}
+	due := map[ended]time.Time{}
 	ticker := time.NewTicker(settle / 4)
 	defer ticker.Stop()
 	for {
 		select {
-		case k := <-a.changed:
-			if _, soon := due[k]; !soon {
-				a.write(k)
+		case e := <-a.changed:
+			if _, soon := due[e]; !soon {
+				a.write(e.route, e.rollout)
 			}
-			due[k] = time.Now().Add(settle)
+			due[e] = time.Now().Add(settle)
 		case now := <-ticker.C:
-			for k, at := range due {
+			for e, at := range due {
 				if now.After(at) {
-					a.write(k)
-					a.prune(k)
-					delete(due, k)
+					a.write(e.route, e.rollout)
+					a.prune(e.route)
+					delete(due, e)
 				}
 			}
 		case <-ctx.Done():
-			for k := range due {
-				a.write(k)
+			for e := range due {
+				a.write(e.route, e.rollout)
 			}
 			return ctx.Err()
 		}
 	}
 }
 
-// write makes the files of a route's newest ended rollout.
-func (a *Archive) write(k config.Key) {
+// write makes the files of an ended rollout, as long as the snapshot knows it.
+func (a *Archive) write(k config.Key, id string) {
 	s, ok := a.Current(k)
-	if !ok || len(s.State.History) == 0 {
+	if !ok || !known(s.State, id) {
 		return
 	}
-	id := s.State.History[0].ID
 	r, err := a.build(s, id)
 	if err == nil {
 		if was, err := a.read(k, id); err == nil && r.Same(was) {

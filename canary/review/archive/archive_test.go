@@ -164,6 +164,23 @@ func TestAReviewOfWhatNothingWasSeenOfSaysWhatIsConfigured(t *testing.T) {
 	require.Equal(t, s.Route.Versions[1], got.Change.To)
 }
 
+func TestEveryRolloutOfAQuickSuccessionIsWritten(t *testing.T) {
+	now := holding(ended())
+
+	got := writes(t, now, func(a *archive.Archive) {
+		a.Record(canary.Decision{Route: key, Rollout: "v2-1"}, *now.Load())
+		synctest.Wait()
+		next := ended()
+		f := next.State.History[0]
+		f.ID = "v2-2"
+		next.State.History = append([]canary.Finished{f}, next.State.History...)
+		now.Store(&next)
+		a.Record(canary.Decision{Route: key, Rollout: "v2-2"}, next)
+	})
+
+	require.Equal(t, 2, got)
+}
+
 func TestTheOldestReviewsAndTheirDecisionsAreForgotten(t *testing.T) {
 	folder := t.TempDir()
 	s := ended()
