@@ -55,8 +55,16 @@ func (t *sheet) explainRollout(s controller.Snapshot) {
 	if s.Remedy != "" {
 		t.fact("what would change it", "%s", s.Remedy)
 	}
+	for _, trip := range r.Trips {
+		about := fmt.Sprintf("trip %d at %s", trip.Number, percent(trip.Share))
+		if trip.Text == "" {
+			t.fact(about, "%s; %s", trip.Reason, trip.Outcome)
+			continue
+		}
+		t.fact(about, "%s; %s: %s", trip.Reason, trip.Outcome, trip.Text)
+	}
 	if u := s.Ruling; u != nil {
-		t.fact("trip", "%s; %s, evidence %s of %s nats", u.Text, count(u.N, "mirrored request", "mirrored requests"), nats(u.LogE), nats(u.LogNeeded))
+		t.fact("settling it", "%s; %s, evidence %s of %s nats", u.Text, count(u.N, "mirrored request", "mirrored requests"), nats(u.LogE), nats(u.LogNeeded))
 	}
 }
 

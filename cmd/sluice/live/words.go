@@ -123,13 +123,21 @@ func facts(t analysis.Test) string {
 		parts = append([]string{"stable " + arm(t, t.Stable)}, parts...)
 	}
 	if r := t.Ratio; r.Estimate != 0 {
-		parts = append(parts, fmt.Sprintf("ratio %.3g", r.Estimate))
+		parts = append(parts, "ratio "+ratio(r.Estimate))
 		if r.Low != 0 {
-			parts = append(parts, fmt.Sprintf("at least %.3g", r.Low))
+			parts = append(parts, "at least "+ratio(r.Low))
 		}
 		if r.High != 0 {
-			parts = append(parts, fmt.Sprintf("at most %.3g", r.High))
+			parts = append(parts, "at most "+ratio(r.High))
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// ratio writes three digits, and no power of ten.
+func ratio(v float64) string {
+	if v < 1000 {
+		return fmt.Sprintf("%.3g", v)
+	}
+	return fmt.Sprintf("%.0f", v)
 }
