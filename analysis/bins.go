@@ -61,12 +61,12 @@ func (b *Bins) SetAge(now time.Time, age time.Duration) {
 	}
 }
 
-// Add counts a request. Attempts that are no evidence (retries, pinned ones),
-// outcomes that are the client's fault, and requests from before the first window count nowhere.
+// Add counts a request. Attempts that are no evidence (retries, pinned ones), and
+// requests from before the first window count nowhere.
 // Whether a request is mirrored is for the caller to sort out.
 func (b *Bins) Add(r Request) {
 	index := IndexAt(r.Start)
-	if r.Attempt > 1 || r.Pinned || r.Outcome == ClientFault || index < b.first {
+	if r.Attempt > 1 || r.Pinned || index < b.first {
 		return
 	}
 	var late int64
@@ -80,9 +80,14 @@ func (b *Bins) Add(r Request) {
 
 // count adds a request's outcome.
 func (w *Window) count(r Request, late int64) {
-	if r.Outcome == Abandoned {
+	switch r.Outcome {
+	case Abandoned:
 		w.Abandoned++
 		return
+	case ClientFault:
+		w.ClientErrors++
+		return
+	case Succeeded, Failed, TimedOut:
 	}
 	w.Requests++
 	w.Late += late
@@ -97,7 +102,7 @@ func (w *Window) count(r Request, late int64) {
 	case TimedOut:
 		w.Errors++
 		w.Latencies.AddIndex(LastBucket)
-	case ClientFault, Abandoned: // counted above, or not at all
+	case ClientFault, Abandoned: // counted above
 	}
 }
 
@@ -107,6 +112,7 @@ func (w *Window) Merge(o Window) {
 	w.Requests += o.Requests
 	w.Errors += o.Errors
 	w.Abandoned += o.Abandoned
+	w.ClientErrors += o.ClientErrors
 	w.Late += o.Late
 	w.Latencies.Merge(o.Latencies)
 	w.Segments.merge(o.Segments)

@@ -71,7 +71,7 @@ func TestWhatARequestCountsAs(t *testing.T) {
 			&analysis.Window{Requests: 1, Errors: 1, Latencies: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}}},
 		},
 		{"a client that left is only counted as that", at(0, ms(5), analysis.Abandoned), &analysis.Window{Abandoned: 1}},
-		{"a client's fault counts nowhere", at(0, ms(5), analysis.ClientFault), nil},
+		{"a client's fault is only counted as that", at(0, ms(5), analysis.ClientFault), &analysis.Window{ClientErrors: 1}},
 		{"a retry counts nowhere", retry, nil},
 		{"a tester's failure counts nowhere", pinned, nil},
 		{"what started before the first window counts nowhere", at(-1, ms(150), analysis.Succeeded), nil},

@@ -25,12 +25,13 @@ type Evidence struct {
 
 	Restarts int64 `json:"restarts"` // minutes that had their part of the evidence
 
-	Odds     *odds     `json:"odds,omitempty"`
-	Segments *segments `json:"segments,omitempty"` // nil: none is watched
-	Limits   []limit   `json:"limits,omitempty"`   // in the order of limitsOf
-	Latency  *latency  `json:"latency,omitempty"`
-	Warm     warmings  `json:"warm,omitempty"`
-	Shares   shares    `json:"shares"`
+	Odds     *odds         `json:"odds,omitempty"`
+	Clients  *clientErrors `json:"clientErrors,omitempty"` // there is one where there are Odds
+	Segments *segments     `json:"segments,omitempty"`     // nil: none is watched
+	Limits   []limit       `json:"limits,omitempty"`       // in the order of limitsOf
+	Latency  *latency      `json:"latency,omitempty"`
+	Warm     warmings      `json:"warm,omitempty"`
+	Shares   shares        `json:"shares"`
 }
 
 // Closed is what closed since the last update.
@@ -53,8 +54,9 @@ func NewEvidence(p config.PolicySpec, arms Arms) Evidence {
 		notBegun(e.Limits[i].Harm.Past[:])
 	}
 	if versus := metricOf(p, config.MetricErrors).VersusStable; versus != nil {
-		e.Odds = new(odds)
+		e.Odds, e.Clients = new(odds), new(clientErrors)
 		notBegun(e.Odds.Harm.Past[:])
+		notBegun(e.Clients.Odds.Harm.Past[:])
 	}
 	if specs := ranksOf(p); len(specs) > 0 {
 		e.Latency = newLatency(specs)
@@ -81,8 +83,8 @@ func (e Evidence) Update(p config.PolicySpec, c Closed) Evidence {
 
 func (e Evidence) clone() Evidence {
 	if e.Odds != nil {
-		o := *e.Odds
-		e.Odds = &o
+		o, c := *e.Odds, *e.Clients
+		e.Odds, e.Clients = &o, &c
 	}
 	if e.Segments != nil {
 		e.Segments = e.Segments.clone()
@@ -128,6 +130,7 @@ func (e *Evidence) advance(u *updater, index int64) {
 func (e *Evidence) closeBlock(u *updater) {
 	if e.Odds != nil {
 		e.Odds.closeBlock(u.burst)
+		e.Clients.Odds.closeBlock(u.burst)
 	}
 	if e.Segments != nil {
 		e.Segments.closeBlock(&u.odds, u.burst)
@@ -150,6 +153,7 @@ func (e *Evidence) closeBlock(u *updater) {
 func (e *Evidence) start(part float64) {
 	if e.Odds != nil {
 		e.Odds.Harm.start(part)
+		e.Clients.Odds.Harm.start(part)
 	}
 	if e.Segments != nil {
 		e.Segments.start(part)
@@ -179,6 +183,7 @@ func (e *Evidence) count(u *updater, s stratum) {
 	e.Shares.add(s, u.declared[s.epoch])
 	if e.Odds != nil {
 		e.Odds.add(&u.odds, s)
+		e.Clients.add(&u.odds, s)
 	}
 	for i, l := range u.limits {
 		if l.latency == 0 {

@@ -26,7 +26,7 @@ func anyWindows(t *rapid.T) []Window {
 			pod := []string{"", "a:1", "b:1", "c:1", "d:1"}[rng.IntN(5)]
 			n := rng.Int64N(30)
 			w := windowOf(index, version, 1+rng.Uint64N(9), pod, n, rng.Int64N(n+1)*rng.Int64N(2))
-			w.Abandoned = rng.Int64N(3)
+			w.Abandoned, w.ClientErrors = rng.Int64N(3), rng.Int64N(3)
 			for range w.Requests - w.Errors {
 				w.Latencies.AddIndex(uint16(300 + rng.IntN(60)))
 			}
@@ -46,6 +46,7 @@ func halved(rng *rand.Rand, w Window) (Window, Window) {
 	a.Requests, b.Requests = part(w.Requests)
 	a.Errors, b.Errors = part(w.Errors)
 	a.Abandoned, b.Abandoned = part(w.Abandoned)
+	a.ClientErrors, b.ClientErrors = part(w.ClientErrors)
 	a.Latencies, b.Latencies = nil, nil
 	for _, bucket := range w.Latencies {
 		x, y := part(int64(bucket.Count))
@@ -116,7 +117,7 @@ func TestEvidenceIsTheSameOnAnyMachine(t *testing.T) {
 	}
 	sum := fnv.New64a()
 	_, _ = sum.Write([]byte(bytesOf(t, e)))
-	assert.Equal(t, uint64(0x33061c59656b1d53), sum.Sum64())
+	assert.Equal(t, uint64(0xc1b2f90ace1a3a24), sum.Sum64())
 }
 
 func TestEvidenceSurvivesARestart(t *testing.T) {

@@ -111,12 +111,12 @@ func (j *judgement) blames(metric config.MetricName) bool {
 
 func (j *judgement) verdict() (Verdict, Why, string) {
 	switch {
+	case j.hold == "" && j.logE() >= j.logNeeded:
+		return Harmful, j.whyHarm(), j.blame()
 	case j.e.Candidate.N == 0:
 		return Undecided, Why{Kind: WhyNoRequests}, j.noRequests()
 	case j.hold != "":
 		return Undecided, j.whyHeld(), j.hold
-	case j.logE() >= j.logNeeded:
-		return Harmful, j.whyHarm(), j.blame()
 	}
 	if missing := j.missing(); len(missing) > 0 {
 		why := j.whyMissing(missing)

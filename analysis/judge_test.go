@@ -140,7 +140,9 @@ func TestPromotionByEitherPathDividesTheBound(t *testing.T) {
 
 func TestAMetricsWeightIsItsPartOfTheFalseRollbacksThatTripsLeave(t *testing.T) {
 	p := fullPolicy()
-	a := judged(p, 500, twoArms(40, 95, 0, 5, 0))
+	ws := twoArms(40, 95, 0, 5, 0)
+	ws[0].ClientErrors = 1
+	a := judged(p, 500, ws)
 	sum := 0.0
 	for _, test := range a.Tests {
 		if test.Direction == directionRollback {

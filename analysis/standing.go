@@ -107,6 +107,8 @@ func (j *judgement) errorStandings() []standing {
 	safe.Threshold = m.VersusStable.PromoteIf.String()
 	harm.Idle = j.tooFew(m, j.e.Candidate)
 	all := standing{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus}
+	clients := j.clientStandings(all)
+	all.weight *= 1 - clientPart
 	single := j.segmentStandings(all)
 	if j.e.Segments != nil {
 		all.weight *= 1 - segmentPart
@@ -114,7 +116,7 @@ func (j *judgement) errorStandings() []standing {
 	return slices.Concat([]standing{
 		all,
 		{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
-	}, single, limits)
+	}, clients, single, limits)
 }
 
 // harm is a rollback test's log e-value with the evidence that is not yet spent.

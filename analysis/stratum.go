@@ -14,15 +14,17 @@ type stratum struct {
 
 // sums are the counts of one arm.
 type sums struct {
-	requests, errors, abandoned int64
+	requests, errors, abandoned, clientErrors int64
 }
 
 func (s sums) plus(w Window) sums {
-	return sums{s.requests + w.Requests, s.errors + w.Errors, s.abandoned + w.Abandoned}
+	return sums{
+		s.requests + w.Requests, s.errors + w.Errors, s.abandoned + w.Abandoned, s.clientErrors + w.ClientErrors,
+	}
 }
 
 // issued is every request that the split sent to the arm, answered or not.
-func (s sums) issued() int64 { return s.requests + s.abandoned }
+func (s sums) issued() int64 { return s.requests + s.abandoned + s.clientErrors }
 
 // rate is the arm's share of errors.
 func (s sums) rate() rate { return rate{N: s.requests, Bad: s.errors} }

@@ -15,11 +15,13 @@ const WindowLength = 250 * time.Millisecond
 // and across control planes.
 type Window struct {
 	WindowKey
-	Requests  int64   // first attempts with an outcome: Succeeded, Failed, TimedOut
-	Errors    int64   // Failed or TimedOut
-	Abandoned int64   // the client left
-	Late      int64   // of Requests: ended later than the window's age, counted where they ended
-	Latencies Buckets // of Succeeded and TimedOut (in the last bucket) requests
+	Requests  int64 // first attempts with an outcome: Succeeded, Failed, TimedOut
+	Errors    int64 // Failed or TimedOut
+	Abandoned int64 // the client left
+	// ClientErrors were answered with a client error: neither in Requests nor in Errors.
+	ClientErrors int64
+	Late         int64   // of Requests: ended later than the window's age, counted where they ended
+	Latencies    Buckets // of Succeeded and TimedOut (in the last bucket) requests
 	// Segments are parts of Requests and Errors. Empty where no segment is watched.
 	Segments SegmentCounts
 }
