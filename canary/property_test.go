@@ -299,6 +299,9 @@ func (w *world) checkFrozen(ev canary.Event, next canary.State) {
 	if r == nil || next.Rollout == nil || next.Rollout.ID != r.ID {
 		return
 	}
+	if n, ok := next.Ready[r.Stable]; ok && n == 0 && next.Ready[r.Candidate] > 0 {
+		return // somebody has to answer
+	}
 	grows := next.Published.Weight(r.Candidate) > w.in.Published.Weight(r.Candidate)
 	if _, ok := ev.(canary.Promoted); ok || !grows {
 		return

@@ -22,6 +22,8 @@ func (s State) Split(route config.RouteSpec) config.Split {
 		split.Shares = config.Whole(s.Stable)
 	case r.Phase == Baking:
 		split.Shares = config.Whole(s.baked())
+	case s.standsIn():
+		split.Shares = config.Whole(r.Candidate)
 	default:
 		split.Shares = config.Carve(r.Stable, r.Candidate, r.share(), r.Offset)
 		split.Mirror = s.mirror()
@@ -54,6 +56,14 @@ func (r *Rollout) weightAt(step int) uint32 {
 		}
 	}
 	return 0
+}
+
+// standsIn says whether the candidate serves what stable cannot: stable is known to
+// have no ready endpoint in mid-rollout, and an answer nobody has judged yet is
+// better than none for certain.
+func (s State) standsIn() bool {
+	r := s.Rollout
+	return r.share() > 0 && r.Phase != Baking && s.known(r.Stable, 0) && s.Ready[r.Candidate] > 0
 }
 
 // baked is who gets everything while baking: the new stable, or, while that

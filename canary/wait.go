@@ -1,6 +1,7 @@
 package canary
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -23,6 +24,7 @@ const (
 	WaitBlind    WaitReason = "Blind"
 	WaitNack     WaitReason = "Refused"
 	WaitReady    WaitReason = "NoReadyEndpoint"
+	WaitStable   WaitReason = "StableNotReady"
 	WaitTrip     WaitReason = "Tripped"
 	WaitApproval WaitReason = "ApprovalNeeded"
 	WaitDoubt    WaitReason = "Doubt"
@@ -63,6 +65,10 @@ func (s State) freezes(now time.Time) []Wait {
 	if u := s.Rollout.Unready; u != nil {
 		waits = append(waits, Wait{WaitReady, fmt.Sprintf("%s has had no ready endpoint for %s (%s)",
 			s.Rollout.Candidate, span(now, u.Since), u.Fact)})
+	}
+	if s.standsIn() {
+		waits = append(waits, Wait{WaitStable, fmt.Sprintf("stable %s has no ready endpoint (%s); %s stands in for it",
+			s.Rollout.Stable, cmp.Or(s.Facts[s.Rollout.Stable], "no reason is known"), s.Rollout.Candidate)})
 	}
 	return waits
 }
