@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-dev/sluice/xds"
@@ -21,6 +23,9 @@ An address is host:port, or the absolute path of a unix socket.`,
 			"  envoy -c envoy.json",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if c.NodeID == "" {
+				return errors.New("--node: is empty; it tells this proxy from all others")
+			}
 			data, err := xds.Bootstrap(c)
 			if err != nil {
 				return &exitError{code: exitUsage, err: err}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -43,6 +44,10 @@ func targetFlags(cmd *cobra.Command) *target {
 // client finds the control plane. The error says where it looked.
 func (t *target) client() (*api.Client, error) {
 	if t.server != "" {
+		at, err := url.Parse(t.server)
+		if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+			return nil, fmt.Errorf("--server: is not a URL such as http://127.0.0.1:7460, found %q", t.server)
+		}
 		return api.NewClient(t.server), nil
 	}
 	path := filepath.Join(t.state, runFileName)

@@ -19,7 +19,7 @@ func newExplain() *cobra.Command {
 for every test what was observed, the limit, the numbers it rests on, and the evidence
 now against the evidence needed (natural logarithms of e-values, valid at every look).`,
 		Example: "  sluice explain ml/filetype",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneRoute,
 	}
 	t := targetFlags(cmd)
 	cmd.ValidArgsFunction = t.completeRoutes(1)

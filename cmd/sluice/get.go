@@ -24,6 +24,7 @@ func newGet() *cobra.Command {
 		Long: `Get prints one line an inference route: who is stable, who is tried, the split that is
 in force, at which step the rollout is, and what share was wanted for the candidate, acknowledged by every connected proxy, and seen in Envoy's
 access logs.`,
+		Args:    manyRoutes,
 		Example: "  sluice get\n  sluice get ml/filetype -o wide\n  sluice get -o json",
 	}
 	t := targetFlags(cmd)

@@ -108,15 +108,3 @@ func parseSplit(s string) (config.Key, config.Split, error) {
 	}
 	return key, split, nil
 }
-
-// parseKey reads NAMESPACE/NAME, or NAME in the namespace "default".
-func parseKey(s string) (config.Key, error) {
-	namespace, name, ok := strings.Cut(s, "/")
-	if !ok {
-		namespace, name = "default", s
-	}
-	if namespace == "" || name == "" || strings.Contains(name, "/") {
-		return config.Key{}, fmt.Errorf("%q is not NAMESPACE/NAME or NAME", s)
-	}
-	return config.Key{Namespace: namespace, Name: name}, nil
-}

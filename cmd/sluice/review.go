@@ -14,7 +14,7 @@ func newReview() *cobra.Command {
 when. The JSON carries a hash of its own content. The files of ended rollouts are in
 the state folder under reviews/NAMESPACE/NAME/ROLLOUT/.`,
 		Example: "  sluice review ml/filetype -o html > review.html\n  sluice review ml/filetype --rollout v3-3-2",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneRoute,
 	}
 	t := targetFlags(cmd)
 	cmd.ValidArgsFunction = t.completeRoutes(1)

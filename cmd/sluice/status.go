@@ -47,7 +47,7 @@ in any other way than promoted. 4: --timeout passed first. 1: it was left before
 		Example: "  sluice status ml/filetype\n" +
 			"  sluice status ml/filetype --watch\n" +
 			"  sluice status ml/filetype --watch --timeout 30m && ./deploy-the-rest.sh",
-		Args: cobra.ExactArgs(1),
+		Args: oneRoute,
 	}
 	t := targetFlags(cmd)
 	cmd.ValidArgsFunction = t.completeRoutes(1)

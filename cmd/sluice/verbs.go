@@ -84,7 +84,7 @@ func newVerb(help verbHelp) *cobra.Command {
 		Short:   help.short,
 		Long:    help.long + "\n\nThe actor, the time and the reason go into the decision log and the review.",
 		Example: help.example,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneRoute,
 	}
 	t := targetFlags(cmd)
 	cmd.ValidArgsFunction = t.completeRoutes(1)
