@@ -88,6 +88,12 @@ func TestAdvice(t *testing.T) {
 		}, []string{
 			route + "spec.stickiness.cookie: is kept by few gRPC clients, and whoever keeps none is drawn by itself: name a header instead",
 		}},
+		{"units are client addresses", "", []string{
+			"  target: v2\n  initialStable: v1\n", "", "{canary: {steps: [{weight: 5%}, {approve: {}}, {weight: 50%}]}}", "{split: {weights: {v1: 50%, v2: 50%}}}",
+			"  mirroring: Allowed\n", "  stickiness: {clientAddress: {}}\n",
+		}, []string{
+			route + "spec.stickiness.clientAddress: is the same for all who come through one load balancer or NAT: where such stands before Envoy, few units send all the traffic",
+		}},
 		{"a version is no arm", "", []string{
 			"  target: v2\n  initialStable: v1\n", "  stickiness: {header: x-user-id}\n", "{canary: {steps: [{weight: 5%}, {approve: {}}, {weight: 50%}]}}",
 			"{abTest: {arms: {v1: 50%, v2: 50%}, reference: v1}}", "  mirroring: Allowed\n", "",

@@ -53,15 +53,15 @@ func anyRoute() *rapid.Generator[RouteSpec] {
 		s := RouteSpec{
 			Hostnames: rapid.SampledFrom([][]string{nil, {"a.ml"}, {"b.ml", "c.example.com"}}).Draw(t, "hostnames"),
 			Listener:  Listener{Address: rapid.SampledFrom([]string{"127.0.0.1", "::1", "0.0.0.0"}).Draw(t, "address")},
-			Protocol:  rapid.SampledFrom([]Protocol{ProtocolHTTP, ProtocolGRPC}).Draw(t, "protocol"),
-			Matches:   anyMatches().Draw(t, "matches"),
+			Protocol:  rapid.SampledFrom([]Protocol{ProtocolHTTP, ProtocolGRPC, ProtocolOpenAI}).Draw(t, "protocol"),
 			Timeouts:  Timeouts{Request: positive().Draw(t, "request")},
 			Versions:  anyVersions().Draw(t, "versions"),
 			Mirroring: MirroringForbidden,
 			Stickiness: rapid.SampledFrom([]*Stickiness{
-				nil, {Header: "x-user-id"}, {Cookie: &UnitCookie{Name: "unit"}}, {Cookie: &UnitCookie{Name: "u~%", TTL: Duration(time.Hour)}},
+				nil, {Header: "x-user-id"}, {ClientAddress: &ClientAddress{}}, {Cookie: &UnitCookie{Name: "unit"}}, {Cookie: &UnitCookie{Name: "u~%", TTL: Duration(time.Hour)}},
 			}).Draw(t, "stickiness"),
 		}
+		s.Matches = anyMatches(s.Protocol).Draw(t, "matches")
 		if rapid.Bool().Draw(t, "overrides") {
 			version := rapid.SampledFrom(versionNames(s.Versions)).Draw(t, "overridden")
 			s.Overrides = []Override{
@@ -94,7 +94,7 @@ func anyRoute() *rapid.Generator[RouteSpec] {
 	})
 }
 
-func anyMatches() *rapid.Generator[[]Match] {
+func anyMatches(p Protocol) *rapid.Generator[[]Match] {
 	paths := []*PathMatch{
 		nil,
 		{Type: PathPrefix, Value: "/v2"},
@@ -107,11 +107,19 @@ func anyMatches() *rapid.Generator[[]Match] {
 		{{Name: "X-B", Type: HeaderExpression, Value: `\d+`}, {Name: "x-c", Type: HeaderExact, Value: "it's: #"}},
 	}
 	match := rapid.Custom(func(t *rapid.T) Match {
-		return Match{
+		m := Match{
 			Path:    rapid.SampledFrom(paths).Draw(t, "path"),
 			Headers: rapid.SampledFrom(headers).Draw(t, "headers"),
 			Method:  rapid.SampledFrom([]string{"GET", "POST"}).Draw(t, "method"),
 		}
+		if p == ProtocolGRPC && rapid.Bool().Draw(t, "grpc") {
+			m.Path = nil
+			m.GRPC = rapid.SampledFrom([]*GRPCMatch{{Service: "a.B"}, {Method: "C"}, {Service: "a.B", Method: "C"}}).Draw(t, "call")
+		}
+		if p == ProtocolOpenAI {
+			m.Model = rapid.SampledFrom([]string{"", "meta/llama-3.1", " a \"model\""}).Draw(t, "model")
+		}
+		return m
 	})
 	return rapid.Custom(func(t *rapid.T) []Match {
 		matches := rapid.SliceOfNDistinct(match, 0, 3, normal).Draw(t, "matches")

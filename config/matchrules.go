@@ -10,11 +10,13 @@ import (
 // maxExpression bounds a regular expression's length, as Gateway API does.
 const maxExpression = 1024
 
-func (c *checker) matches(matches []Match) {
-	for i, m := range matches {
+func (c *checker) matches(s RouteSpec) {
+	for i, m := range s.Matches {
 		path := at("spec.matches", i)
 		c.match(path, m)
-		for j, earlier := range matches[:i] {
+		c.grpcMatch(path+".grpc", s, m)
+		c.modelMatch(path+".model", s, m.Model)
+		for j, earlier := range s.Matches[:i] {
 			if normal(earlier) == normal(m) && c.sound(path) {
 				c.refusef(path, "says the same as %s", at("spec.matches", j))
 				break
@@ -24,8 +26,8 @@ func (c *checker) matches(matches []Match) {
 }
 
 func (c *checker) match(path string, m Match) {
-	if m.Path == nil && len(m.Headers) == 0 && m.Method == "" {
-		c.lacks(path, "is empty: give path, headers or method, or leave matches out to match every request")
+	if m.Path == nil && len(m.Headers) == 0 && m.Method == "" && m.GRPC == nil && m.Model == "" {
+		c.lacks(path, "is empty: give path, headers, method, grpc or model, or leave matches out to match every request")
 	}
 	if m.Path != nil {
 		c.pathMatch(path+".path", *m.Path)
@@ -123,6 +125,7 @@ func isToken(name string) bool {
 
 // normal writes a match so that equal texts match equal requests.
 func normal(m Match) string {
+	m = m.ByPath()
 	path := PathMatch{Type: PathPrefix, Value: "/"}
 	if m.Path != nil {
 		path = *m.Path
@@ -135,7 +138,7 @@ func normal(m Match) string {
 		headers[i] = fmt.Sprintf("%q %s %q", strings.ToLower(h.Name), h.Type, h.Value)
 	}
 	slices.Sort(headers)
-	return fmt.Sprintf("%s %s %q %s", m.Method, path.Type, path.Value, strings.Join(headers, " "))
+	return fmt.Sprintf("%s %s %q %q %s", m.Method, path.Type, path.Value, m.Model, strings.Join(headers, " "))
 }
 
 // ties refuses the later, by name, of two inference routes that match the same

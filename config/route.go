@@ -17,7 +17,7 @@ type RouteSpec struct {
 	// Listener is where Envoy accepts requests for this inference route.
 	Listener Listener `json:"listener"`
 
-	// Protocol is http or grpc. Default http.
+	// Protocol is http, grpc or openai. Default http.
 	Protocol Protocol `json:"protocol,omitempty" default:"http"`
 
 	// Matches select requests, in Gateway API's form; a request needs one of them,
@@ -79,6 +79,8 @@ type Protocol string
 const (
 	ProtocolHTTP Protocol = "http"
 	ProtocolGRPC Protocol = "grpc" // HTTP/2 to the versions; gRPC status counts as status
+	// ProtocolOpenAI is http with JSON bodies that name a model, so that matches can.
+	ProtocolOpenAI Protocol = "openai"
 )
 
 // Match selects requests. All of its parts must hold.
@@ -86,6 +88,13 @@ type Match struct {
 	Path    *PathMatch    `json:"path,omitempty"`
 	Headers []HeaderMatch `json:"headers,omitempty"`
 	Method  string        `json:"method,omitempty"` // GET, POST, …; empty matches all
+	// GRPC selects calls by service and method. Only with protocol grpc.
+	GRPC *GRPCMatch `json:"grpc,omitempty"`
+	// Model is what a JSON body names in its field "model", whole and with its case.
+	// Envoy reads such bodies whole before it routes, up to 16 MiB, and answers 413 to
+	// longer ones, on every inference route of the port. A match with a model comes
+	// before those without, whatever their paths. Only with protocol openai.
+	Model string `json:"model,omitempty"`
 }
 
 // PathMatch is Gateway API's HTTPPathMatch.

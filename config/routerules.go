@@ -10,8 +10,8 @@ import (
 func (c *checker) route(s RouteSpec) {
 	c.hostnames(s.Hostnames)
 	c.listener(s.Listener)
-	oneOf(c, "spec.protocol", s.Protocol, ProtocolHTTP, ProtocolGRPC)
-	c.matches(s.Matches)
+	oneOf(c, "spec.protocol", s.Protocol, ProtocolHTTP, ProtocolGRPC, ProtocolOpenAI)
+	c.matches(s)
 	c.positive("spec.timeouts.request", s.Timeouts.Request)
 	c.versions(s.Versions)
 	oneOf(c, "spec.mirroring", s.Mirroring, MirroringForbidden, MirroringAllowed)

@@ -14,7 +14,14 @@ type Stickiness struct {
 	Header string `json:"header,omitempty"`
 	// Cookie holds the unit. Envoy gives one to a client that has none.
 	Cookie *UnitCookie `json:"cookie,omitempty"`
+	// ClientAddress, written as {}, makes each client's IP address a unit: that of its
+	// connection to Envoy.
+	ClientAddress *ClientAddress `json:"clientAddress,omitempty"`
 }
+
+// ClientAddress is the IP address that a client connects from. Behind a load
+// balancer or a NAT it is that of many users, who all stay together.
+type ClientAddress struct{}
 
 // UnitCookie is a cookie that holds a unit and not a version, so that a client
 // keeps it from one rollout to the next.

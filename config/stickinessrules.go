@@ -8,17 +8,29 @@ import (
 const stickinessPath = "spec.stickiness"
 
 func (c *checker) stickiness(s *Stickiness) {
-	switch {
-	case s == nil:
-	case s.Header != "" && s.Cookie != nil:
-		c.refusef(stickinessPath, "has both header and cookie: give exactly one")
+	if s == nil {
+		return
+	}
+	switch n := s.given(); {
+	case n > 1:
+		c.refusef(stickinessPath, "has more than one of header, cookie and clientAddress: give exactly one")
+	case n == 0:
+		c.lacks(stickinessPath, "has none of header, cookie and clientAddress: leave it out to draw every request by itself")
 	case s.Cookie != nil:
 		c.unitCookie(stickinessPath+".cookie", *s.Cookie)
 	case s.Header != "":
 		c.unitHeader(stickinessPath+".header", s.Header)
-	default:
-		c.lacks(stickinessPath, "has neither header nor cookie: leave it out to draw every request by itself")
 	}
+}
+
+// given counts what was written.
+func (s Stickiness) given() (n int) {
+	for _, written := range []bool{s.Header != "", s.Cookie != nil, s.ClientAddress != nil} {
+		if written {
+			n++
+		}
+	}
+	return n
 }
 
 // unitHeader refuses what holds no unit.
@@ -65,6 +77,10 @@ func (c *checker) adviseStickiness(s RouteSpec) {
 		c.refusef(stickinessPath, "makes units stay, and the analysis counts requests as if each were drawn by itself: "+
 			"a few units that send much or fail often can pass for a version's fault, so its error bounds hold only "+
 			"where no unit sends much of the traffic")
+	}
+	if s.Stickiness.ClientAddress != nil {
+		c.refusef(stickinessPath+".clientAddress", "is the same for all who come through one load balancer or NAT: "+
+			"where such stands before Envoy, few units send all the traffic")
 	}
 	if s.Protocol == ProtocolGRPC && s.Stickiness.Cookie != nil {
 		c.refusef(stickinessPath+".cookie", "is kept by few gRPC clients, and whoever keeps none is drawn by itself: name a header instead")

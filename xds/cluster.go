@@ -98,12 +98,12 @@ func breakers() *clusterpb.CircuitBreakers {
 func upstreamProtocol(p config.Protocol) (*anypb.Any, error) {
 	explicit := &httppb.HttpProtocolOptions_ExplicitHttpConfig{}
 	switch p {
-	case config.ProtocolHTTP, "":
+	case config.ProtocolHTTP, config.ProtocolOpenAI, "":
 		explicit.ProtocolConfig = &httppb.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: &corepb.Http1ProtocolOptions{}}
 	case config.ProtocolGRPC:
 		explicit.ProtocolConfig = &httppb.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: &corepb.Http2ProtocolOptions{}}
 	default:
-		return nil, fmt.Errorf("protocol %q: is neither http nor grpc", p)
+		return nil, fmt.Errorf("protocol %q: is none of http, grpc, openai", p)
 	}
 	return pack(&httppb.HttpProtocolOptions{
 		CommonHttpProtocolOptions: &corepb.HttpProtocolOptions{IdleTimeout: duration(idleUpstream)},

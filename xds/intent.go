@@ -3,6 +3,7 @@ package xds
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,12 +64,23 @@ func newIntent(r config.InferenceRoute, splits map[config.Key]config.Split) (int
 	if len(r.Matches) == 0 {
 		r.Matches = []config.Match{{}}
 	}
+	if slices.ContainsFunc(r.Matches, func(m config.Match) bool { return m.GRPC != nil }) {
+		r.Matches = byPath(r.Matches)
+	}
 	hosts := make([]string, len(r.Hostnames))
 	for i, h := range r.Hostnames {
 		hosts[i] = strings.ToLower(h)
 	}
 	r.Hostnames = hosts
 	return intent{InferenceRoute: r, split: split}, nil
+}
+
+func byPath(matches []config.Match) []config.Match {
+	out := make([]config.Match, len(matches))
+	for i, m := range matches {
+		out[i] = m.ByPath()
+	}
+	return out
 }
 
 // checkSplit refuses what would send requests nowhere, or somewhere unasked.

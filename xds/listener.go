@@ -29,7 +29,7 @@ func (p port) listener(tables []string) (Resource, error) {
 	if err != nil {
 		return Resource{}, err
 	}
-	r, err := newResource(listenerName(p.number), &listenerpb.Listener{
+	listener := &listenerpb.Listener{
 		Name:    listenerName(p.number),
 		Address: socketAddress(p.routes[0].Listener.Address, p.number),
 		// With it two Envoys that were given the same port would share its users
@@ -39,7 +39,11 @@ func (p port) listener(tables []string) (Resource, error) {
 			Name:       "envoy.filters.network.http_connection_manager",
 			ConfigType: &listenerpb.Filter_TypedConfig{TypedConfig: filter},
 		}}}},
-	})
+	}
+	if p.models() {
+		listener.PerConnectionBufferLimitBytes = wrapperspb.UInt32(modelBody)
+	}
+	r, err := newResource(listenerName(p.number), listener)
 	for _, table := range tables {
 		r.Needs = append(r.Needs, Ref{TypeRoute, table})
 	}
@@ -88,6 +92,11 @@ func (p port) httpFilters(logs []*accesslogpb.AccessLog) ([]*hcmpb.HttpFilter, e
 	}
 	if p.scoped {
 		if err := add("envoy.filters.http.lua", &luapb.Lua{DefaultSourceCode: inline(lowerScope)}); err != nil {
+			return nil, err
+		}
+	}
+	if p.models() {
+		if err := add("envoy.filters.http.json_to_metadata", modelReader()); err != nil {
 			return nil, err
 		}
 	}

@@ -22,9 +22,10 @@ type rule struct {
 }
 
 // rulesFor lists the rules that requests for host can meet, best first: the most
-// specific hostname, then Gateway API's precedence: an exact path, a regular
-// expression (which Gateway API leaves open), the longest prefix, a method, the
-// most headers; last the order of keys and of matches.
+// specific hostname, then a model, which is a name as a hostname is, then Gateway
+// API's precedence: an exact path, a regular expression (which Gateway API leaves
+// open), the longest prefix, a method, the most headers; last the order of keys and of
+// matches.
 func rulesFor(host string, routes []intent) []rule {
 	var rules []rule
 	for _, in := range routes {
@@ -63,6 +64,7 @@ func compareMatch(a, b config.Match) int {
 	kindA, lenA := pathRank(a.Path)
 	kindB, lenB := pathRank(b.Path)
 	return cmp.Or(
+		cmp.Compare(min(len(b.Model), 1), min(len(a.Model), 1)),
 		cmp.Compare(kindB, kindA),
 		cmp.Compare(lenB, lenA),
 		cmp.Compare(min(len(b.Method), 1), min(len(a.Method), 1)),
@@ -102,6 +104,9 @@ func describe(m config.Match) string {
 	if m.Path != nil {
 		path = fmt.Sprintf("path %s", m.Path.Value)
 	}
+	if m.Model != "" {
+		path += fmt.Sprintf(", model %q", m.Model)
+	}
 	return fmt.Sprintf("%s, method %q, %d headers", path, m.Method, len(m.Headers))
 }
 
@@ -112,6 +117,9 @@ func matchOf(m config.Match) (*routepb.RouteMatch, error) {
 	}
 	if m.Method != "" {
 		out.Headers = append(out.Headers, headerIs(":method", exactly(m.Method)))
+	}
+	if m.Model != "" {
+		out.DynamicMetadata = []*matcherpb.MetadataMatcher{modelIs(m.Model)}
 	}
 	for _, h := range m.Headers {
 		matcher, err := headerValue(h)

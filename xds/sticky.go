@@ -38,7 +38,10 @@ func unitRoutes(in intent, match *routepb.RouteMatch) []*routepb.Route {
 		return []*routepb.Route{splitRoute(in, match)}
 	}
 	cookie := in.Stickiness.Cookie
-	if cookie == nil {
+	switch {
+	case in.Stickiness.ClientAddress != nil:
+		return []*routepb.Route{splitRoute(in, match, unitInAddress())}
+	case cookie == nil:
 		return []*routepb.Route{splitRoute(in, match, unitInHeader(in.Stickiness.Header))}
 	}
 	known := splitRoute(in, withCookie(match, cookie.Name, anyText()), unitInCookie(cookie.Name))
@@ -62,6 +65,13 @@ func splitRoute(in intent, match *routepb.RouteMatch, units ...*routepb.RouteAct
 func unitInHeader(header string) *routepb.RouteAction_HashPolicy {
 	return &routepb.RouteAction_HashPolicy{PolicySpecifier: &routepb.RouteAction_HashPolicy_Header_{
 		Header: &routepb.RouteAction_HashPolicy_Header{HeaderName: header},
+	}}
+}
+
+// unitInAddress takes the address without its port.
+func unitInAddress() *routepb.RouteAction_HashPolicy {
+	return &routepb.RouteAction_HashPolicy{PolicySpecifier: &routepb.RouteAction_HashPolicy_ConnectionProperties_{
+		ConnectionProperties: &routepb.RouteAction_HashPolicy_ConnectionProperties{SourceIp: true},
 	}}
 }
 

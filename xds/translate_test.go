@@ -61,6 +61,8 @@ func prefix(p string) config.Match {
 
 func grpcProtocol(r *config.RouteSpec) { r.Protocol = config.ProtocolGRPC }
 
+func openAI(r *config.RouteSpec) { r.Protocol = config.ProtocolOpenAI }
+
 func mirroring(r *config.RouteSpec) { r.Mirroring = config.MirroringAllowed }
 
 func sticky(s config.Stickiness) func(*config.RouteSpec) {
@@ -108,6 +110,10 @@ func TestGoldenTranslations(t *testing.T) {
 			configOf(route("filetype", sticky(config.Stickiness{Header: "x-user-id"}))),
 			map[config.Key]config.Split{key("filetype"): ramp},
 		},
+		"sticky_by_address": {
+			configOf(route("filetype", sticky(config.Stickiness{ClientAddress: &config.ClientAddress{}}))),
+			map[config.Key]config.Split{key("filetype"): ramp},
+		},
 		"sticky_by_cookie": {
 			configOf(route("filetype", matches(prefix("/v2")), sticky(config.Stickiness{Cookie: &config.UnitCookie{
 				Name: "unit%", TTL: config.Duration(24 * time.Hour),
@@ -123,6 +129,16 @@ func TestGoldenTranslations(t *testing.T) {
 			map[config.Key]config.Split{key("filetype"): {Epoch: 19, Shares: config.Carve("v3-2", "v3-3", 2500, 4000)}},
 		},
 		"retry_on_stable_alone": {configOf(route("filetype", protected(200_000))), nil},
+		"grpc_methods": {configOf(
+			route("info", grpcProtocol, hosts("model.ml"), matches(config.Match{GRPC: &config.GRPCMatch{Service: "inference.GRPCInferenceService", Method: "ModelInfer"}})),
+			route("rest", grpcProtocol, hosts("model.ml"), matches(
+				config.Match{GRPC: &config.GRPCMatch{Service: "inference.GRPCInferenceService"}}, config.Match{GRPC: &config.GRPCMatch{Method: "Check"}},
+			)),
+		), nil},
+		"models": {configOf(
+			route("llama", openAI, hosts("llm.ml"), matches(config.Match{Model: "meta/llama"})),
+			route("rest", openAI, hosts("llm.ml")),
+		), nil},
 		"overrides": {
 			configOf(route("filetype", mirroring, overrides(
 				config.Override{Header: &config.HeaderMatch{Name: "x-tester", Value: "alice"}, Version: "v3-3"},

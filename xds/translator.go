@@ -97,6 +97,7 @@ type (
 		port    uint32
 		address string
 		scoped  bool
+		models  bool
 		tables  []string
 	}
 	resources struct {
@@ -150,7 +151,7 @@ func (t *Translator) listener(p port, tables []table) (Resource, error) {
 		names[i] = one.name
 	}
 	slices.Sort(names)
-	input := listenerInput{p.number, p.routes[0].Listener.Address, p.scoped, names}
+	input := listenerInput{p.number, p.routes[0].Listener.Address, p.scoped, p.models(), names}
 	out := t.listeners.of(listenerName(p.number), input, func() resources {
 		r, err := p.listener(names)
 		return resources{[]Resource{r}, err}
