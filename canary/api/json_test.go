@@ -39,8 +39,7 @@ func eachName(typ reflect.Type, seen map[reflect.Type]bool, visit func(owner ref
 		return
 	}
 	seen[typ] = true
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case name == "-" || !f.IsExported():

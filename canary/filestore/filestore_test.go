@@ -176,7 +176,7 @@ func TestAForeignOrDamagedFileIsNamed(t *testing.T) {
 			_, err := filestore.Open(path)
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, c.text)
-			require.Equal(t, c.want == filestore.ErrForeign, errors.Is(err, filestore.ErrForeign), "only what is in the file says whose it is")
+			require.Equal(t, errors.Is(c.want, filestore.ErrForeign), errors.Is(err, filestore.ErrForeign), "only what is in the file says whose it is")
 		})
 	}
 }

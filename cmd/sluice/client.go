@@ -53,7 +53,7 @@ func (t *target) client() (*api.Client, error) {
 	path := filepath.Join(t.state, runFileName)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, failure(fmt.Errorf("%s: is not there, so no 'sluice run' uses this state folder: 'sluice run -f FILE|FOLDER' starts one; --state or --server names another", path))
+		return nil, failure(fmt.Errorf("%s: is not there, so no 'sluice run' uses this state folder: %s", path, startHint))
 	}
 	if err != nil {
 		return nil, failure(err)

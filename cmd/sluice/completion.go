@@ -51,9 +51,6 @@ func (t *target) completeOf(list func(controller.Snapshot) []cobra.Completion) c
 
 // glance gives all inference routes, or none where nothing answers.
 func (t *target) glance(ctx context.Context) []controller.Snapshot {
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	ctx, cancel := context.WithTimeout(ctx, completeTime)
 	defer cancel()
 	client, err := t.client()

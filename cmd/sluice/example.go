@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"net/netip"
 	"strings"
 
@@ -19,7 +20,7 @@ func example(r config.RouteSpec) string {
 		return grpcExample(r, m)
 	}
 	words := []string{"curl"}
-	if m.Method != "" && m.Method != "GET" {
+	if m.Method != "" && m.Method != http.MethodGet {
 		words = append(words, "-X", m.Method)
 	}
 	if len(r.Hostnames) > 0 {

@@ -36,7 +36,8 @@ func TestAnExampleReachesTheInferenceRoute(t *testing.T) {
 		{"every address of the machine", config.RouteSpec{Listener: config.Listener{Address: "0.0.0.0", Port: 80}}, "curl http://127.0.0.1:80/"},
 		{"version 6", config.RouteSpec{Listener: config.Listener{Address: "::", Port: 80}}, "curl 'http://[::1]:80/'"},
 		{
-			"gRPC", config.RouteSpec{Listener: here, Protocol: config.ProtocolGRPC, Hostnames: []string{"g.ml"}},
+			"gRPC",
+			config.RouteSpec{Listener: here, Protocol: config.ProtocolGRPC, Hostnames: []string{"g.ml"}},
 			"grpcurl -plaintext -authority g.ml 127.0.0.1:8080 list",
 		},
 		{

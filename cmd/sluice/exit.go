@@ -35,13 +35,16 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// startHint says what to do where no control plane is found.
+const startHint = "'sluice run -f FILE|FOLDER' starts one; --state or --server names another"
+
 // failure makes an error end the program with exitFailure.
 func failure(err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, api.ErrAway) {
-		err = fmt.Errorf("%w: 'sluice run -f FILE|FOLDER' starts one; --state or --server names another", err)
+		err = fmt.Errorf("%w: %s", err, startHint)
 	}
 	return &exitError{code: exitFailure, err: err}
 }

@@ -17,9 +17,8 @@ func cells(t *testing.T, table string) map[string]string {
 	lines := strings.Split(table, "\n")
 	require.Greater(t, len(lines), 1)
 	by := map[string]string{}
-	for name, rest := "", lines[0]; rest != ""; {
-		name, rest, _ = strings.Cut(rest, "  ")
-		rest = strings.TrimLeft(rest, " ")
+	for _, name := range strings.FieldsFunc(strings.ReplaceAll(lines[0], "  ", "\t"), func(r rune) bool { return r == '\t' }) {
+		name = strings.TrimSpace(name)
 		at := strings.Index(lines[0], name)
 		cell, _, _ := strings.Cut(lines[1][at:], "  ")
 		by[name] = strings.TrimSpace(cell)

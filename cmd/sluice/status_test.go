@@ -140,8 +140,10 @@ func TestStatusExitCodes(t *testing.T) {
 		{"a watch gives up with its time", []controller.Snapshot{running()}, []string{"-w", "--timeout", "300ms"}, 4, "phase=Waiting", "sluice: no end within 300ms: ml/filetype: v2 is tried against v1: step 1 of 1\n"},
 		{"a gate is waited for", []controller.Snapshot{gated()}, nil, 0, "Progressing False   ApprovalNeeded", ""},
 		{
-			"a watch gives up at a gate that nobody answers", []controller.Snapshot{gated()},
-			[]string{"-w", "--timeout", "300ms"}, 4, "waits=ApprovalNeeded",
+			"a watch gives up at a gate that nobody answers",
+			[]controller.Snapshot{gated()},
+			[]string{"-w", "--timeout", "300ms"},
+			4, "waits=ApprovalNeeded",
 			"sluice: no end within 300ms: ml/filetype: v2 is tried against v1: step 1 of 1; " +
 				"waits for ApprovalNeeded: review 1 (3fa9c1d2e4b5) waits for approval since 00:00:00Z\n",
 		},

@@ -23,7 +23,8 @@ func (s summary) cells() []string {
 func summaryOf(s controller.Snapshot, now time.Time) summary {
 	line := summary{
 		Namespace: s.State.Route.Namespace, Name: s.State.Route.Name, Stable: orDash(s.State.Stable),
-		Candidate: "-", Split: splitText(s.State.Published), Phase: string(s.State.Phase()), Step: "-", Weight: "-", Acked: "-", Observed: "-", Verdict: "-", Age: "-",
+		Candidate: "-", Split: splitText(s.State.Published), Phase: string(s.State.Phase()),
+		Step: "-", Weight: "-", Acked: "-", Observed: "-", Verdict: "-", Age: "-",
 	}
 	r := s.State.Rollout
 	if r == nil {

@@ -20,23 +20,23 @@ func Explain(s controller.Snapshot, look Look) string {
 	return t.String()
 }
 
-// fact is one sentence under what it is about.
-func (t *sheet) fact(about, format string, args ...any) {
+// factf is one sentence under what it is about.
+func (t *sheet) factf(about, format string, args ...any) {
 	t.under(2, []span{put(plain, "%s: ", about)}, put(plain, format, args...))
 }
 
 func (t *sheet) explainTrouble(s controller.Snapshot) {
 	if s.Refusal != "" {
-		t.fact("configuration", "the newest one is not in force: %s", s.Refusal)
+		t.factf("configuration", "the newest one is not in force: %s", s.Refusal)
 	}
 	if n := s.State.Nack; n != nil {
-		t.fact("refused", "%s refused epoch %d and keeps what it had: %s", n.Proxy, n.Epoch, n.Text)
+		t.factf("refused", "%s refused epoch %d and keeps what it had: %s", n.Proxy, n.Epoch, n.Text)
 	}
 	if f := s.State.Fault; f != nil {
-		t.fact("not saved", "since %s: %s", clock(f.Since), f.Text)
+		t.factf("not saved", "since %s: %s", clock(f.Since), f.Text)
 	}
 	if s.Gap != "" {
-		t.fact("signals", "%s", s.Gap)
+		t.factf("signals", "%s", s.Gap)
 	}
 }
 
@@ -47,24 +47,25 @@ func (t *sheet) explainRollout(s controller.Snapshot) {
 	}
 	trace, _ := s.Trace(r.ID)
 	reach, _ := s.State.Reach(trace)
-	t.fact("share", "%s wanted, %s acknowledged by every connected proxy, %s observed in access logs",
+	t.factf("share", "%s wanted, %s acknowledged by every connected proxy, %s observed in access logs",
 		percent(reach.Wanted), orNothing(reach.Acked), orNothing(reach.Observed))
 	for _, w := range s.Waits {
-		t.fact("waits for "+string(w.Reason), "%s", w.Text)
+		t.factf("waits for "+string(w.Reason), "%s", w.Text)
 	}
 	if s.Remedy != "" {
-		t.fact("what would change it", "%s", s.Remedy)
+		t.factf("what would change it", "%s", s.Remedy)
 	}
 	for _, trip := range r.Trips {
 		about := fmt.Sprintf("trip %d at %s", trip.Number, percent(trip.Share))
 		if trip.Text == "" {
-			t.fact(about, "%s; %s", trip.Reason, trip.Outcome)
+			t.factf(about, "%s; %s", trip.Reason, trip.Outcome)
 			continue
 		}
-		t.fact(about, "%s; %s: %s", trip.Reason, trip.Outcome, trip.Text)
+		t.factf(about, "%s; %s: %s", trip.Reason, trip.Outcome, trip.Text)
 	}
 	if u := s.Ruling; u != nil {
-		t.fact("settling it", "%s; %s, evidence %s of %s nats", u.Text, count(u.N, "mirrored request", "mirrored requests"), nats(u.LogE), nats(u.LogNeeded))
+		t.factf("settling it", "%s; %s, evidence %s of %s nats", u.Text,
+			count(u.N, "mirrored request", "mirrored requests"), nats(u.LogE), nats(u.LogNeeded))
 	}
 }
 
@@ -86,7 +87,7 @@ func (t *sheet) explainEnd(s controller.Snapshot) {
 	if !f.Confirmed.IsZero() {
 		confirmed = "confirmed by every connected proxy after " + lasting(f.Confirmed.Sub(f.Ended))
 	}
-	t.fact("ended", "rollout %s was %s at %s, %s; it lasted %s", f.ID, f.Outcome.Words(), clock(f.Ended), confirmed, lasting(f.Ended.Sub(f.Began)))
+	t.factf("ended", "rollout %s was %s at %s, %s; it lasted %s", f.ID, f.Outcome.Words(), clock(f.Ended), confirmed, lasting(f.Ended.Sub(f.Began)))
 }
 
 // explainEvidence says what every test saw. After an end it is what was known before: a person may have ended what
@@ -99,17 +100,17 @@ func (t *sheet) explainEvidence(s controller.Snapshot) {
 	case a == nil && s.State.Rollout == nil:
 		return
 	case a == nil:
-		t.fact("evidence", "none was looked at yet")
+		t.factf("evidence", "none was looked at yet")
 		return
 	case s.State.Rollout == nil:
-		t.fact("the last look"+lookedAt(s), "%s: %s", a.Verdict, a.Reason)
+		t.factf("the last look"+lookedAt(s), "%s: %s", a.Verdict, a.Reason)
 	default:
-		t.fact("verdict", "%s: %s", a.Verdict, a.Reason)
+		t.factf("verdict", "%s: %s", a.Verdict, a.Reason)
 	}
 	if a.Hold != "" {
-		t.fact("no growth", "%s", a.Hold)
+		t.factf("no growth", "%s", a.Hold)
 	}
-	t.fact("all rollback tests together", "%s of %s nats", nats(a.LogE), nats(a.LogNeeded))
+	t.factf("all rollback tests together", "%s of %s nats", nats(a.LogE), nats(a.LogNeeded))
 	for _, test := range a.Tests {
 		t.under(2, nil, put(plain, "%s", Sentence(test)))
 	}

@@ -186,7 +186,8 @@ func (t *sheet) requests(s controller.Snapshot) {
 		if l.seen.Errors > 0 {
 			errors = span{bad, count(l.seen.Errors, "error", "errors")}
 		}
-		line := []span{put(plain, "%-*s  %s  %s  %s  ", max(len(roles[0]), len(roles[1])), l.role, l.version, ready, count(l.seen.Requests, "request", "requests")), errors}
+		role := fmt.Sprintf("%-*s", max(len(roles[0]), len(roles[1])), l.role)
+		line := []span{put(plain, "%s  %s  %s  %s  ", role, l.version, ready, count(l.seen.Requests, "request", "requests")), errors}
 		if l.seen.Mirrored > 0 {
 			line = append(line, put(faint, "  %d mirrored", l.seen.Mirrored))
 		}
