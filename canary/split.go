@@ -18,8 +18,6 @@ func (s State) Split(route config.RouteSpec) config.Split {
 		split.Shares = s.fixed(*route.Strategy.Split)
 	case route.Strategy.ABTest != nil:
 		split.Shares = s.arms(*route.Strategy.ABTest)
-	case route.Strategy.Shadow != nil:
-		s.shadowed(*route.Strategy.Shadow, &split)
 	case r == nil:
 		split.Shares = config.Whole(s.Stable)
 	case r.Phase == Baking:
