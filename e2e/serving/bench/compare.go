@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -26,50 +24,80 @@ func (o options) compare(ctx context.Context) error {
 	if err := pin(o.own); err != nil {
 		return fmt.Errorf("core %d: %w", o.own, err)
 	}
-	fmt.Printf("%s\n", header)
-	var wrong error
 	for name := range strings.SplitSeq(o.models, ",") {
 		m, err := o.expect(ctx, name)
 		if err != nil {
 			return err
 		}
-		wrong = errors.Join(wrong, o.compareModel(ctx, m))
+		if err := o.compareModel(ctx, m); err != nil {
+			return err
+		}
 	}
-	return wrong
+	return nil
 }
 
 func (o options) compareModel(ctx context.Context, m *model) error {
-	var systems []*system
+	systems, err := o.startAll(ctx, m)
 	defer func() {
 		for _, s := range systems {
 			s.signal(syscall.SIGCONT)
 			s.end()
 		}
 	}()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s\n", header)
+	for text := range strings.SplitSeq(o.loads, ",") {
+		load, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("load: %w", err)
+		}
+		if err := o.compareLoad(ctx, m, systems, load); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("\n%s\n", traitHeader)
+	for _, s := range systems {
+		t, err := o.traitsFairly(ctx, m, s)
+		if err != nil {
+			return err
+		}
+		fmt.Println(t)
+	}
+	fmt.Println()
+	return nil
+}
+
+// startAll starts every system and stops it as soon as it is ready.
+func (o options) startAll(ctx context.Context, m *model) (systems []*system, err error) {
 	for name := range strings.SplitSeq(o.systems, ",") {
 		s, err := o.start(ctx, name, m)
 		if s != nil {
 			systems = append(systems, s)
 		}
 		if err != nil {
-			return err
+			return systems, err
 		}
 		s.signal(syscall.SIGSTOP)
 	}
-	for text := range strings.SplitSeq(o.loads, ",") {
-		load, err := strconv.ParseFloat(text, 64)
+	return systems, nil
+}
+
+func (o options) compareLoad(ctx context.Context, m *model, systems []*system, load float64) error {
+	var queue float64 // the raw queue's share
+	for _, s := range systems {
+		c, err := o.measureFairly(ctx, m, s, load)
 		if err != nil {
-			return fmt.Errorf("load: %w", err)
+			return err
 		}
-		for _, s := range systems {
-			c, err := o.measureFairly(ctx, m, s, load)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(os.Stdout, c)
-			if c.result.Wrong > 0 {
-				return fmt.Errorf("%s: %d of %d answers compared were wrong", s.name, c.result.Wrong, c.result.Sent/checkedShare)
-			}
+		if s.cmd == nil {
+			queue = c.share()
+		}
+		c.queue = queue
+		fmt.Println(c)
+		if c.result.Wrong > 0 {
+			return fmt.Errorf("%s: %d of %d answers compared were wrong", s.name, c.result.Wrong, c.result.Sent/checkedShare)
 		}
 	}
 	return nil
@@ -98,9 +126,15 @@ func (o options) measure(ctx context.Context, m *model, s *system, load float64)
 		}
 	} else {
 		s.signal(syscall.SIGCONT)
+		before, _ := s.overhead()
 		used := s.cpu()
 		c.result = o.offer(ctx, m, s.ask, c.offered)
 		c.result.CPU = s.cpu() - used
+		after, err := s.overhead()
+		if err != nil {
+			return c, err
+		}
+		c.overhead = after.since(before).quantile(0.99)
 		s.signal(syscall.SIGSTOP)
 	}
 	return c, o.inner(ctx, "limit", m.name, 0, &c.after)

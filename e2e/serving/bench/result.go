@@ -60,27 +60,47 @@ type cell struct {
 	before, after limit
 	offered       float64 // per second
 	seconds       float64
+	overhead      float64 // p99 of the server's time less queue and run, in seconds; NaN: not told
+	queue         float64 // the raw queue's share at this load; 0: not measured
 }
 
 func (c cell) limit() float64 { return (c.before.best() + c.after.best()) / 2 }
 
 func (c cell) share() float64 { return float64(c.result.Good) / c.seconds / c.limit() }
 
-func (c cell) fair() bool {
+func (c cell) fair() bool { return fair(c.before, c.after) }
+
+func fair(before, after limit) bool {
 	const leastShare, mostMove = 0.65, 1.33
-	low, high := min(c.before.best(), c.after.best()), max(c.before.best(), c.after.best())
-	return min(c.before.Share, c.after.Share) >= leastShare && high/low <= mostMove
+	low, high := min(before.best(), after.best()), max(before.best(), after.best())
+	return min(before.Share, after.Share) >= leastShare && high/low <= mostMove
 }
 
-const header = "model   system          load   goodput/limit  answered late refused failed   p50 ms   p99 ms  CPU ms/answer (raw)  fair"
+const header = `| model | load | system | goodput/limit | of raw queue | answered | late | refused | failed | p50 ms | p99 ms | overhead p99 µs | CPU ms/answer | raw CPU ms | fair |
+|-|-|-|-|-|-|-|-|-|-|-|-|-|-|-|`
 
 func (c cell) String() string {
 	r := c.result
 	answers := max(1, r.Good+r.Late)
-	return fmt.Sprintf("%-7s %-15s %4.2f   %13.3f  %8d %4d %7d %6d %8.1f %8.1f  %13.3f (%.3f)  %v",
-		c.model, c.system, c.load, c.share(), r.Good+r.Late, r.Late, r.Refused, r.Failed,
-		ms(quantile(r.Latencies, 0.5)), ms(quantile(r.Latencies, 0.99)),
-		1000*r.CPU/float64(answers), 1000*(c.before.CPU+c.after.CPU)/2, c.fair())
+	return fmt.Sprintf("| %s | %.2f | %s | %.3f | %s | %d | %d | %d | %d | %.1f | %.1f | %s | %.3f | %.3f | %s |",
+		c.model, c.load, c.system, c.share(), shown("%.2f", c.share()/c.queue), r.Good+r.Late, r.Late, r.Refused, r.Failed,
+		ms(quantile(r.Latencies, 0.5)), ms(quantile(r.Latencies, 0.99)), shown("%.0f", 1e6*c.overhead),
+		1000*r.CPU/float64(answers), 1000*(c.before.CPU+c.after.CPU)/2, yes(c.fair()))
+}
+
+// shown is a number, or a dash where there is none.
+func shown(format string, v float64) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return "–"
+	}
+	return fmt.Sprintf(format, v)
+}
+
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -19,9 +19,13 @@ import (
 // system is a server under measurement, or the raw queue, which has no process.
 type system struct {
 	name string
+	root string // of its URLs
 	cmd  *exec.Cmd
 	ask  asker
 }
+
+// ours says whether the system is sluice-serve, which refuses and tells overhead.
+func (s *system) ours() bool { return strings.HasPrefix(s.name, "sluice") }
 
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -62,17 +66,17 @@ func (o options) start(ctx context.Context, name string, m *model) (*system, err
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	root := "http://127.0.0.1:" + httpPort
-	infer := root + "/v2/models/" + m.name + "/infer"
+	s.root = "http://127.0.0.1:" + httpPort
+	infer := s.root + "/v2/models/" + m.name + "/infer"
 	switch {
 	case strings.HasSuffix(name, "grpc"):
 		s.ask, err = grpcAsker(m, "127.0.0.1:"+grpcPort)
 	case strings.HasSuffix(name, "binary"):
-		s.ask, err = binaryAsker(m, infer, o.deadline), nil
+		s.ask, err = binaryAsker(m, infer), nil
 	default:
-		s.ask, err = jsonAsker(m, infer, o.deadline)
+		s.ask, err = jsonAsker(m, infer)
 	}
-	return s, errors.Join(err, s.awaitReady(ctx, root+"/v2/health/ready"))
+	return s, errors.Join(err, s.awaitReady(ctx, s.root+"/v2/health/ready"))
 }
 
 func (o options) command(name string, m *model, httpPort, grpcPort string) ([]string, error) {
