@@ -164,7 +164,10 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-s.wake:
 		case <-timer.C:
 		}
-		events, due := s.advance()
+		events, told, due := s.advance()
+		for _, e := range told {
+			e.run()
+		}
 		for _, e := range events {
 			s.log(e)
 			s.cfg.Notify(e)
@@ -192,13 +195,13 @@ func (s *Server) log(e Event) {
 	}
 }
 
-// advance serves the next phases of the plan and collects what to tell.
-func (s *Server) advance() (events []Event, due time.Time) {
+// advance serves the next phases of the plan, and collects what to tell whom.
+func (s *Server) advance() (events []Event, told []errand, due time.Time) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := s.cfg.Now()
-	due = earlier(s.expire(now, s.cfg.AckTimeout), s.offerAgain(now))
-	claimed := s.claimed
-	s.claimed = nil
+	due, told = s.offerAgain(now)
+	due = earlier(due, s.expire(now, s.cfg.AckTimeout))
 	for {
 		next, changes, wake := s.progress.Next(xds.Situation{Wanted: s.wanted, Open: s.unanswered(), Now: now, Drain: s.cfg.Drain})
 		s.progress = next
@@ -207,21 +210,13 @@ func (s *Server) advance() (events []Event, due time.Time) {
 			break
 		}
 		for _, c := range changes {
-			claimed = append(claimed, s.apply(c, now)...)
+			told = append(told, s.apply(c, now)...)
 			s.settleQuiet(c, now)
 		}
 		due = earlier(due, s.expire(now, s.cfg.AckTimeout))
 	}
 	events, s.events = s.events, nil
-	s.mu.Unlock()
-	for _, c := range claimed {
-		if !c.send() && c.repeats {
-			s.mu.Lock()
-			s.repeatScopes(c.ticket.watch.session)
-			s.mu.Unlock()
-		}
-	}
-	return events, due
+	return events, told, due
 }
 
 // settleQuiet tells of tables that listeners and hostnames lead to now without an

@@ -1,11 +1,13 @@
 package ads
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/sluice-dev/sluice/config"
@@ -21,11 +23,12 @@ const remembered = 1024
 type entry struct {
 	ref       xds.Ref
 	version   string
-	wire      *discoverypb.Resource
+	body      *anypb.Any
+	increment []byte // a DeltaDiscoveryResponse with nothing else in it
 	published time.Time
 	table     string                // that a scope leads to; scopes only
 	carries   map[config.Key]uint64 // inference routes and their epochs; RouteConfigurations only
-	takers    int                   // streams that took it last; RouteConfigurations only
+	takers    int                   // streams that took it last
 }
 
 // fanout is all that is served of one type and who listens. An update costs what
@@ -44,18 +47,25 @@ func newFanout(t xds.Type) *fanout {
 }
 
 func newEntry(t xds.Type, r xds.Resource, carries map[config.Key]uint64, now time.Time) *entry {
+	body := &anypb.Any{TypeUrl: string(t), Value: r.Body}
 	return &entry{
-		ref:     xds.Ref{Type: t, Name: r.Name},
-		version: r.Version,
-		wire: &discoverypb.Resource{
-			Name:     r.Name,
-			Version:  r.Version,
-			Resource: &anypb.Any{TypeUrl: string(t), Value: r.Body},
-		},
+		ref:       xds.Ref{Type: t, Name: r.Name},
+		version:   r.Version,
+		body:      body,
+		increment: marshalled(&discoverypb.Resource{Name: r.Name, Version: r.Version, Resource: body}),
 		published: now,
 		table:     tableOf(t, r),
 		carries:   carries,
 	}
+}
+
+// marshalled gives the bytes that a resource adds to a response.
+func marshalled(r *discoverypb.Resource) []byte {
+	b, err := proto.Marshal(&discoverypb.DeltaDiscoveryResponse{Resources: []*discoverypb.Resource{r}})
+	if err != nil {
+		panic(fmt.Sprintf("ads: %q: %v", r.GetName(), err)) // its strings are not UTF-8, which validation refuses
+	}
+	return b
 }
 
 // tableOf gives the table that a scope leads to.
@@ -103,15 +113,13 @@ func (f *fanout) listeners(name string, visit func(*watch)) {
 	}
 }
 
-func (f *fanout) subscribe(w *watch, names ...string) {
-	for _, n := range names {
-		set := f.byName[n]
-		if set == nil {
-			set = map[*watch]struct{}{}
-			f.byName[n] = set
-		}
-		set[w] = struct{}{}
+func (f *fanout) subscribe(w *watch, name string) {
+	set := f.byName[name]
+	if set == nil {
+		set = map[*watch]struct{}{}
+		f.byName[name] = set
 	}
+	set[w] = struct{}{}
 }
 
 func (f *fanout) unsubscribe(w *watch, name string) {

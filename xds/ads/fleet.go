@@ -1,7 +1,6 @@
 package ads
 
 import (
-	"fmt"
 	"maps"
 	"time"
 
@@ -20,7 +19,6 @@ type fleet struct {
 	announced map[config.Key]uint64            // the epoch told by Acked, if all have it
 	refusing  map[*watch]struct{}              // may have refused listeners
 	events    []Event
-	claimed   []claim // what Run has to send
 }
 
 // ballot is the vote on an entry. It exists while somebody's answer is missing or
@@ -71,50 +69,49 @@ func (f *fleet) unanswered() map[xds.Ref]bool {
 	return open
 }
 
-// apply serves a change and claims every stream that hears of it.
-func (f *fleet) apply(c xds.Change, now time.Time) []claim {
-	fan := f.fanouts[c.Type]
-	claims := claims{at: map[*ticket]int{}}
+// apply serves a change, and gives the streams that have something to write then.
+func (s *Server) apply(c xds.Change, now time.Time) []errand {
+	fan := s.fanouts[c.Type]
+	var told []*watch
+	tell := func(w *watch) bool {
+		if w.waits && len(w.set)+len(w.removed) == 0 {
+			told = append(told, w)
+		}
+		return w.waits // the others are found lacking when they have answered
+	}
 	for _, r := range c.Set {
-		e := newEntry(c.Type, r, f.carried[r.Name], now)
+		e := newEntry(c.Type, r, s.carried[r.Name], now)
 		fan.put(r.Name, e)
-		delete(f.ballots, e.ref)
+		delete(s.ballots, e.ref)
 		fan.listeners(r.Name, func(w *watch) {
-			f.await(e, w.session, now)
-			claims.add(w, func(c *claim) { c.set = append(c.set, e) })
+			s.await(e, w.session, now)
+			if tell(w) {
+				w.set = append(w.set, e)
+			}
 		})
 	}
 	for _, n := range c.Removed {
 		fan.put(n, nil)
-		delete(f.ballots, xds.Ref{Type: c.Type, Name: n})
+		delete(s.ballots, xds.Ref{Type: c.Type, Name: n})
 		fan.listeners(n, func(w *watch) {
 			w.forgive(n)
-			claims.add(w, func(c *claim) { c.removed = append(c.removed, n) })
+			if tell(w) {
+				w.removed = append(w.removed, n)
+			}
 		})
 	}
-	for _, c := range claims.list {
-		c.ticket.watch.open = nil
-	}
-	return claims.list
+	return s.tellWatches(told)
 }
 
-// claims collects what each stream with an open ticket is to hear.
-type claims struct {
-	list []claim
-	at   map[*ticket]int
-}
-
-func (c *claims) add(w *watch, fill func(*claim)) {
-	if w.open == nil {
-		return // it is found stale when the proxy has answered
+// tellWatches sends what apply has for them.
+func (s *Server) tellWatches(told []*watch) []errand {
+	list := make([]errand, 0, len(told))
+	for _, w := range told {
+		set, removed := w.set, w.removed
+		w.set, w.removed = nil, nil
+		list = append(list, s.respond(w, set, removed))
 	}
-	i, known := c.at[w.open]
-	if !known {
-		i = len(c.list)
-		c.at[w.open] = i
-		c.list = append(c.list, claim{ticket: w.open})
-	}
-	fill(&c.list[i])
+	return list
 }
 
 // await has the plan wait until c has answered e.
@@ -135,23 +132,10 @@ func (f *fleet) await(e *entry, c *session, now time.Time) {
 
 // has says whether a proxy has taken e, a table.
 func (c *session) has(e *entry) bool {
-	h := c.tables[e.ref.Name]
+	w := c.watches[xds.TypeRoute]
+	if w == nil {
+		return false
+	}
+	h := w.held[e.ref.Name]
 	return h != nil && h.acked == e
-}
-
-// holding gives the record of a table; other types have none.
-func (c *session) holding(e *entry) *holding {
-	if e.ref.Type != xds.TypeRoute {
-		return nil
-	}
-	h := c.tables[e.ref.Name]
-	if h == nil {
-		h = &holding{}
-		c.tables[e.ref.Name] = h
-	}
-	return h
-}
-
-func versionString(major, minor, patch uint32) string {
-	return fmt.Sprintf("%d.%d.%d", major, minor, patch)
 }

@@ -12,17 +12,6 @@ import (
 	"github.com/sluice-dev/sluice/xds/name"
 )
 
-// sent notes a response on its way.
-func (s *Server) sent(w *watch, nonce string, entries []*entry) {
-	now := s.cfg.Now()
-	for _, e := range entries {
-		if h := w.session.holding(e); h != nil {
-			h.sent, h.sentAt = e, now
-		}
-	}
-	w.flying = append(w.flying, flight{nonce: nonce, entries: entries})
-}
-
 // answered takes a proxy's ACK or NACK of the response with nonce.
 func (s *Server) answered(w *watch, nonce string, nack *statuspb.Status) {
 	i := slices.IndexFunc(w.flying, func(f flight) bool { return f.nonce == nonce })
@@ -30,6 +19,9 @@ func (s *Server) answered(w *watch, nonce string, nack *statuspb.Status) {
 		return
 	}
 	entries := w.flying[i].entries
+	for _, f := range w.flying[:i+1] {
+		w.session.unread -= f.size
+	}
 	w.flying = slices.Delete(w.flying, 0, i+1) // answers come in order
 	now := s.cfg.Now()
 	switch {
@@ -56,12 +48,11 @@ func (s *Server) took(w *watch, e *entry, now time.Time) {
 		s.repeatScopes(w.session)
 		defer s.settled(e, now)
 	}
-	if h := w.session.holding(e); h != nil {
-		if h.sent == nil {
-			h.sent, h.sentAt = e, now
+	if h := w.held[e.ref.Name]; h != nil && h.acked != e {
+		h.take(e, now.UnixNano())
+		if h.toldAt == 0 {
+			h.toldAt = h.ackedAt // it had it
 		}
-		h.take(e, now)
-		h.nack = ""
 		if e.takers == 1 {
 			s.tellAgain(e)
 		}
@@ -78,9 +69,6 @@ func (s *Server) took(w *watch, e *entry, now time.Time) {
 func (s *Server) refused(w *watch, e *entry, text string, now time.Time) {
 	known := w.refuse(e, text, now)
 	s.schedule(w)
-	if h := w.session.holding(e); h != nil {
-		h.nack, h.nackAt = text, now
-	}
 	if b := s.ballots[e.ref]; b != nil && b.entry == e {
 		b.refused[w.session] = true
 	}

@@ -16,6 +16,7 @@ const (
 type refusal struct {
 	entry *entry
 	text  string
+	at    time.Time
 	tries int       // how often it said so
 	again time.Time // when it is asked once more; zero: never, or it is being asked
 }
@@ -33,10 +34,13 @@ func (w *watch) refuse(e *entry, text string, now time.Time) (known bool) {
 	if r.entry != e {
 		r = refusal{entry: e}
 	}
-	r.text = text
+	r.text, r.at = text, now
 	r.tries++
 	if e.ref.Type == xds.TypeListener {
 		r.again = now.Add(patience(r.tries))
+	}
+	if w.refused == nil {
+		w.refused = map[string]refusal{}
 	}
 	w.refused[e.ref.Name] = r
 	return known
@@ -54,8 +58,8 @@ func (s *Server) schedule(w *watch) {
 }
 
 // offerAgain asks proxies whether they take what they refused, where it is time,
-// and says when to look again.
-func (s *Server) offerAgain(now time.Time) (due time.Time) {
+// and says when to look again, and which streams have something to write.
+func (s *Server) offerAgain(now time.Time) (due time.Time, told []errand) {
 	for w := range s.refusing {
 		for n, r := range w.refused {
 			switch {
@@ -73,14 +77,19 @@ func (s *Server) offerAgain(now time.Time) (due time.Time) {
 		if len(w.refused) == 0 {
 			delete(s.refusing, w)
 		}
-		if w.open != nil {
-			if set := w.nextSuspect(); set != nil {
-				s.claimed = append(s.claimed, claim{ticket: w.open, set: set})
-				w.open = nil
-			}
+		if set := w.suspectNow(); set != nil {
+			told = append(told, s.respond(w, set, nil))
 		}
 	}
-	return due
+	return due, told
+}
+
+// suspectNow is nextSuspect of a proxy that may be told.
+func (w *watch) suspectNow() []*entry {
+	if !w.waits {
+		return nil
+	}
+	return w.nextSuspect()
 }
 
 // refusedOf takes the refusal of a whole list. Envoy names the listeners and

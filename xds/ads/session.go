@@ -2,13 +2,12 @@ package ads
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"time"
 
 	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
-	goconfig "github.com/envoyproxy/go-control-plane/pkg/server/config"
-	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -16,71 +15,90 @@ import (
 	"github.com/sluice-dev/sluice/xds"
 )
 
-// session is one stream of one proxy. go-control-plane's protocol server runs
-// once per stream, with the session as its cache and its callbacks, so that
-// nothing has to be looked up by stream.
+// session is one stream of one proxy. Its requests are taken by a goroutine of its
+// own; responses are decided on under the Server's lock and written outside it.
 type session struct {
-	server *Server
-	end    context.CancelFunc
 	// incremental tells the two protocols apart.
 	incremental bool
+	outbox      outbox
+	end         context.CancelFunc
 
 	// Guarded by the Server's lock.
 	proxy   string // node id; empty until the first request
 	build   string // Envoy's version
 	since   time.Time
+	gone    bool
+	nonces  uint64
+	unread  int // bytes of responses that were not answered
 	watches map[xds.Type]*watch
-	tables  map[string]*holding
 }
 
-// holding is what is known of one RouteConfiguration on one proxy.
-type holding struct {
-	sent, acked     *entry
-	sentAt, ackedAt time.Time
-	nack            string // of sent
-	nackAt          time.Time
-}
-
-// take notes that the proxy has e now; nil: nothing.
-func (h *holding) take(e *entry, now time.Time) {
-	if h.acked != nil {
-		h.acked.takers--
+// converse serves a proxy until it goes or Run ends. Each call of read takes one
+// request.
+func (s *Server) converse(ctx context.Context, c *session, read func() error) error {
+	ctx, c.end = context.WithCancel(ctx)
+	defer c.end()
+	defer s.leave(c)
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		for err == nil {
+			err = read()
+		}
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
+	case <-ctx.Done():
+		return nil
 	}
-	if e != nil {
-		e.takers++
+}
+
+// heard takes a request: who it is from, what it answers, and by ask what it asks
+// for.
+func (s *Server) heard(c *session, r request, ask func(*watch)) error {
+	s.mu.Lock()
+	err := s.hear(c, r, ask)
+	s.mu.Unlock()
+	if err != nil {
+		return err
 	}
-	h.acked, h.ackedAt = e, now
+	c.outbox.flush()
+	return nil
 }
 
-// DeltaAggregatedResources serves one proxy increments until it goes.
-func (s *Server) DeltaAggregatedResources(stream discoverypb.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	ctx, c := s.open(stream.Context())
-	c.incremental = true
-	defer c.close()
-	return delta.NewServer(ctx, c, c, named()).DeltaStreamHandler(stream, anyType)
+// request is what the requests of both protocols have in common.
+type request struct {
+	node  *corepb.Node
+	typ   xds.Type
+	nonce string
+	nack  *statuspb.Status
 }
 
-// open begins a session, which the caller must close.
-func (s *Server) open(ctx context.Context) (context.Context, *session) {
-	ctx, cancel := context.WithCancel(ctx)
-	return ctx, &session{server: s, end: cancel, watches: map[xds.Type]*watch{}, tables: map[string]*holding{}}
-}
-
-func (c *session) close() {
-	c.end()
-	c.server.leave(c)
-}
-
-const anyType = "" // a stream for all types
-
-// named keeps go-control-plane from reading an empty list of names as "all" where
-// Envoy never means that.
-func named() goconfig.XDSOption {
-	return goconfig.DeactivateLegacyWildcardForTypes([]string{string(xds.TypeEndpoint), string(xds.TypeRoute)})
+func (s *Server) hear(c *session, r request, ask func(*watch)) error {
+	if c.gone {
+		return io.EOF
+	}
+	if err := s.identify(c, r.node); err != nil {
+		return err
+	}
+	w, err := s.watch(c, r.typ)
+	if err != nil {
+		return err
+	}
+	if r.nonce != "" {
+		s.answered(w, r.nonce, r.nack)
+	}
+	ask(w)
+	return nil
 }
 
 // identify takes the node of a stream's first request.
-func (c *session) identify(node *corepb.Node) error {
+func (s *Server) identify(c *session, node *corepb.Node) error {
 	if c.proxy != "" {
 		return nil
 	}
@@ -88,117 +106,20 @@ func (c *session) identify(node *corepb.Node) error {
 		return status.Error(codes.InvalidArgument, "node.id: is empty; every proxy needs one of its own")
 	}
 	c.proxy, c.build = node.GetId(), buildOf(node)
-	c.since = c.server.cfg.Now()
-	c.server.join(c)
+	c.since = s.cfg.Now()
+	s.join(c)
 	return nil
 }
 
-// OnDeltaStreamOpen does nothing: the proxy has not said who it is.
-func (c *session) OnDeltaStreamOpen(context.Context, int64, string) error { return nil }
-
-// OnDeltaStreamClosed does nothing: the handler's end does.
-func (c *session) OnDeltaStreamClosed(int64, *corepb.Node) {}
-
-// OnStreamDeltaRequest takes a proxy's answer to a response, if the request is one.
-func (c *session) OnStreamDeltaRequest(_ int64, req *discoverypb.DeltaDiscoveryRequest) error {
-	return c.heard(req.GetNode(), xds.Type(req.GetTypeUrl()), req.GetResponseNonce(), req.GetErrorDetail())
-}
-
-// OnStreamDeltaResponse notes what is being sent.
-func (c *session) OnStreamDeltaResponse(_ int64, _ *discoverypb.DeltaDiscoveryRequest, resp *discoverypb.DeltaDiscoveryResponse) {
-	c.told(xds.Type(resp.GetTypeUrl()), resp.GetNonce())
-}
-
-// heard takes who a request is from and what it answers.
-func (c *session) heard(node *corepb.Node, t xds.Type, nonce string, nack *statuspb.Status) error {
-	c.server.mu.Lock()
-	defer c.server.mu.Unlock()
-	if err := c.identify(node); err != nil {
-		return err
-	}
-	if w := c.watches[t]; w != nil && nonce != "" {
-		c.server.answered(w, nonce, nack)
-	}
-	return nil
-}
-
-// told notes that the response in hand goes out under nonce.
-func (c *session) told(t xds.Type, nonce string) {
-	c.server.mu.Lock()
-	defer c.server.mu.Unlock()
-	w := c.watches[t]
-	c.server.sent(w, nonce, w.sending)
-	w.sending = nil
-}
-
-// CreateDeltaWatch answers req at once if the proxy lacks something, or waits
-// until it does.
-func (c *session) CreateDeltaWatch(req *discoverypb.DeltaDiscoveryRequest, sub cache.Subscription, out chan cache.DeltaResponse) (func(), error) {
-	s := c.server
-	s.mu.Lock()
-	w, err := c.watch(xds.Type(req.GetTypeUrl()))
-	if err != nil {
-		s.mu.Unlock()
-		return nil, err
-	}
-	first := w.subscription == nil
-	names, gone := req.GetResourceNamesSubscribe(), req.GetResourceNamesUnsubscribe()
-	wild := w.renew(sub, names, gone)
-	compare := w.staleOfLate
-	if first || len(names)+len(gone) > 0 {
-		s.subscribe(w, names, gone)
-		compare = w.staleOfAll
-	}
-	if w.anew {
-		w.anew = false
-		w.distrust()
-		compare = w.staleOfAll
-	}
-	t := &ticket{watch: w}
-	t.deliver = func(set []*entry, removed []string) {
-		out <- &deltaResponse{watch: w, request: req, set: set, removed: removed}
-	}
-	lacks := claim{ticket: t}
-	lacks.set, lacks.removed = compare()
-	// A proxy starts only when it has been told of each list, be it empty.
-	if wild {
-		return s.answer(lacks), nil
-	}
-	return s.answerOrWait(lacks), nil
-}
-
-// answer sends what a proxy is to hear. It unlocks the Server.
-func (s *Server) answer(c claim) (cancel func()) {
-	s.mu.Unlock()
-	c.send()
-	return func() { s.withdraw(c.ticket) }
-}
-
-// answerOrWait sends what a proxy lacks, or leaves its ticket for what comes. It
-// unlocks the Server.
-func (s *Server) answerOrWait(c claim) (cancel func()) {
-	w := c.ticket.watch
-	if len(c.set)+len(c.removed) == 0 {
-		c.set = w.nextSuspect()
-	}
-	if len(c.set)+len(c.removed) > 0 {
-		return s.answer(c)
-	}
-	w.open = c.ticket
-	s.mu.Unlock()
-	return func() { s.withdraw(c.ticket) }
-}
-
-func (c *session) watch(t xds.Type) (*watch, error) {
-	w, ok := c.watches[t]
-	if ok {
+func (s *Server) watch(c *session, t xds.Type) (*watch, error) {
+	if w, ok := c.watches[t]; ok {
 		return w, nil
 	}
-	f, ok := c.server.fanouts[t]
+	f, ok := s.fanouts[t]
 	if !ok {
 		return nil, status.Errorf(codes.InvalidArgument, "type_url %q: is not served here", t)
 	}
-	w = &watch{session: c, fanout: f, refused: map[string]refusal{}}
+	w := &watch{session: c, fanout: f, held: map[string]*held{}}
 	c.watches[t] = w
 	return w, nil
 }
@@ -208,5 +129,43 @@ func buildOf(node *corepb.Node) string {
 	if v == nil {
 		return node.GetUserAgentVersion()
 	}
-	return versionString(v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+	return fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+}
+
+func (s *Server) join(c *session) {
+	s.sessions[c] = struct{}{}
+	s.tell(Connected{Proxy: c.proxy, At: c.since})
+}
+
+// leave forgets a stream that has ended.
+func (s *Server) leave(c *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.gone = true
+	if _, joined := s.sessions[c]; !joined {
+		return
+	}
+	delete(s.sessions, c)
+	for _, w := range c.watches {
+		delete(w.fanout.wild, w)
+		delete(s.refusing, w)
+		for n, h := range w.held {
+			w.fanout.unsubscribe(w, n)
+			h.take(nil, 0)
+		}
+	}
+	for _, b := range s.ballots {
+		if _, waited := b.waiting[c]; waited || b.late[c] {
+			s.drop(b, c)
+		}
+	}
+	s.tell(Disconnected{Proxy: c.proxy, At: s.cfg.Now()})
+}
+
+func (s *Server) endAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.sessions {
+		c.end()
+	}
 }

@@ -67,21 +67,30 @@ func (s *Server) routesOf(c *session) []RouteStatus {
 		if e := s.fanouts[xds.TypeRoute].entries[table]; e != nil {
 			r.Published = Mark{e.carries[k], e.published}
 		}
-		if h := c.tables[table]; h != nil {
-			r.Sent = markOf(h.sent, k, h.sentAt)
-			r.Acked = markOf(h.acked, k, h.ackedAt)
-			r.Nack, r.NackedAt = h.nack, h.nackAt
+		if w := c.watches[xds.TypeRoute]; w != nil {
+			w.fill(&r, table)
 		}
 		list = append(list, r)
 	}
 	return list
 }
 
-func markOf(e *entry, k config.Key, at time.Time) Mark {
+// fill notes how far a table has come.
+func (w *watch) fill(r *RouteStatus, table string) {
+	if h := w.held[table]; h != nil {
+		r.Sent = markOf(h.told, r.Route, h.toldAt)
+		r.Acked = markOf(h.acked, r.Route, h.ackedAt)
+	}
+	if n, refused := w.refused[table]; refused {
+		r.Nack, r.NackedAt = n.text, n.at
+	}
+}
+
+func markOf(e *entry, k config.Key, at int64) Mark {
 	if e == nil {
 		return Mark{}
 	}
-	return Mark{Epoch: e.carries[k], At: at}
+	return Mark{Epoch: e.carries[k], At: time.Unix(0, at)}
 }
 
 func (c *session) refusals() []Refusal {

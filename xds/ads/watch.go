@@ -1,136 +1,172 @@
 package ads
 
 import (
-	"context"
-	"iter"
-	"maps"
 	"slices"
-	"sync"
-
-	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	"strconv"
 )
 
-// watch is what one stream hears of one type. The Server's lock guards it, except
-// for what belongs to the stream's goroutine.
+// watch is what one stream hears of one type. The Server's lock guards it.
 type watch struct {
 	session *session
 	fanout  *fanout
 
-	subscription cache.Subscription
-	wildcard     bool     // it hears of every name
-	anew         bool     // it is to be told everything again
-	sending      []*entry // of the response that is being sent; the stream's goroutine's, too
-	seq          uint64   // of the fanout, when the proxy was last compared with it
-	open         *ticket
-	flying       []flight // responses without an answer
-	suspects     []*entry // of a refused response, and refused listeners whose time has come; sent one by one
-	refused      map[string]refusal
+	asked    bool // once, at least
+	wildcard bool // it hears of every name
+	waits    bool // nothing is unanswered: it may be told what comes
+	anew     bool // it is to be told everything again
+	held     map[string]*held
+	seq      uint64   // of the fanout, when the proxy was last compared with it
+	flying   []flight // responses without an answer
+	suspects []*entry // of a refused response, and refused listeners whose time has come; sent one by one
+	refused  map[string]refusal
+	latest   string // nonce of the last response; state of the world only
+
+	// What the change in hand has for the proxy.
+	set     []*entry
+	removed []string
+}
+
+// held is what is known of one resource at one proxy.
+type held struct {
+	told, acked     *entry // told nil, but has: in a version that is not served
+	toldAt, ackedAt int64  // ns since 1970
+	asked           bool   // by name
+	has             bool   // it was told, or said so
+}
+
+// take notes that the proxy has e now; nil: nothing.
+func (h *held) take(e *entry, at int64) {
+	if h.acked != nil {
+		h.acked.takers--
+	}
+	if e != nil {
+		e.takers++
+	}
+	h.acked, h.ackedAt = e, at
 }
 
 // flight is a response that has been sent and not answered.
 type flight struct {
 	nonce   string
 	entries []*entry
+	size    int
 }
 
-// ticket lets one response be sent to a stream, from outside the Server's lock.
-type ticket struct {
-	watch   *watch
-	deliver func(set []*entry, removed []string)
-
-	mu   sync.Mutex
-	dead bool // the stream may have gone
-}
-
-func (t *ticket) cancel() {
-	t.mu.Lock()
-	t.dead = true
-	t.mu.Unlock()
-}
-
-// claim is a ticket taken for a response.
-type claim struct {
-	ticket  *ticket
-	set     []*entry
-	removed []string
-	repeats bool // what the proxy has been told before
-}
-
-// send hands the response to the stream, unless that has asked or gone in the
-// meantime. It does not block: go-control-plane's channels have room for a
-// response per type, and a ticket is used once.
-func (c claim) send() bool {
-	c.ticket.mu.Lock()
-	defer c.ticket.mu.Unlock()
-	if c.ticket.dead {
-		return false
+// record gives what is held of a name.
+func (w *watch) record(n string) *held {
+	h := w.held[n]
+	if h == nil {
+		h = &held{}
+		w.held[n] = h
 	}
-	c.ticket.deliver(c.set, c.removed)
-	return true
+	return h
 }
 
-// staleOfLate lists what the proxy must hear of what has changed since it was
-// last compared. Like staleOfAll it belongs to the stream's goroutine, under the
-// Server's lock.
-func (w *watch) staleOfLate() (set []*entry, removed []string) {
+// has says whether the proxy was told e last, or said that it has it.
+func (w *watch) has(e *entry) bool {
+	h := w.held[e.ref.Name]
+	return h != nil && h.told != nil && h.told.version == e.version
+}
+
+// recall takes what a proxy that comes back says it has.
+func (w *watch) recall(versions map[string]string) {
+	for n, version := range versions {
+		h := w.record(n)
+		h.has = true
+		if e := w.fanout.entries[n]; e != nil && e.version == version {
+			h.told = e
+		}
+	}
+}
+
+// distrust has everything sent again that is served, and taken away that is not.
+func (w *watch) distrust() {
+	for _, h := range w.held {
+		h.told = nil
+	}
+}
+
+// lacks lists what the proxy must hear: entries it has in another version or not
+// at all, and names it has that are gone. Unless whole, only what has changed
+// since it was last compared is looked at.
+func (w *watch) lacks(whole bool) (set []*entry, removed []string) {
 	recent, ok := w.fanout.since(w.seq)
-	if !ok {
-		return w.staleOfAll()
-	}
-	subscribed := w.subscription.SubscribedResources()
-	names := make(map[string]struct{}, len(recent))
-	for _, n := range recent {
-		if _, mine := subscribed[n]; mine || w.wildcard {
-			names[n] = struct{}{}
-		}
-	}
-	return w.stale(maps.Keys(names))
-}
-
-// staleOfAll lists what the proxy must hear: entries it has in another version or
-// not at all, and names it has that are gone.
-func (w *watch) staleOfAll() (set []*entry, removed []string) {
-	if !w.wildcard {
-		return w.stale(maps.Keys(w.subscription.SubscribedResources()))
-	}
-	names := make(map[string]struct{}, len(w.fanout.entries))
-	for n := range w.fanout.entries {
-		names[n] = struct{}{}
-	}
-	for n := range w.subscription.ReturnedResources() {
-		names[n] = struct{}{}
-	}
-	return w.stale(maps.Keys(names))
-}
-
-func (w *watch) stale(names iter.Seq[string]) (set []*entry, removed []string) {
-	known := w.subscription.ReturnedResources()
-	for n := range names {
-		e, exists := w.fanout.entries[n]
-		version, has := known[n]
-		switch {
-		case exists && version != e.version:
-			set = append(set, e)
-		case !exists && has:
-			removed = append(removed, n)
-		}
-	}
 	w.seq = w.fanout.seq
+	visit := func(n string) {
+		e, h := w.fanout.entries[n], w.held[n]
+		switch {
+		case e == nil && h != nil && h.has:
+			removed = append(removed, n)
+		case e != nil && (h == nil || h.told == nil || h.told.version != e.version):
+			set = append(set, e)
+		}
+	}
+	switch {
+	case !whole && ok:
+		for i, n := range recent {
+			if w.hears(n) && !slices.Contains(recent[:i], n) {
+				visit(n)
+			}
+		}
+	default:
+		w.names(visit)
+	}
 	slices.Sort(removed)
 	return sortEntries(set), removed
 }
 
-// learn brings what the proxy is known to have up to date, in place.
-func (w *watch) learn(set []*entry, removed []string) map[string]string {
-	known := w.subscription.ReturnedResources()
+// hears says whether the watch is told of a name.
+func (w *watch) hears(n string) bool {
+	h := w.held[n]
+	return w.wildcard || h != nil && h.asked
+}
+
+// names visits every name that the watch is told of or has.
+func (w *watch) names(visit func(string)) {
+	for n, h := range w.held {
+		if w.wildcard || h.asked {
+			visit(n)
+		}
+	}
+	if !w.wildcard {
+		return
+	}
+	for n := range w.fanout.entries {
+		if w.held[n] == nil {
+			visit(n)
+		}
+	}
+}
+
+// learn brings what the proxy is known to have up to date.
+func (w *watch) learn(set []*entry, removed []string, at int64) {
 	for _, e := range set {
-		known[e.ref.Name] = e.version
+		h := w.record(e.ref.Name)
+		h.told, h.toldAt, h.has = e, at, true
 	}
 	for _, n := range removed {
-		delete(known, n)
+		h := w.held[n]
+		switch {
+		case h == nil:
+		case h.asked:
+			h.take(nil, 0)
+			h.told, h.has = nil, false
+		default:
+			h.take(nil, 0)
+			delete(w.held, n)
+		}
 	}
-	return known
+}
+
+// response makes the next response.
+func (w *watch) response(set []*entry, removed []string) *response {
+	c := w.session
+	c.nonces++
+	r := &response{typ: w.fanout.typ, nonce: strconv.FormatUint(c.nonces, 10), set: set, removed: removed}
+	if !c.incremental {
+		w.widen(r)
+	}
+	return r
 }
 
 // nextSuspect gives one of a refused response's resources, if it is still served.
@@ -144,33 +180,3 @@ func (w *watch) nextSuspect() []*entry {
 	}
 	return nil
 }
-
-// deltaResponse is one incremental response. The subscription is brought up to
-// date when the stream's goroutine sends it.
-type deltaResponse struct {
-	watch   *watch
-	request *discoverypb.DeltaDiscoveryRequest
-	set     []*entry
-	removed []string
-}
-
-func (r *deltaResponse) GetDeltaDiscoveryResponse() (*discoverypb.DeltaDiscoveryResponse, error) {
-	r.watch.sending = r.set
-	out := &discoverypb.DeltaDiscoveryResponse{TypeUrl: string(r.watch.fanout.typ), RemovedResources: r.removed}
-	for _, e := range r.set {
-		out.Resources = append(out.Resources, e.wire)
-	}
-	return out, nil
-}
-
-func (r *deltaResponse) GetReturnedResources() map[string]string {
-	return r.watch.learn(r.set, r.removed)
-}
-
-func (r *deltaResponse) GetNextVersionMap() map[string]string                { return r.GetReturnedResources() }
-func (r *deltaResponse) GetDeltaRequest() *discoverypb.DeltaDiscoveryRequest { return r.request }
-func (r *deltaResponse) GetSystemVersion() (string, error)                   { return "", nil }
-func (r *deltaResponse) GetResponseVersion() string                          { return "" }
-func (r *deltaResponse) GetContext() context.Context                         { return context.Background() }
-
-var _ cache.DeltaResponse = (*deltaResponse)(nil)

@@ -1,99 +1,89 @@
 package ads
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"maps"
-	"slices"
 
-	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/server/sotw/v3"
 
 	"github.com/sluice-dev/sluice/xds"
 )
 
 // StreamAggregatedResources serves one proxy the state of the world until it goes.
 func (s *Server) StreamAggregatedResources(stream discoverypb.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
-	ctx, c := s.open(stream.Context())
-	defer c.close()
-	return sotw.NewServer(ctx, c, c, named()).StreamHandler(stream, anyType)
+	c := &session{watches: map[xds.Type]*watch{}}
+	c.outbox.write = func(r *response) error { return stream.Send(r.world()) }
+	return s.converse(stream.Context(), c, func() error {
+		req, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		r := request{node: req.GetNode(), typ: xds.Type(req.GetTypeUrl()), nonce: req.GetResponseNonce(), nack: req.GetErrorDetail()}
+		return s.heard(c, r, func(w *watch) { s.askWorld(w, req) })
+	})
 }
 
-// OnStreamOpen does nothing: the proxy has not said who it is.
-func (c *session) OnStreamOpen(context.Context, int64, string) error { return nil }
-
-// OnStreamClosed does nothing: the handler's end does.
-func (c *session) OnStreamClosed(int64, *corepb.Node) {}
-
-// OnStreamRequest takes a proxy's answer to a response, if the request is one.
-func (c *session) OnStreamRequest(_ int64, req *discoverypb.DiscoveryRequest) error {
-	return c.heard(req.GetNode(), xds.Type(req.GetTypeUrl()), req.GetResponseNonce(), req.GetErrorDetail())
-}
-
-// OnStreamResponse notes what is being sent.
-func (c *session) OnStreamResponse(_ context.Context, _ int64, _ *discoverypb.DiscoveryRequest, resp *discoverypb.DiscoveryResponse) {
-	c.told(xds.Type(resp.GetTypeUrl()), resp.GetNonce())
-}
-
-// CreateWatch answers req at once if the proxy lacks something, or waits until it
-// does.
-func (c *session) CreateWatch(req *discoverypb.DiscoveryRequest, sub cache.Subscription, out chan cache.Response) (func(), error) {
-	s := c.server
-	s.mu.Lock()
-	w, err := c.watch(xds.Type(req.GetTypeUrl()))
-	if err != nil {
-		s.mu.Unlock()
-		return nil, err
+// askWorld is ask for a request that names all that the proxy wants.
+func (s *Server) askWorld(w *watch, req *discoverypb.DiscoveryRequest) {
+	if w.asked && req.GetResponseNonce() != w.latest {
+		return // a response is on its way, whose answer will say the same again
 	}
-	first := w.subscription == nil
-	var before map[string]struct{}
-	if !first {
-		before = w.subscription.SubscribedResources()
-	}
-	wild := sub.IsWildcard() && !w.wildcard
-	w.subscription, w.wildcard = sub, sub.IsWildcard()
+	first := !w.asked
+	everything := !w.wildcard && len(req.GetResourceNames()) == 0 && w.listed()
+	changed := s.resubscribe(w, req.GetResourceNames(), everything)
 	if first && req.GetVersionInfo() != "" && req.GetVersionInfo() == versionOf(w.world()) {
-		w.learn(w.world(), nil) // it comes back with what it had
+		s.trust(w)
 	}
-	s.subscribe(w, missing(sub.SubscribedResources(), before), missing(before, sub.SubscribedResources()))
-	t := &ticket{watch: w}
-	t.deliver = func(set []*entry, removed []string) {
-		out <- &worldResponse{watch: w, request: req, set: set, removed: removed}
+	if first || changed || everything {
+		s.rouse()
 	}
-	if w.anew {
-		w.anew = false
-		w.distrust()
-	}
-	lacks := claim{ticket: t}
-	lacks.set, lacks.removed = w.staleOfAll()
-	if wild {
-		return s.answer(lacks), nil
-	}
-	return s.answerOrWait(lacks), nil
+	s.answer(w, true, everything)
 }
 
-// missing lists, sorted, what is in a and not in b.
-func missing(a, b map[string]struct{}) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(a)), func(n string) bool { _, ok := b[n]; return ok })
-}
-
-// world lists everything that the proxy subscribes to, sorted. The Server's lock
-// must be held.
-func (w *watch) world() []*entry {
-	var all []*entry
-	if w.wildcard {
-		all = slices.Collect(maps.Values(w.fanout.entries))
-	} else {
-		for n := range w.subscription.SubscribedResources() {
-			if e := w.fanout.entries[n]; e != nil {
-				all = append(all, e)
-			}
+// resubscribe brings the index up to date with a list of names, and says whether
+// it is another one.
+func (s *Server) resubscribe(w *watch, names []string, everything bool) (changed bool) {
+	w.asked = true
+	wanted := make(map[string]bool, len(names))
+	for _, n := range names {
+		wanted[n] = true
+	}
+	for n, h := range w.held {
+		if h.asked && !wanted[n] {
+			s.unsubscribeOne(w, n)
+			changed = true
 		}
 	}
-	return sortEntries(all)
+	if everything {
+		s.subscribeAll(w)
+	}
+	for n := range wanted {
+		if h := w.held[n]; h == nil || !h.asked {
+			s.subscribe(w, n)
+			changed = true
+		}
+	}
+	return changed
+}
+
+// trust takes a proxy that comes back to have all that it asks for.
+func (s *Server) trust(w *watch) {
+	world := w.world()
+	w.learn(world, nil, s.cfg.Now().UnixNano())
+	for _, e := range world {
+		s.took(w, e, s.cfg.Now())
+	}
+}
+
+// world lists everything that the proxy subscribes to, sorted.
+func (w *watch) world() []*entry {
+	var list []*entry
+	w.names(func(n string) {
+		if e := w.fanout.entries[n]; e != nil {
+			list = append(list, e)
+		}
+	})
+	return sortEntries(list)
 }
 
 // versionOf stands for a whole list, the same on every replica.
@@ -105,60 +95,17 @@ func versionOf(world []*entry) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
 }
 
-// whole says whether each response to a watch is the whole list. In the others,
-// what is missing stays.
-func (w *watch) whole() bool {
-	switch w.fanout.typ {
-	case xds.TypeCluster, xds.TypeListener, xds.TypeScope:
-		return !w.session.incremental
-	case xds.TypeEndpoint, xds.TypeRoute:
-	}
-	return false
-}
-
-// worldResponse is one state-of-the-world response: a whole list where Envoy
+// widen makes a response one of the state of the world: a whole list where Envoy
 // wants one, only what is new where it does not.
-type worldResponse struct {
-	watch   *watch
-	request *discoverypb.DiscoveryRequest
-	set     []*entry
-	removed []string
-	version string
-}
-
-// GetDiscoveryResponse is called once, by the stream's goroutine.
-func (r *worldResponse) GetDiscoveryResponse() (*discoverypb.DiscoveryResponse, error) {
-	s := r.watch.session.server
-	s.mu.Lock()
-	world := r.watch.world()
-	s.mu.Unlock()
-	r.version = versionOf(world)
-	if r.watch.whole() {
+func (w *watch) widen(r *response) {
+	world := w.world()
+	r.version, r.removed = versionOf(world), nil
+	if w.whole() {
 		r.set = world
 	}
-	r.watch.sending = r.set
-	out := &discoverypb.DiscoveryResponse{TypeUrl: string(r.watch.fanout.typ), VersionInfo: r.version}
-	for _, e := range r.set {
-		out.Resources = append(out.Resources, e.wire.GetResource())
-	}
-	return out, nil
+	w.latest = r.nonce
 }
 
-// GetReturnedResources tells go-control-plane what the proxy has then.
-func (r *worldResponse) GetReturnedResources() map[string]string {
-	return r.watch.learn(r.set, r.removed)
-}
-
-// GetRequest is the request that is answered.
-func (r *worldResponse) GetRequest() *discoverypb.DiscoveryRequest { return r.request }
-
-// GetVersion is the version of the whole list.
-func (r *worldResponse) GetVersion() (string, error) { return r.version, nil }
-
-// GetResponseVersion is the version of the whole list.
-func (r *worldResponse) GetResponseVersion() string { return r.version }
-
-// GetContext has nothing to add.
-func (r *worldResponse) GetContext() context.Context { return context.Background() }
-
-var _ cache.Response = (*worldResponse)(nil)
+// whole says whether each response to a watch is the whole list. In the others,
+// what is missing stays.
+func (w *watch) whole() bool { return !w.session.incremental && w.listed() }
