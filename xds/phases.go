@@ -42,21 +42,20 @@ type Progress struct {
 // again after every change, whenever Open shrinks, and at wake unless that is
 // zero.
 func (p Progress) Next(s Situation) (next Progress, changes []Change, wake time.Time) {
-	next = Progress{Served: maps.Clone(p.Served), former: map[Ref][]Ref{}, unused: map[Ref]time.Time{}}
-	if next.Served == nil {
-		next.Served = map[Ref]Resource{}
-	}
+	next = Progress{Served: p.Served, former: map[Ref][]Ref{}, unused: map[Ref]time.Time{}}
 	for ref, needs := range p.former {
 		if s.Open[ref] {
 			next.former[ref] = needs
 		}
 	}
-	round := planning{Situation: s, before: p, next: &next, wanted: map[Ref]bool{}}
+	round := planning{Situation: s, before: p, next: &next}
 	lists := s.Wanted.byType()
 	for _, l := range lists {
 		changes = append(changes, Change{Type: l.typ, Set: round.serve(l)})
 	}
-	round.remove(changes)
+	if round.kept < len(p.Served) {
+		round.remove(changes)
+	}
 	changes = slices.DeleteFunc(changes, func(c Change) bool { return len(c.Set)+len(c.Removed) == 0 })
 	return next, changes, round.wake
 }
@@ -78,8 +77,10 @@ type planning struct {
 	Situation
 	before Progress
 	next   *Progress
-	wanted map[Ref]bool
+	kept   int          // how much of what is served is wanted
+	wanted map[Ref]bool // while something is not
 	wake   time.Time
+	owned  bool
 
 	closing bool // a listener that is served is to go
 }
@@ -88,18 +89,33 @@ func (p *planning) serve(l typedList) []Resource {
 	var set []Resource
 	for _, r := range l.list {
 		ref := Ref{l.typ, r.Name}
-		p.wanted[ref] = true
 		old, served := p.before.Served[ref]
+		if served {
+			p.kept++
+		}
 		if served && old.Version == r.Version || !p.ready(ref, r) {
 			continue
 		}
-		p.next.Served[ref] = r
+		p.own()[ref] = r
 		if served {
 			p.next.former[ref] = append(slices.Clone(old.Needs), p.next.former[ref]...)
 		}
 		set = append(set, r)
 	}
 	return set
+}
+
+// own gives what is to be served, for writing. Most calls write nothing, and it is
+// large.
+func (p *planning) own() map[Ref]Resource {
+	if !p.owned {
+		p.owned = true
+		p.next.Served = maps.Clone(p.before.Served)
+	}
+	if p.next.Served == nil {
+		p.next.Served = map[Ref]Resource{}
+	}
+	return p.next.Served
 }
 
 // ready says whether r may be served now.
@@ -142,6 +158,12 @@ func (p *planning) clusterCurrent(cluster string) bool {
 // remove adds to changes, which holds one entry per type, what is not wanted and
 // no longer needed.
 func (p *planning) remove(changes []Change) {
+	p.wanted = map[Ref]bool{}
+	for _, l := range p.Wanted.byType() {
+		for _, r := range l.list {
+			p.wanted[Ref{l.typ, r.Name}] = true
+		}
+	}
 	needed := p.needed()
 	p.closing = p.closes()
 	for i := len(changes) - 1; i >= 0; i-- { // listeners first, clusters last
@@ -155,7 +177,7 @@ func (p *planning) remove(changes []Change) {
 	}
 	for _, c := range changes {
 		for _, n := range c.Removed {
-			delete(p.next.Served, Ref{c.Type, n})
+			delete(p.own(), Ref{c.Type, n})
 		}
 	}
 }
