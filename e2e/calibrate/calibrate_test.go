@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -43,7 +44,7 @@ func TestTheEngineKeepsItsTables(t *testing.T) {
 	for what, e := range short(t) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			for _, f := range e.run(runsOf(e), ours) {
+			for _, f := range e.run(runsOf(e), ours, silent) {
 				t.Log(f)
 				require.False(t, f.broken(), "%s", f)
 				if !math.IsNaN(f.published) && e.unit != "" {
@@ -53,6 +54,8 @@ func TestTheEngineKeepsItsTables(t *testing.T) {
 		})
 	}
 }
+
+func silent() {}
 
 func runsOf(e experiment) int {
 	if e.unit == "s" {
@@ -64,19 +67,19 @@ func runsOf(e experiment) int {
 // The same gate, with the mistake that the engine exists to avoid in its place.
 func TestThePooledStatisticRaisesTheAlarm(t *testing.T) {
 	e := short(t)["stratified e-process with restarts, alpha .05, drifting"]
-	figures := e.run(20, poolers)
+	figures := e.run(20, poolers, silent)
 	require.Len(t, figures, 1)
 	t.Log(figures[0])
 	require.True(t, figures[0].broken(), "%s", figures[0])
 	require.Contains(t, figures[0].String(), "BROKEN")
-	for _, f := range e.run(20, ours) {
+	for _, f := range e.run(20, ours, silent) {
 		require.False(t, f.broken(), "%s", f)
 	}
 }
 
 func TestTheCommandPrintsATable(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, calibrate(&out, 0.05, "H3"))
+	require.NoError(t, calibrate(&out, io.Discard, 0.05, "H3"))
 	require.Contains(t, out.String(), "| H3 |")
 	require.NotContains(t, out.String(), "| T1 |")
 	require.Equal(t, strings.Count(out.String(), "\n"), strings.Count(out.String(), " |\n")+strings.Count(out.String(), "|---|\n"))

@@ -51,14 +51,15 @@ type figure struct {
 	runs              int
 }
 
-// run makes the runs of an experiment on all processors.
-func (e experiment) run(runs int, with engines) []figure {
+// run makes the runs of an experiment on all processors, and says when one is done.
+func (e experiment) run(runs int, with engines, ran func()) []figure {
 	got := make([]float64, runs)
 	var wait sync.WaitGroup
 	for worker := range runtime.NumCPU() {
 		wait.Go(func() {
 			for i := worker; i < runs; i += runtime.NumCPU() {
 				got[i] = e.once(uint64(i), with)
+				ran()
 			}
 		})
 	}

@@ -14,38 +14,51 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 )
 
 func main() {
 	scale := flag.Float64("scale", 1, "part of the runs of each experiment, above `0`")
 	only := flag.String("only", "", "the `tables` to run, as T5 or T1,H3")
 	flag.Parse()
-	if err := calibrate(os.Stdout, *scale, *only); err != nil {
+	if err := calibrate(os.Stdout, os.Stderr, *scale, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "calibrate:", err)
 		os.Exit(1)
 	}
 }
 
 // calibrate prints a row per figure as it is measured, and gives what is broken.
-func calibrate(out io.Writer, scale float64, only string) error {
+func calibrate(out, progress io.Writer, scale float64, only string) error {
 	fmt.Fprintln(out, "| table | what | published | measured | 95% interval | runs | standing |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|")
 	var broken []string
-	for _, e := range experiments() {
-		if only != "" && !strings.Contains(","+only+",", ","+e.table+",") {
-			continue
-		}
-		for _, f := range e.run(scaled(e.runs, scale), ours) {
+	picked := pick(only)
+	bar := newProgress(progress, len(picked))
+	for _, e := range picked {
+		runs := scaled(e.runs, scale)
+		bar.next(e, runs)
+		for _, f := range e.run(runs, ours, bar.ran) {
 			fmt.Fprintln(out, f)
 			if f.broken() {
 				broken = append(broken, f.what)
 			}
 		}
 	}
+	fmt.Fprintf(progress, "%d experiments in %s\n", len(picked), time.Since(bar.began).Round(time.Second))
 	if len(broken) > 0 {
 		return fmt.Errorf("%d promises are broken: %s", len(broken), strings.Join(broken, "; "))
 	}
 	return nil
+}
+
+// pick is the experiments of some tables; of all where none is named.
+func pick(only string) (picked []experiment) {
+	for _, e := range experiments() {
+		if only == "" || strings.Contains(","+only+",", ","+e.table+",") {
+			picked = append(picked, e)
+		}
+	}
+	return picked
 }
 
 func scaled(runs int, scale float64) int { return max(10, int(float64(runs)*scale)) }

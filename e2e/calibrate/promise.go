@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -12,7 +14,7 @@ import (
 // promises is what Sluice promises: H2, how often an equal candidate is rolled
 // back, and H3, how soon harm is found.
 func promises() []experiment {
-	return append(falseRollbacks(), detections()...)
+	return slices.Concat(falseRollbacks(), queuedRollouts(), detections(), []experiment{wald()})
 }
 
 // falseRollbacks is H2: 20 requests a look, 3,000 looks, over a ramp while the error
@@ -71,6 +73,8 @@ func detections() []experiment {
 	}{
 		{"alpha .01", 500, versusPolicy(1, 2), .01, 300},
 		{"alpha .01, where stable has no more requests to compare with", 5000, versusPolicy(1, 2), .01, 0},
+		{"a tolerance of 1.5x, alpha .01", 500, versusPolicy(1.5, 2), .01, 0},
+		{"the standard policy's final tests, uncapped", 500, standardUncapped(), .005 * (1 - analysis.SettleShare), 0},
 		{"the standard policy's final tests, 200 rps", 500, config.Standard(), .005 * (1 - analysis.SettleShare), 0},
 	} {
 		perWindow := 20.0
@@ -103,4 +107,35 @@ func detections() []experiment {
 		want: []want{{of: median, published: none(), most: 40}, {of: ninety, published: none()}},
 	})
 	return all
+}
+
+func standardUncapped() config.PolicySpec {
+	p := config.Standard()
+	p.Metrics[0].BurstCap = uncapped
+	return p
+}
+
+// wald is what no sequential test can beat: Wald's own, 1945, which knows both rates.
+// The bound is the part that errors against stable have of the standard policy's.
+func wald() experiment {
+	p := config.Standard()
+	share := p.Metrics[0].Weight * 0.75 // the rest is the limit's
+	enough := needed(.005 * (1 - analysis.SettleShare) * share)
+	const null, rate = .0075, .05 // 1.5 times .5%
+	return experiment{
+		table: "H3", unit: "requests", runs: 2000, what: "errors .75% or 5%, a test that knows both, the standard policy's bound: candidate requests",
+		once: func(seed uint64, _ engines) float64 {
+			rng := rand.New(rand.NewPCG(seed, 1945))
+			n, log := 0.0, 0.0
+			for ; log < enough; n++ {
+				if rng.Float64() < rate {
+					log += math.Log(rate / null)
+				} else {
+					log += math.Log((1 - rate) / (1 - null))
+				}
+			}
+			return n
+		},
+		want: []want{{of: ninety5, published: none()}, {of: median, published: none()}},
+	}
 }
