@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -115,7 +117,7 @@ func (o options) measureFairly(ctx context.Context, m *model, s *system, load fl
 
 // measure is one run between two measurements of the limit.
 func (o options) measure(ctx context.Context, m *model, s *system, load float64) (cell, error) {
-	c := cell{model: m.name, system: s.name, load: load, seconds: o.seconds}
+	c := cell{model: m.name, system: s.name, load: load, seconds: o.seconds, overhead: math.NaN()}
 	if err := o.inner(ctx, "limit", m.name, 0, &c.before); err != nil {
 		return c, err
 	}
@@ -125,17 +127,51 @@ func (o options) measure(ctx context.Context, m *model, s *system, load float64)
 			return c, err
 		}
 	} else {
-		s.signal(syscall.SIGCONT)
-		before, _ := s.overhead()
-		used := s.cpu()
-		c.result = o.offer(ctx, m, s.ask, c.offered)
-		c.result.CPU = s.cpu() - used
-		after, err := s.overhead()
-		if err != nil {
+		if err := o.offerTo(ctx, m, s, &c); err != nil {
 			return c, err
 		}
-		c.overhead = after.since(before).quantile(0.99)
-		s.signal(syscall.SIGSTOP)
 	}
 	return c, o.inner(ctx, "limit", m.name, 0, &c.after)
+}
+
+// offerTo lets a system run for a load. Its connections are open before; what it
+// has left to do afterwards does not burden the next load.
+func (o options) offerTo(ctx context.Context, m *model, s *system, c *cell) error {
+	s.signal(syscall.SIGCONT)
+	for i := range 8 {
+		_, _ = s.ask(ctx, i, 0)
+	}
+	before, _ := s.overhead()
+	used := s.cpu()
+	c.result = o.offer(ctx, m, s.ask, c.offered)
+	c.result.CPU = s.cpu() - used
+	after, err := s.overhead()
+	if err != nil {
+		return err
+	}
+	c.overhead = after.since(before).quantile(0.99)
+	return o.settle(ctx, m, s)
+}
+
+// settle stops a system once it has nothing to do. One that still works on
+// requests whose callers left long ago is started anew.
+func (o options) settle(ctx context.Context, m *model, s *system) error {
+	for range 20 {
+		used := s.cpu()
+		time.Sleep(100 * time.Millisecond)
+		if s.cpu()-used < 0.05 {
+			s.signal(syscall.SIGSTOP)
+			return nil
+		}
+	}
+	s.end()
+	again, err := o.start(ctx, s.name, m)
+	if again != nil {
+		*s = *again
+	}
+	if err != nil {
+		return err
+	}
+	s.signal(syscall.SIGSTOP)
+	return nil
 }

@@ -81,11 +81,14 @@ const header = `| model | load | system | goodput/limit | of raw queue | answere
 
 func (c cell) String() string {
 	r := c.result
-	answers := max(1, r.Good+r.Late)
-	return fmt.Sprintf("| %s | %.2f | %s | %.3f | %s | %d | %d | %d | %d | %.1f | %.1f | %s | %.3f | %.3f | %s |",
-		c.model, c.load, c.system, c.share(), shown("%.2f", c.share()/c.queue), r.Good+r.Late, r.Late, r.Refused, r.Failed,
+	answers, perAnswer := r.Good+r.Late, math.NaN()
+	if answers > 0 {
+		perAnswer = 1000 * r.CPU / float64(answers)
+	}
+	return fmt.Sprintf("| %s | %.2f | %s | %.3f | %s | %d | %d | %d | %d | %.1f | %.1f | %s | %s | %.3f | %s |",
+		c.model, c.load, c.system, c.share(), shown("%.2f", c.share()/c.queue), answers, r.Late, r.Refused, r.Failed,
 		ms(quantile(r.Latencies, 0.5)), ms(quantile(r.Latencies, 0.99)), shown("%.0f", 1e6*c.overhead),
-		1000*r.CPU/float64(answers), 1000*(c.before.CPU+c.after.CPU)/2, yes(c.fair()))
+		shown("%.3f", perAnswer), 1000*(c.before.CPU+c.after.CPU)/2, yes(c.fair()))
 }
 
 // shown is a number, or a dash where there is none.

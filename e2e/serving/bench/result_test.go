@@ -1,8 +1,10 @@
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,4 +54,28 @@ func TestTheMLPIsAModelThatTheRuntimeTakes(t *testing.T) {
 	info, err := os.Stat(m.path)
 	require.NoError(t, err)
 	assert.Greater(t, info.Size(), int64(4*4096*4096))
+}
+
+func TestOverheadIsReadFromTheServersHistogram(t *testing.T) {
+	_, ok := bucketOf(`sluice_serving_queue_seconds_bucket{le="0.1"} 7`)
+	assert.False(t, ok, "of another histogram")
+	b, ok := bucketOf(`sluice_serving_overhead_seconds_bucket{model="m",version="1",le="+Inf"} 7`)
+	assert.True(t, ok)
+	assert.Equal(t, bucket{math.Inf(1), 7}, b)
+
+	before := buckets{{0.0001, 5}, {0.0005, 5}, {math.Inf(1), 5}}
+	after := buckets{{0.0001, 55}, {0.0005, 105}, {math.Inf(1), 106}}
+	assert.InDelta(t, 0.0001, after.since(before).quantile(0.49), 0)
+	assert.InDelta(t, 0.0005, after.since(before).quantile(0.99), 0)
+	assert.True(t, math.IsNaN(before.since(before).quantile(0.99)), "of no request")
+}
+
+func TestRowsAreOfATable(t *testing.T) {
+	columns := func(text string) int { return strings.Count(text, "|") }
+	head, _, _ := strings.Cut(header, "\n")
+	row := cell{overhead: math.NaN(), seconds: 1, before: limit{Single: 1}, after: limit{Single: 1}}.String()
+	assert.Equal(t, columns(head), columns(row))
+	assert.NotContains(t, row, "NaN", "what was not measured is a dash")
+	head, _, _ = strings.Cut(traitHeader, "\n")
+	assert.Equal(t, columns(head), columns(traits{}.String()))
 }

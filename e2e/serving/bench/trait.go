@@ -47,7 +47,9 @@ func (o options) traits(ctx context.Context, m *model, s *system) (traits, error
 	if s.cmd != nil {
 		s.signal(syscall.SIGCONT)
 		o.saturate(ctx, m, s, &t)
-		s.signal(syscall.SIGSTOP)
+		if err := o.settle(ctx, m, s); err != nil {
+			return t, err
+		}
 	}
 	return t, o.inner(ctx, "limit", m.name, 0, &t.after)
 }
