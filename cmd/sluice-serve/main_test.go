@@ -169,6 +169,12 @@ func TestCommandLineMistakesAreNamed(t *testing.T) {
 		{"an absent library", []string{"--model-path", "x", "--model-name", "m", "--onnxruntime-library", "absent.so"}, []string{"ONNX Runtime library: stat absent.so: no such file or directory"}},
 		{"an absent model", []string{"--model-path", "absent.onnx", "--model-name", "m"}, []string{"model: stat absent.onnx: no such file or directory"}},
 		{"a fault that is none", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--inject-fault", "slow=1"}, []string{`--inject-fault: fault "slow=1": key is one of`}},
+		{"a model that does not fit", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--memory-limit", "1000000"}, []string{"model.onnx: ", " bytes do not fit, ", " of 1000000 are used"}},
+		{"shapes that are none", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--pad", "bytes:1", "--pad", "bytes:1=many", "--crop", "x:1=y"}, []string{
+			"--pad bytes:1: as in ids:1=32,64,128", `--pad bytes:1=many: size: a whole number, found "many"`, `--crop x:1=y: a name and a dimension as ids:1, found "y"`,
+		}},
+		{"a dimension that nobody chooses", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--http-address", "127.0.0.1:0", "--pad", "bytes:1=4096"}, []string{"pad bytes:1: dimension 1 is not one that requests choose, found shape [-1,2048]"}},
+		{"authorities without a certificate", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--tls-client-ca", "ca.crt"}, []string{"--tls-cert and --tls-key: both or neither, and both for --tls-client-ca"}},
 		{"a capacity below the batch", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--http-address", "127.0.0.1:0", "--queue-capacity", "4"}, []string{"queue capacity: less than the max batch of 8, found 4"}},
 	}
 	for _, test := range tests {
@@ -236,6 +242,9 @@ func TestAHigherVersionIsServedOnceItIsWarm(t *testing.T) {
 	assert.Equal(t, "10", ask())
 	_, text := p.get("/v2/models/magika")
 	assert.Contains(t, text, `"digest":"sha256:`)
+	_, text = p.get("/metrics")
+	assert.Contains(t, text, `nv_inference_request_success{model="magika",version="1"} 2`)
+	assert.Contains(t, text, `nv_inference_request_success{model="magika",version="10"} 1`)
 }
 
 func TestPredictAnswersEveryLineOnce(t *testing.T) {

@@ -88,6 +88,32 @@ func TestTLSAndTokens(t *testing.T) {
 	assert.NoError(t, err)
 }
 
+func TestOnlyClientsOfTheAuthorityAreServed(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	pool := certify(t, dir)
+	certify(t, elsewhere)
+	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	p := start(t, "v3-2", "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", cert)
+	ask := func(shown string) error {
+		trusting := &tls.Config{RootCAs: pool}
+		if shown != "" {
+			pair, err := tls.LoadX509KeyPair(filepath.Join(shown, "tls.crt"), filepath.Join(shown, "tls.key"))
+			require.NoError(t, err)
+			trusting.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+		}
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting}}
+		defer client.CloseIdleConnections()
+		r, err := client.Get(strings.Replace(p.url, "http:", "https:", 1) + "/v2/health/ready")
+		if err == nil {
+			err = r.Body.Close()
+		}
+		return err
+	}
+	assert.NoError(t, ask(dir))
+	assert.ErrorContains(t, ask(""), "certificate required")
+	assert.ErrorContains(t, ask(elsewhere), "tls: ")
+}
+
 func TestProxyStandsBeforeAnotherProtocol(t *testing.T) {
 	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.URL.Path)
