@@ -201,6 +201,8 @@ func (s *Server) advance() (events []Event, told []errand, due time.Time) {
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	due, told = s.offerAgain(now)
+	due = earlier(due, s.turns.expire(now, s.cfg.AckTimeout))
+	told = append(told, s.admit(now)...)
 	due = earlier(due, s.expire(now, s.cfg.AckTimeout))
 	for {
 		next, changes, wake := s.progress.Next(xds.Situation{Wanted: s.wanted, Open: s.unanswered(), Now: now, Drain: s.cfg.Drain})

@@ -2,6 +2,7 @@ package ads
 
 import (
 	"slices"
+	"time"
 
 	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
@@ -59,19 +60,26 @@ func (s *Server) ask(w *watch, req *discoverypb.DeltaDiscoveryRequest) {
 // answer tells a proxy what it lacks, or leaves it waiting for what comes. Unless
 // all of it is to be compared, only what has changed since the last time is.
 func (s *Server) answer(w *watch, whole, regardless bool) {
+	if w.queued {
+		return // it will be told everything
+	}
 	if w.anew {
-		w.anew, whole = false, true
 		w.distrust()
 	}
+	whole = whole || w.anew || w.more
+	w.anew, w.more = false, false
 	set, removed := w.lacks(whole)
 	if len(set)+len(removed) == 0 {
 		set = w.nextSuspect()
 	}
-	if regardless || len(set)+len(removed) > 0 {
+	set = w.fit(set)
+	switch {
+	case s.turns.wait(w, size(set, removed), s.cfg.Now()):
+	case regardless || len(set)+len(removed) > 0:
 		s.respond(w, set, removed)
-		return
+	default:
+		w.waits = true
 	}
-	w.waits = true
 }
 
 // respond decides that a proxy is told something. It is on the ledger from now
@@ -81,12 +89,34 @@ func (s *Server) respond(w *watch, set []*entry, removed []string) errand {
 	w.learn(set, removed, s.cfg.Now().UnixNano())
 	r := w.response(set, removed)
 	w.waits, w.seq = false, w.fanout.seq
-	size := r.size()
-	w.flying = append(w.flying, flight{nonce: r.nonce, entries: r.set, size: size})
+	n := size(r.set, removed)
+	w.flying = append(w.flying, flight{nonce: r.nonce, entries: r.set, size: n})
 	slow := c.unread > roomy
-	c.unread += size
+	c.unread += n
 	c.outbox.push(r)
 	return errand{c, slow}
+}
+
+// yield ends a turn, and gives it to the next.
+func (s *Server) yield(w *watch) {
+	if _, had := s.turns.taken[w]; had {
+		delete(s.turns.taken, w)
+		s.rouse()
+	}
+}
+
+// admit lets those in whose turn it is.
+func (s *Server) admit(now time.Time) (told []errand) {
+	for w := s.turns.next(); w != nil; w = s.turns.next() {
+		s.answer(w, true, true)
+		for _, e := range w.fanout.entries {
+			if b := s.ballots[e.ref]; b != nil && !b.waiting[w.session].IsZero() {
+				b.waiting[w.session] = now // it was we who kept it waiting
+			}
+		}
+		told = append(told, errand{w.session, true})
+	}
+	return told
 }
 
 // listed says whether Envoy asks for a type by asking for nothing in particular.

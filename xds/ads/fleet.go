@@ -18,6 +18,7 @@ type fleet struct {
 	carried   map[string]map[config.Key]uint64 // table to inference routes and epochs, as wanted
 	announced map[config.Key]uint64            // the epoch told by Acked, if all have it
 	refusing  map[*watch]struct{}              // may have refused listeners
+	turns     turns
 	events    []Event
 }
 
@@ -38,6 +39,7 @@ func newFleet() fleet {
 		carried:   map[string]map[config.Key]uint64{},
 		announced: map[config.Key]uint64{},
 		refusing:  map[*watch]struct{}{},
+		turns:     turns{taken: map[*watch]time.Time{}},
 	}
 	for _, t := range []xds.Type{xds.TypeCluster, xds.TypeEndpoint, xds.TypeRoute, xds.TypeScope, xds.TypeListener} {
 		f.fanouts[t] = newFanout(t)
@@ -107,7 +109,7 @@ func (s *Server) apply(c xds.Change, now time.Time) []errand {
 func (s *Server) tellWatches(told []*watch) []errand {
 	list := make([]errand, 0, len(told))
 	for _, w := range told {
-		set, removed := w.set, w.removed
+		set, removed := w.fit(w.set), w.removed
 		w.set, w.removed = nil, nil
 		list = append(list, s.respond(w, set, removed))
 	}

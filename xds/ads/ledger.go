@@ -23,6 +23,7 @@ func (s *Server) answered(w *watch, nonce string, nack *statuspb.Status) {
 		w.session.unread -= f.size
 	}
 	w.flying = slices.Delete(w.flying, 0, i+1) // answers come in order
+	s.yield(w)
 	now := s.cfg.Now()
 	switch {
 	case nack == nil:

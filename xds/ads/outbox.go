@@ -9,11 +9,6 @@ import (
 	"github.com/sluice-dev/sluice/xds"
 )
 
-// roomy is how many bytes may be on their way to a proxy without an answer, so
-// that one more write to its stream still does not block: half of what gRPC
-// takes before it does.
-const roomy = 32 << 10
-
 // response is what a proxy is told at once of one type.
 type response struct {
 	typ     xds.Type
@@ -48,17 +43,6 @@ func (r *response) world() *discoverypb.DiscoveryResponse {
 		m.Resources = append(m.Resources, e.body)
 	}
 	return m
-}
-
-func (r *response) size() int {
-	n := 0
-	for _, e := range r.set {
-		n += len(e.increment)
-	}
-	for _, name := range r.removed {
-		n += len(name)
-	}
-	return n
 }
 
 // outbox holds responses in the order in which they were decided on, until they

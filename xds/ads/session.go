@@ -149,6 +149,7 @@ func (s *Server) leave(c *session) {
 	for _, w := range c.watches {
 		delete(w.fanout.wild, w)
 		delete(s.refusing, w)
+		s.yield(w)
 		for n, h := range w.held {
 			w.fanout.unsubscribe(w, n)
 			h.take(nil, 0)

@@ -14,6 +14,8 @@ type watch struct {
 	wildcard bool // it hears of every name
 	waits    bool // nothing is unanswered: it may be told what comes
 	anew     bool // it is to be told everything again
+	more     bool // it lacks what did not fit into the last response
+	queued   bool // it waits for its turn
 	held     map[string]*held
 	seq      uint64   // of the fanout, when the proxy was last compared with it
 	flying   []flight // responses without an answer
@@ -156,6 +158,18 @@ func (w *watch) learn(set []*entry, removed []string, at int64) {
 			delete(w.held, n)
 		}
 	}
+}
+
+// size of a response with set, roughly.
+func size(set []*entry, removed []string) int {
+	n := 0
+	for _, e := range set {
+		n += len(e.increment)
+	}
+	for _, name := range removed {
+		n += len(name)
+	}
+	return n
 }
 
 // response makes the next response.
