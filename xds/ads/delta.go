@@ -144,7 +144,7 @@ func (s *Server) subscribe(w *watch, n string) {
 	if e != nil {
 		n = e.ref.Name // one copy for all proxies
 	}
-	w.record(n).asked = true
+	w.record(n)
 	w.fanout.subscribe(w, n)
 	if e != nil {
 		s.owe(w, e)
@@ -171,8 +171,8 @@ func (s *Server) unsubscribe(w *watch, n string) {
 	}
 	w.wildcard = false
 	delete(w.fanout.wild, w)
-	for n, h := range w.held {
-		if !h.asked {
+	for n := range w.held {
+		if !w.named(n) {
 			s.forget(w, n)
 		}
 	}
@@ -188,9 +188,10 @@ func (s *Server) unsubscribeOne(w *watch, n string) {
 	if h == nil {
 		return
 	}
+	asked := w.named(n)
 	w.fanout.unsubscribe(w, n)
-	if w.wildcard && h.asked {
-		h.asked, h.told = false, nil // the protocol wants it repeated
+	if w.wildcard && asked {
+		h.distrust(w.fanout) // the protocol wants it repeated
 		return
 	}
 	s.forget(w, n)

@@ -40,10 +40,11 @@ type fanout struct {
 	changed []string // the last names that changed, changed[len-1] by update seq
 	byName  map[string]map[*watch]struct{}
 	wild    map[*watch]struct{}
+	other   *entry // stands for any version that is not served
 }
 
 func newFanout(t xds.Type) *fanout {
-	return &fanout{typ: t, entries: map[string]*entry{}, byName: map[string]map[*watch]struct{}{}, wild: map[*watch]struct{}{}}
+	return &fanout{typ: t, entries: map[string]*entry{}, byName: map[string]map[*watch]struct{}{}, wild: map[*watch]struct{}{}, other: &entry{}}
 }
 
 func newEntry(t xds.Type, r xds.Resource, carries map[config.Key]uint64, now time.Time) *entry {

@@ -87,7 +87,7 @@ func (w *watch) fill(r *RouteStatus, table string) {
 }
 
 func markOf(e *entry, k config.Key, at int64) Mark {
-	if e == nil {
+	if e == nil || at == 0 {
 		return Mark{}
 	}
 	return Mark{Epoch: e.carries[k], At: time.Unix(0, at)}

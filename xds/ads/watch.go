@@ -28,12 +28,11 @@ type watch struct {
 	removed []string
 }
 
-// held is what is known of one resource at one proxy.
+// held is what is known of one resource at one proxy. There are as many as proxies
+// times resources, so it is small.
 type held struct {
-	told, acked     *entry // told nil, but has: in a version that is not served
-	toldAt, ackedAt int64  // ns since 1970
-	asked           bool   // by name
-	has             bool   // it was told, or said so
+	told, acked     *entry
+	toldAt, ackedAt int64 // ns since 1970
 }
 
 // take notes that the proxy has e now; nil: nothing.
@@ -74,7 +73,7 @@ func (w *watch) has(e *entry) bool {
 func (w *watch) recall(versions map[string]string) {
 	for n, version := range versions {
 		h := w.record(n)
-		h.has = true
+		h.told = w.fanout.other
 		if e := w.fanout.entries[n]; e != nil && e.version == version {
 			h.told = e
 		}
@@ -84,7 +83,13 @@ func (w *watch) recall(versions map[string]string) {
 // distrust has everything sent again that is served, and taken away that is not.
 func (w *watch) distrust() {
 	for _, h := range w.held {
-		h.told = nil
+		h.distrust(w.fanout)
+	}
+}
+
+func (h *held) distrust(f *fanout) {
+	if h.told != nil {
+		h.told = f.other
 	}
 }
 
@@ -97,7 +102,7 @@ func (w *watch) lacks(whole bool) (set []*entry, removed []string) {
 	visit := func(n string) {
 		e, h := w.fanout.entries[n], w.held[n]
 		switch {
-		case e == nil && h != nil && h.has:
+		case e == nil && h != nil && h.told != nil:
 			removed = append(removed, n)
 		case e != nil && (h == nil || h.told == nil || h.told.version != e.version):
 			set = append(set, e)
@@ -119,14 +124,19 @@ func (w *watch) lacks(whole bool) (set []*entry, removed []string) {
 
 // hears says whether the watch is told of a name.
 func (w *watch) hears(n string) bool {
-	h := w.held[n]
-	return w.wildcard || h != nil && h.asked
+	return w.wildcard || w.named(n)
+}
+
+// named says whether the proxy asked for a name by itself.
+func (w *watch) named(n string) bool {
+	_, asked := w.fanout.byName[n][w]
+	return asked
 }
 
 // names visits every name that the watch is told of or has.
 func (w *watch) names(visit func(string)) {
-	for n, h := range w.held {
-		if w.wildcard || h.asked {
+	for n := range w.held {
+		if w.hears(n) {
 			visit(n)
 		}
 	}
@@ -144,17 +154,16 @@ func (w *watch) names(visit func(string)) {
 func (w *watch) learn(set []*entry, removed []string, at int64) {
 	for _, e := range set {
 		h := w.record(e.ref.Name)
-		h.told, h.toldAt, h.has = e, at, true
+		h.told, h.toldAt = e, at
 	}
 	for _, n := range removed {
 		h := w.held[n]
-		switch {
-		case h == nil:
-		case h.asked:
-			h.take(nil, 0)
-			h.told, h.has = nil, false
-		default:
-			h.take(nil, 0)
+		if h == nil {
+			continue
+		}
+		h.take(nil, 0)
+		h.told = nil
+		if !w.named(n) {
 			delete(w.held, n)
 		}
 	}

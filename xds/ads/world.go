@@ -48,8 +48,8 @@ func (s *Server) resubscribe(w *watch, names []string, everything bool) (changed
 	for _, n := range names {
 		wanted[n] = true
 	}
-	for n, h := range w.held {
-		if h.asked && !wanted[n] {
+	for n := range w.held {
+		if w.named(n) && !wanted[n] {
 			s.unsubscribeOne(w, n)
 			changed = true
 		}
@@ -58,7 +58,7 @@ func (s *Server) resubscribe(w *watch, names []string, everything bool) (changed
 		s.subscribeAll(w)
 	}
 	for n := range wanted {
-		if h := w.held[n]; h == nil || !h.asked {
+		if !w.named(n) {
 			s.subscribe(w, n)
 			changed = true
 		}
