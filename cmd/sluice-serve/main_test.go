@@ -167,6 +167,8 @@ func TestCommandLineMistakesAreNamed(t *testing.T) {
 	}{
 		{"all at once", []string{"--model-path", "x", "--max-batch", "0"}, []string{"--model-name: missing", "--max-batch: positive, found 0"}},
 		{"an absent library", []string{"--model-path", "x", "--model-name", "m", "--onnxruntime-library", "absent.so"}, []string{"ONNX Runtime library: stat absent.so: no such file or directory"}},
+		{"a library that is none", []string{"--model-path", "x", "--model-name", "m", "--onnxruntime-library", "main.go"}, []string{"ONNX Runtime library: main.go: ", "(at least version 1.24 is needed)"}},
+		{"a library without the provider", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--provider", "cuda"}, []string{"model.onnx: provider cuda: "}},
 		{"an absent model", []string{"--model-path", "absent.onnx", "--model-name", "m"}, []string{"model: stat absent.onnx: no such file or directory"}},
 		{"a fault that is none", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--inject-fault", "slow=1"}, []string{`--inject-fault: fault "slow=1": key is one of`}},
 		{"a model that does not fit", []string{"--model-path", model(t, "v3-2"), "--model-name", "m", "--memory-limit", "1000000"}, []string{"model.onnx: ", " bytes do not fit, ", " of 1000000 are used"}},

@@ -93,6 +93,13 @@ func echo(t *testing.T) string {
 
 func TestRequestsOfManyShapesArePaddedAndCutBack(t *testing.T) {
 	p := startPath(t, echo(t), "--pad", "x:1=4,8:fill=9", "--crop", "y:1=x:1")
+	r, err := http.NewRequest(http.MethodGet, p.url+"/v2", http.NoBody)
+	require.NoError(t, err)
+	r.Header.Set("X-Long", strings.Repeat("x", 100_000))
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, answer.StatusCode, "headers have a limit")
 	infer := func(shape, data string) (int, string) {
 		r, err := http.Post(p.url+"/v2/models/magika/infer", "application/json",
 			strings.NewReader(`{"inputs":[{"name":"x","datatype":"INT64","shape":`+shape+`,"data":`+data+`}]}`))

@@ -76,7 +76,8 @@ func fair(before, after limit) bool {
 	return min(before.Share, after.Share) >= leastShare && high/low <= mostMove
 }
 
-const header = `| model | load | system | goodput/limit | of raw queue | answered | late | refused | failed | p50 ms | p99 ms | overhead p99 µs | CPU ms/answer | raw CPU ms | fair |
+const header = `| model | load | system | goodput/limit | of raw queue | answered | late | refused | failed | p50 ms | p99 ms` +
+	` | overhead p99 µs | CPU ms/answer | raw CPU ms | fair |
 |-|-|-|-|-|-|-|-|-|-|-|-|-|-|-|`
 
 func (c cell) String() string {
@@ -85,10 +86,10 @@ func (c cell) String() string {
 	if answers > 0 {
 		perAnswer = 1000 * r.CPU / float64(answers)
 	}
-	return fmt.Sprintf("| %s | %.2f | %s | %.3f | %s | %d | %d | %d | %d | %.1f | %.1f | %s | %s | %.3f | %s |",
+	return fmt.Sprintf("| %s | %.2f | %s | %.3f | %s | %d | %d | %d | %d | %.1f | %.1f | %s | %s | %.3f | %t |",
 		c.model, c.load, c.system, c.share(), shown("%.2f", c.share()/c.queue), answers, r.Late, r.Refused, r.Failed,
 		ms(quantile(r.Latencies, 0.5)), ms(quantile(r.Latencies, 0.99)), shown("%.0f", 1e6*c.overhead),
-		shown("%.3f", perAnswer), 1000*(c.before.CPU+c.after.CPU)/2, yes(c.fair()))
+		shown("%.3f", perAnswer), 1000*(c.before.CPU+c.after.CPU)/2, c.fair())
 }
 
 // shown is a number, or a dash where there is none.
@@ -97,13 +98,6 @@ func shown(format string, v float64) string {
 		return "–"
 	}
 	return fmt.Sprintf(format, v)
-}
-
-func yes(is bool) string {
-	if is {
-		return "yes"
-	}
-	return "no"
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -23,9 +23,9 @@ const traitHeader = `| model | system | closed loop/limit | CPU ms/answer | raw 
 
 func (t traits) String() string {
 	raw := (t.before.CPU + t.after.CPU) / 2
-	return fmt.Sprintf("| %s | %s | %s | %s | %.3f | %s | %s | %s | %s |", t.model, t.system,
+	return fmt.Sprintf("| %s | %s | %s | %s | %.3f | %s | %s | %s | %t |", t.model, t.system,
 		shown("%.3f", t.closed/((t.before.best()+t.after.best())/2)), shown("%.3f", 1000*t.perAnswer), 1000*raw,
-		shown("%.3f", 1000*(t.perAnswer-raw)), shown("%.3f", 1000*t.perRefusal), shown("%.2f", 100*t.idle), yes(fair(t.before, t.after)))
+		shown("%.3f", 1000*(t.perAnswer-raw)), shown("%.3f", 1000*t.perRefusal), shown("%.2f", 100*t.idle), fair(t.before, t.after))
 }
 
 func (o options) traitsFairly(ctx context.Context, m *model, s *system) (t traits, err error) {
