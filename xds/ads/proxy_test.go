@@ -272,3 +272,9 @@ func sizeOf(r *discoverypb.DeltaDiscoveryResponse) (whole, resources int) {
 	}
 	return proto.Size(r), resources
 }
+
+// pass lets time pass, which costs none under virtual time.
+func (s *stage) pass(d time.Duration) {
+	s.t.Helper()
+	time.Sleep(d)
+}
