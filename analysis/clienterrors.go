@@ -15,6 +15,22 @@ type clientErrors struct {
 	Odds      odds `json:"odds"`
 }
 
+func newClientErrors() *clientErrors {
+	c := new(clientErrors)
+	notBegun(c.Odds.Harm.Past[:])
+	return c
+}
+
+// clone copies it. Evidence that was saved when there was no such test has none
+// yet: it then begins without a start of its own, and waits for the next.
+func (c *clientErrors) clone() *clientErrors {
+	if c == nil {
+		return newClientErrors()
+	}
+	o := *c
+	return &o
+}
+
 func (c *clientErrors) add(g *oddsGrid, s stratum) {
 	stable, candidate := s.stable.clients(), s.candidate.clients()
 	c.Stable, c.Candidate = c.Stable.plus(stable), c.Candidate.plus(candidate)
@@ -31,7 +47,7 @@ func (s sums) clients() rate { return rate{N: s.requests + s.clientErrors, Bad: 
 // errors against stable, whose bound it shares.
 func (j *judgement) clientStandings(errors standing) []standing {
 	c := j.e.Clients
-	if c.Stable.Bad+c.Candidate.Bad == 0 {
+	if c == nil || c.Stable.Bad+c.Candidate.Bad == 0 {
 		return nil
 	}
 	m := metricOf(j.p, errors.metric)

@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -51,4 +52,13 @@ func TestClientsThatErrAlikeOnBothArmsHarmNobody(t *testing.T) {
 func TestClientErrorsCountAsRequestsOfTheSplit(t *testing.T) {
 	a := judged(errorPolicy(), 500, answering(400, 4, 1))
 	assert.Empty(t, a.Hold, "5 of 100 were sent to it")
+}
+
+func TestEvidenceFromBeforeThereWasATestOfClientErrorsGoesOn(t *testing.T) {
+	p := errorPolicy()
+	e := NewEvidence(p, testArms())
+	e.Clients = nil
+	assert.Equal(t, Undecided, Judge(p, e, time.Unix(1, 0)).Verdict)
+	e = e.Update(p, Closed{Windows: answering(400, 0, 5), Shares: map[uint64]uint32{1: 500}})
+	assert.Equal(t, rate{N: 2000, Bad: 2000}, e.Clients.Candidate)
 }

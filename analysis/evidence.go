@@ -54,9 +54,8 @@ func NewEvidence(p config.PolicySpec, arms Arms) Evidence {
 		notBegun(e.Limits[i].Harm.Past[:])
 	}
 	if versus := metricOf(p, config.MetricErrors).VersusStable; versus != nil {
-		e.Odds, e.Clients = new(odds), new(clientErrors)
+		e.Odds, e.Clients = new(odds), newClientErrors()
 		notBegun(e.Odds.Harm.Past[:])
-		notBegun(e.Clients.Odds.Harm.Past[:])
 	}
 	if specs := ranksOf(p); len(specs) > 0 {
 		e.Latency = newLatency(specs)
@@ -83,8 +82,8 @@ func (e Evidence) Update(p config.PolicySpec, c Closed) Evidence {
 
 func (e Evidence) clone() Evidence {
 	if e.Odds != nil {
-		o, c := *e.Odds, *e.Clients
-		e.Odds, e.Clients = &o, &c
+		o := *e.Odds
+		e.Odds, e.Clients = &o, e.Clients.clone()
 	}
 	if e.Segments != nil {
 		e.Segments = e.Segments.clone()
