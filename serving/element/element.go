@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-dev/sluice/serving"
 )
 
-// Parse turns a JSON array, nested or flat, into a tensor's raw form,
-// without building the array in between. The JSON was checked by the decoder.
+// Parse turns a JSON array, nested or flat, into a tensor's raw form, without
+// building the array in between. Space round the array is an error.
 func Parse(d serving.Datatype, text []byte) ([]byte, error) {
 	if len(text) == 0 || text[0] != '[' {
 		return nil, fmt.Errorf("data: an array, found %s", short(text))
@@ -25,19 +25,21 @@ func Parse(d serving.Datatype, text []byte) ([]byte, error) {
 		return nil, fmt.Errorf("data: %s has no JSON form, send it as binary data", d)
 	}
 	out := make([]byte, 0, len(text)/2*max(d.Size(), 1)) // an element takes two characters at least
-	for i, element := 0, 0; i < len(text); {
-		if punctuation(text[i]) {
-			i++
-			continue
+	w := walk{text: text}
+	for element := 0; ; element++ {
+		switch more, err := w.toElement(); {
+		case err != nil:
+			return nil, fmt.Errorf("data: %w", err)
+		case !more:
+			return out, nil
 		}
-		end := elementEnd(text, i)
+		end := elementEnd(text, w.at)
 		var err error
-		if out, err = parse(out, text[i:end]); err != nil {
-			return nil, fmt.Errorf("data: element %d is no %s, found %s", element, d, short(text[i:end]))
+		if out, err = parse(out, text[w.at:end]); err != nil {
+			return nil, fmt.Errorf("data: element %d is no %s, found %s", element, d, short(text[w.at:end]))
 		}
-		i, element = end, element+1
+		w.at, w.after = end, 'e'
 	}
-	return out, nil
 }
 
 func short(text []byte) string {
@@ -69,7 +71,7 @@ func elementEnd(text []byte, i int) int {
 			return i
 		}
 	}
-	return i
+	return min(i, len(text)) // a backslash at the end
 }
 
 // parser appends one element in raw form. It is nil where JSON has no form.
@@ -80,21 +82,33 @@ func parser(d serving.Datatype) func(out, text []byte) ([]byte, error) {
 		return parseBool
 	case serving.Int8, serving.Int16, serving.Int32, serving.Int64:
 		return func(out, text []byte) ([]byte, error) {
+			if !number(text) {
+				return out, strconv.ErrSyntax
+			}
 			v, err := strconv.ParseInt(string(text), 10, bits)
 			return appendBits(out, uint64(v), bits), err
 		}
 	case serving.Uint8, serving.Uint16, serving.Uint32, serving.Uint64:
 		return func(out, text []byte) ([]byte, error) {
+			if !number(text) {
+				return out, strconv.ErrSyntax
+			}
 			v, err := strconv.ParseUint(string(text), 10, bits)
 			return appendBits(out, v, bits), err
 		}
 	case serving.FP32:
 		return func(out, text []byte) ([]byte, error) {
+			if !number(text) {
+				return out, strconv.ErrSyntax
+			}
 			v, err := strconv.ParseFloat(string(text), 32)
 			return binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(v))), err
 		}
 	case serving.FP64:
 		return func(out, text []byte) ([]byte, error) {
+			if !number(text) {
+				return out, strconv.ErrSyntax
+			}
 			v, err := strconv.ParseFloat(string(text), 64)
 			return binary.LittleEndian.AppendUint64(out, math.Float64bits(v)), err
 		}

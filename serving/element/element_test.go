@@ -1,6 +1,7 @@
 package element
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"math"
 	"testing"
@@ -59,6 +60,20 @@ func TestElementsThatAreNone(t *testing.T) {
 		{serving.Int32, `[{"a":1}]`, `data: element 0 is no INT32, found {"a":1}`},
 		{serving.Bytes, `[1]`, `data: element 0 is no BYTES, found 1`},
 		{serving.Bytes, `[null]`, `data: element 0 is no BYTES, found null`},
+		{serving.Int32, `[01]`, `data: element 0 is no INT32, found 01`},
+		{serving.Int32, `[+1]`, `data: element 0 is no INT32, found +1`},
+		{serving.Int32, `[1_0]`, `data: element 0 is no INT32, found 1_0`},
+		{serving.FP32, `[0x1p-2]`, `data: element 0 is no FP32, found 0x1p-2`},
+		{serving.FP32, `[NaN]`, `data: element 0 is no FP32, found NaN`},
+		{serving.FP32, `[1.]`, `data: element 0 is no FP32, found 1.`},
+		{serving.FP32, `[1e]`, `data: element 0 is no FP32, found 1e`},
+		{serving.Int32, `[1 2]`, `data: no JSON array: '2' at byte 3`},
+		{serving.Int32, `[1,]`, `data: no JSON array: ']' at byte 3`},
+		{serving.Int32, `[,1]`, `data: no JSON array: ',' at byte 1`},
+		{serving.Int32, `[[1][2]]`, `data: no JSON array: '[' at byte 4`},
+		{serving.Int32, `[1]]`, `data: no JSON array: ']' at byte 3`},
+		{serving.Int32, `[1],2`, `data: no JSON array: ',' at byte 3`},
+		{serving.Int32, `[[1]`, `data: the array does not end`},
 		{serving.BF16, `[1]`, `data: BF16 has no JSON form, send it as binary data`},
 		{serving.Int32, `"12345678901234567890123456789012345"`, `data: an array, found "1234567890123456789012345678901…`},
 	}
@@ -72,4 +87,46 @@ func TestElementsThatAreNone(t *testing.T) {
 	}
 	_, err := Append(nil, serving.Tensor{Datatype: serving.FP16, Data: []byte{0, 0}})
 	assert.EqualError(t, err, "FP16 has no JSON form, ask for binary data")
+}
+
+// FuzzParse compares the walk with encoding/json: what one takes as an array of
+// numbers the other does, too.
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{`[1,2]`, `[[1],[2]]`, `[-0.5e+3]`, `[01]`, `[1,]`, `[]`, `[[]]`, `["1"]`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		data, err := Parse(serving.FP64, text)
+		var nested []any
+		numbers, flat := []float64(nil), json.Unmarshal(text, &nested) == nil
+		if flat {
+			flat = flatten(nested, &numbers)
+		}
+		if err != nil {
+			require.False(t, flat, "encoding/json reads %s, we say: %v", text, err)
+			return
+		}
+		require.True(t, flat, "encoding/json does not read %s", text)
+		require.Len(t, data, 8*len(numbers))
+		for i, v := range numbers {
+			require.Equal(t, math.Float64bits(v), binary.LittleEndian.Uint64(data[8*i:]))
+		}
+	})
+}
+
+// flatten is false where an element is no number.
+func flatten(nested []any, into *[]float64) bool {
+	for _, v := range nested {
+		switch v := v.(type) {
+		case float64:
+			*into = append(*into, v)
+		case []any:
+			if !flatten(v, into) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
 }

@@ -60,9 +60,17 @@ type outputJSON struct {
 // know it refuses: a parameter that changes nothing would be a silent lie.
 func decode(header, raw []byte) (*request, error) {
 	var j requestJSON
-	if err := unmarshal(header, &j); err != nil {
+	rest, arrays := skim(header)
+	if err := unmarshal(rest, &j); err != nil {
 		return nil, fmt.Errorf("body: %w", err)
 	}
+	for i, in := range j.Inputs {
+		j.Inputs[i].Data = skimmed(in.Data, arrays)
+	}
+	return requestOf(j, raw)
+}
+
+func requestOf(j requestJSON, raw []byte) (*request, error) {
 	r := &request{id: j.ID, model: j.Model}
 	if err := r.readParameters(j.Parameters); err != nil {
 		return nil, err
