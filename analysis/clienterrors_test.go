@@ -9,7 +9,7 @@ import (
 
 // answering are windows in which stable had 95 good answers and the candidate
 // these.
-func answering(n int64, good, clientErrors int64) []Window {
+func answering(n, good, clientErrors int64) []Window {
 	ws := twoArms(n, 95, 0, good, 0)
 	for i := range ws {
 		if ws[i].Version == "v2" {

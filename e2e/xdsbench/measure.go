@@ -35,7 +35,7 @@ func (o options) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	proxies, err := numbers(o.proxies)
 	if err != nil {
 		return fmt.Errorf("-proxies: %w", err)
@@ -51,7 +51,7 @@ func (o options) measure(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("%d proxies, %d routes: %w", p, r, err)
 			}
-			print(os.Stdout, some)
+			show(os.Stdout, some)
 			results = append(results, some...)
 		}
 	}
@@ -175,7 +175,7 @@ func (r *runner) end() {
 
 // edit changes the weight and waits until every proxy has it and the server has
 // every answer.
-func (r *runner) edit(ctx context.Context, edit int, gap time.Duration, counts bool) error {
+func (r *runner) edit(ctx context.Context, edit int, gap time.Duration, counts bool) error { //nolint:revive // a warm-up does not count
 	before, err := r.tell("usage")
 	if err != nil {
 		return err

@@ -66,8 +66,8 @@ func host(s server, socket string) (stop func(), err error) {
 
 // usage is what a server process has used.
 type usage struct {
-	CPU time.Duration // ever
-	RSS int64         // bytes, now
+	CPU time.Duration `json:"cpu"` // ever
+	RSS int64         `json:"rss"` // bytes, now
 }
 
 // serve is the role of a server's process: it does what it is told, a line each,
@@ -77,11 +77,11 @@ func (o options) serve(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := newServer(o.kind, newWorld(routes))
+	s, err := newServer(o.kind, newWorld(routes)) //nolint:contextcheck // it lives as long as its process
 	if err != nil {
 		return err
 	}
-	stop, err := host(s, o.socket)
+	stop, err := host(s, o.socket) //nolint:contextcheck // likewise
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func (s *swarm) connect(ctx context.Context, socket, id string, tables []string,
 
 // subscriptions are a proxy's first requests: for the tables, or for everything,
 // in Envoy's order.
-func subscriptions(tables []string, all bool) []*discoverypb.DeltaDiscoveryRequest {
+func subscriptions(tables []string, all bool) []*discoverypb.DeltaDiscoveryRequest { //nolint:revive // two kinds of proxy
 	routes := &discoverypb.DeltaDiscoveryRequest{TypeUrl: string(xds.TypeRoute), ResourceNamesSubscribe: tables}
 	if !all {
 		return []*discoverypb.DeltaDiscoveryRequest{routes}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// print shows a cell, each server beside the first, which is raw.
-func print(w io.Writer, results []result) {
+// show shows a cell, each server beside the first, which is raw.
+func show(w io.Writer, results []result) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\n%d proxies, %d routes\n", results[0].proxies, results[0].routes)
 	fmt.Fprintln(t, "\tp50 ms\tp99 ms\tlast ms\tto raw\tcpu ms/edit\tto raw\tresponses\tbytes\tKB/stream\tto raw\t")

@@ -42,7 +42,7 @@ func (s *Server) askWorld(w *watch, req *discoverypb.DiscoveryRequest) {
 
 // resubscribe brings the index up to date with a list of names, and says whether
 // it is another one.
-func (s *Server) resubscribe(w *watch, names []string, everything bool) (changed bool) {
+func (s *Server) resubscribe(w *watch, names []string, everything bool) (changed bool) { //nolint:revive // a part of the subscription
 	w.asked = true
 	wanted := make(map[string]bool, len(names))
 	for _, n := range names {
