@@ -39,6 +39,7 @@ func (s *Server) ask(w *watch, req *discoverypb.DeltaDiscoveryRequest) {
 	} else if everything {
 		w.distrust() // it knows nothing of what it was told before it stopped asking
 	}
+	first := !w.asked
 	w.asked = true
 	for _, n := range gone {
 		s.unsubscribe(w, n)
@@ -50,6 +51,9 @@ func (s *Server) ask(w *watch, req *discoverypb.DeltaDiscoveryRequest) {
 		if n != all {
 			s.subscribe(w, n)
 		}
+	}
+	if first {
+		w.prune(req.GetInitialResourceVersions())
 	}
 	if whole {
 		s.rouse()

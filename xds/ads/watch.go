@@ -80,6 +80,15 @@ func (w *watch) recall(versions map[string]string) {
 	}
 }
 
+// prune drops what a proxy recalled and did not ask for.
+func (w *watch) prune(versions map[string]string) {
+	for n := range versions {
+		if !w.hears(n) {
+			delete(w.held, n)
+		}
+	}
+}
+
 // distrust has everything sent again that is served, and taken away that is not.
 func (w *watch) distrust() {
 	for _, h := range w.held {
@@ -136,9 +145,7 @@ func (w *watch) named(n string) bool {
 // names visits every name that the watch is told of or has.
 func (w *watch) names(visit func(string)) {
 	for n := range w.held {
-		if w.hears(n) {
-			visit(n)
-		}
+		visit(n)
 	}
 	if !w.wildcard {
 		return
