@@ -73,6 +73,10 @@ func (w *world) reroute() {
 		w.route.Target = ""
 		w.route.Strategy = config.Strategy{ABTest: &config.ABTest{Arms: map[string]config.Percent{"v1": percent(70), "v3": percent(30)}, Reference: "v3"}}
 		return
+	case 2:
+		w.route.Target = ""
+		w.route.Strategy = config.Strategy{Shadow: &config.Shadow{Of: "v1", To: "v3", Percent: percent(30)}}
+		return
 	}
 	w.route.Target = rapid.SampledFrom([]string{"v1", "v2", "v3"}).Draw(w.t, "target")
 	w.route.Attempt = rapid.Int64Range(0, 1).Draw(w.t, "attempt")
@@ -81,6 +85,7 @@ func (w *world) reroute() {
 		{{Weight: percent(5)}, {Weight: percent(50)}},
 		{{Weight: percent(10)}, {Approve: &config.Approve{Timeout: config.Duration(time.Hour)}}, {Weight: percent(100)}},
 		{{Approve: &config.Approve{}}, {Weight: percent(30)}, {Approve: &config.Approve{}}},
+		{{Shadow: percent(20)}, {Approve: &config.Approve{}}, {Weight: percent(30)}},
 	}
 	w.route.Strategy = config.Strategy{Canary: &config.Canary{
 		Steps:          rapid.SampledFrom(plans).Draw(w.t, "steps"),

@@ -80,7 +80,7 @@ func (m *machine) enter(step int) {
 	r.Clock, r.Base = time.Time{}, Uncounted
 	if r.Steps[step].Approve == nil {
 		r.Phase, r.Gate = Stepping, nil
-		m.sayf("step %d of %d: %s at %s", step+1, len(r.Steps), r.Candidate, r.Steps[step].Weight)
+		m.sayf("step %d of %d: %s", step+1, len(r.Steps), r.gives(r.Steps[step]))
 		m.notify(NoticeStepped)
 		return
 	}

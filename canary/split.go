@@ -18,6 +18,8 @@ func (s State) Split(route config.RouteSpec) config.Split {
 		split.Shares = s.fixed(*route.Strategy.Split)
 	case route.Strategy.ABTest != nil:
 		split.Shares = s.arms(*route.Strategy.ABTest)
+	case route.Strategy.Shadow != nil:
+		s.shadowed(*route.Strategy.Shadow, &split)
 	case r == nil:
 		split.Shares = config.Whole(s.Stable)
 	case r.Phase == Baking:
@@ -75,11 +77,14 @@ func (s State) baked() string {
 	return s.Rollout.Stable
 }
 
-// mirror is the tripped share while a trip is open, if it may be mirrored and
-// somebody can answer.
+// mirror is what a shadow step copies, or the tripped share while a trip is open, if
+// it may be mirrored and somebody can answer.
 func (s State) mirror() config.Share {
 	r := s.Rollout
 	trip := r.OpenTrip()
+	if r.Phase != Tripped {
+		return r.shadow()
+	}
 	if trip == nil || r.Mirroring != config.MirroringAllowed || s.Ready[r.Candidate] == 0 {
 		return config.Share{}
 	}

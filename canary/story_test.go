@@ -216,6 +216,11 @@ func (s *story) setRoute(w words) {
 	if v, ok := w.pair["arms"]; ok {
 		s.route.Strategy = config.Strategy{ABTest: &config.ABTest{Arms: weights(w.t, v), Reference: w.text("reference", "v1")}}
 	}
+	if v, ok := w.pair["shadow"]; ok {
+		for to, percent := range weights(w.t, v) {
+			s.route.Strategy = config.Strategy{Shadow: &config.Shadow{Of: "v1", To: to, Percent: percent}}
+		}
+	}
 	if v, ok := w.pair["steps"]; ok {
 		s.route.Strategy = config.Strategy{Canary: &config.Canary{Steps: steps(w.t, v)}}
 	}
@@ -259,7 +264,7 @@ func weights(t *testing.T, text string) map[string]config.Percent {
 	return out
 }
 
-// steps reads 5%,25%/2m,approve/24h.
+// steps reads shadow:10%,5%,25%/2m,approve/24h.
 func steps(t *testing.T, text string) []config.Step {
 	t.Helper()
 	var out []config.Step
@@ -272,9 +277,13 @@ func steps(t *testing.T, text string) []config.Step {
 			require.NoError(t, err)
 		}
 		step := config.Step{For: config.Duration(d)}
-		if what == "approve" {
+		share, shadows := strings.CutPrefix(what, "shadow:")
+		switch {
+		case what == "approve":
 			step = config.Step{Approve: &config.Approve{Timeout: config.Duration(d)}}
-		} else {
+		case shadows:
+			require.NoError(t, step.Shadow.UnmarshalText([]byte(share)))
+		default:
 			require.NoError(t, step.Weight.UnmarshalText([]byte(what)))
 		}
 		out = append(out, step)

@@ -157,7 +157,7 @@ func (r *Rollout) leastTime() time.Duration {
 
 // leastRequests of the present step.
 func (r *Rollout) leastRequests() int64 {
-	if r.Steps[r.Step].Approve != nil {
+	if step := r.Steps[r.Step]; step.Approve != nil || step.Shadow > 0 {
 		return 0
 	}
 	return r.Policy.Limits.MinRequestsPerStep

@@ -81,11 +81,19 @@ func anyRoute() *rapid.Generator[RouteSpec] {
 			}
 			return s
 		}
+		if len(s.Versions) > 1 && rapid.Bool().Draw(t, "shadow") {
+			s.Strategy.Shadow = &Shadow{Of: s.Versions[0].Name, To: s.Versions[1].Name, Percent: Percent(rapid.Int64Range(1, WholeSplit).Draw(t, "percent")) * 100}
+			s.Mirroring = MirroringAllowed
+			return s
+		}
 		s.Strategy.Canary = anyCanary().Draw(t, "canary")
 		s.Target = rapid.SampledFrom(versionNames(s.Versions)).Draw(t, "target")
 		s.InitialStable = rapid.SampledFrom(versionNames(s.Versions)).Draw(t, "stable")
 		s.Attempt = rapid.Int64Range(0, 1<<62).Draw(t, "attempt")
 		s.Mirroring = rapid.SampledFrom([]Mirroring{MirroringForbidden, MirroringAllowed}).Draw(t, "mirroring")
+		if s.Mirroring == MirroringAllowed && rapid.Bool().Draw(t, "shadow step") {
+			s.Strategy.Canary.Steps = append([]Step{{Shadow: 100_000, For: notNegative().Draw(t, "shadowed")}}, s.Strategy.Canary.Steps...)
+		}
 		s.Analysis.Policy = DefaultPolicy
 		s.Protect.RetryOnStable = rapid.SampledFrom([]*RetryOnStable{
 			nil, {On: defaultFailures(), Budget: 200_000}, {On: []Failure{Failure5xx}, Budget: PerMillion},

@@ -49,7 +49,7 @@ type RouteSpec struct {
 	// matches counts. Default none.
 	Overrides []Override `json:"overrides,omitempty"`
 
-	// Strategy is exactly one of canary, split and abTest.
+	// Strategy is exactly one of canary, split, abTest and shadow.
 	Strategy Strategy `json:"strategy"`
 
 	// Protect spares users failures of a candidate. Only with strategy.canary. Default:
@@ -57,7 +57,7 @@ type RouteSpec struct {
 	Protect Protect `json:"protect,omitzero"`
 
 	// Mirroring says whether requests may be copied to a version that users are not
-	// served by, as settling a trip does. Default Forbidden.
+	// served by, as a shadow, a shadow step and settling a trip do. Default Forbidden.
 	Mirroring Mirroring `json:"mirroring,omitempty" default:"Forbidden"`
 
 	// Analysis names the policy that judges a rollout. Only with strategy.canary;
@@ -183,6 +183,7 @@ type Strategy struct {
 	Canary *Canary     `json:"canary,omitempty"`
 	Split  *FixedSplit `json:"split,omitempty"`
 	ABTest *ABTest     `json:"abTest,omitempty"`
+	Shadow *Shadow     `json:"shadow,omitempty"`
 }
 
 // Name gives the field's name in YAML, or "" where there is none.
@@ -194,6 +195,8 @@ func (s Strategy) Name() string {
 		return "split"
 	case s.ABTest != nil:
 		return "abTest"
+	case s.Shadow != nil:
+		return "shadow"
 	}
 	return ""
 }
@@ -222,12 +225,16 @@ type Canary struct {
 	RollbackWindow RollbackWindow `json:"rollbackWindow,omitzero"`
 }
 
-// Step is one of weight (with for) and approve.
+// Step is one of weight and shadow (each with for) and approve.
 type Step struct {
 	// Weight is the candidate's share while this step lasts.
 	Weight Percent `json:"weight,omitempty"`
-	// For is the least time of the step; evidence decides the rest. Default: the
-	// policy's limits.minStep.
+	// Shadow copies this share of stable's requests to the candidate while this step
+	// lasts; users get stable alone. Only before the first weight, and with mirroring:
+	// Allowed.
+	Shadow Percent `json:"shadow,omitempty"`
+	// For is the least time of the step; evidence decides the rest, but of a shadow
+	// step, which time ends. Default: the policy's limits.minStep.
 	For Duration `json:"for,omitempty"`
 	// Approve waits for a person at the weight of the step before.
 	Approve *Approve `json:"approve,omitempty"`

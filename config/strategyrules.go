@@ -10,24 +10,27 @@ import (
 func (c *checker) strategy(s RouteSpec) {
 	switch n := s.Strategy.given(); {
 	case n == 0:
-		c.lacks("spec.strategy", "has none of canary, split and abTest: give exactly one")
+		c.lacks("spec.strategy", "has none of canary, split, abTest and shadow: give exactly one")
 	case n > 1:
-		c.refusef("spec.strategy", "has more than one of canary, split and abTest: give exactly one")
+		c.refusef("spec.strategy", "has more than one of canary, split, abTest and shadow: give exactly one")
 	case s.Strategy.Canary != nil:
 		c.arms(s)
-		c.canary(*s.Strategy.Canary)
+		c.canary(*s.Strategy.Canary, s)
 	case s.Strategy.Split != nil:
 		c.split(*s.Strategy.Split, s.Versions)
 		c.onlyCanary(s)
 	case s.Strategy.ABTest != nil:
 		c.abTest(*s.Strategy.ABTest, s)
 		c.onlyCanary(s)
+	case s.Strategy.Shadow != nil:
+		c.shadow(*s.Strategy.Shadow, s)
+		c.onlyCanary(s)
 	}
 }
 
 // given counts the strategies that were written.
 func (s Strategy) given() (n int) {
-	for _, written := range []bool{s.Canary != nil, s.Split != nil, s.ABTest != nil} {
+	for _, written := range []bool{s.Canary != nil, s.Split != nil, s.ABTest != nil, s.Shadow != nil} {
 		if written {
 			n++
 		}
@@ -55,45 +58,56 @@ func (c *checker) arms(s RouteSpec) {
 	}
 }
 
-func (c *checker) canary(canary Canary) {
+func (c *checker) canary(canary Canary, s RouteSpec) {
 	if len(canary.Steps) == 0 {
 		c.lacks(canaryPath+".steps", "is empty: a candidate needs a first share to be judged by")
 	}
-	last := Percent(0)
-	for i, step := range canary.Steps {
-		path := at(canaryPath+".steps", i)
-		c.step(path, i, step)
-		if step.Approve != nil || !c.weighted(path, step) || !c.sound(path+".weight") {
-			continue
-		}
-		if step.Weight <= last {
-			c.refuse(path+".weight", fmt.Sprintf("does not grow: the weight before it is %s", last), step.Weight)
-		}
-		last = max(last, step.Weight)
-	}
+	c.steps(canary.Steps, s)
 	c.notNegative(canaryPath+".bake", canary.Bake)
 	c.rollbackWindow(canaryPath+".rollbackWindow", canary.RollbackWindow)
 }
 
-func (c *checker) step(path string, index int, s Step) {
-	hasWeight := c.weighted(path, s)
-	switch {
-	case hasWeight && s.Approve != nil:
-		c.refusef(path, "has both weight and approve: make them two steps")
-	case s.Approve != nil:
-		c.approve(path, index, s)
-	case !hasWeight:
-		c.lacks(path, "has neither weight nor approve: `approve: {}` waits for a person")
-	default:
-		c.weight(path+".weight", s.Weight)
-		c.forTime(path+".for", s.For)
+// steps checks each of them, and that weights grow.
+func (c *checker) steps(steps []Step, s RouteSpec) {
+	last, weighed := Percent(0), false
+	for i, step := range steps {
+		path := at(canaryPath+".steps", i)
+		hasWeight := c.gives(path+".weight", step.Weight)
+		hasShadow := c.gives(path+".shadow", step.Shadow)
+		switch {
+		case hasWeight && hasShadow, hasWeight && step.Approve != nil, hasShadow && step.Approve != nil:
+			c.refusef(path, "has more than one of weight, shadow and approve: make them steps of their own")
+		case step.Approve != nil:
+			c.approve(path, i, step)
+		case hasShadow:
+			c.shadowStep(path, step, last, s)
+		case !hasWeight:
+			c.lacks(path, "has none of weight, shadow and approve: `approve: {}` waits for a person")
+		default:
+			c.weight(path+".weight", step.Weight)
+			c.forTime(path+".for", step.For)
+		}
+		weighed = weighed || hasWeight
+		if hasWeight && c.sound(path+".weight") {
+			c.grows(path+".weight", step.Weight, last)
+			last = max(last, step.Weight)
+		}
+	}
+	if !weighed && len(steps) > 0 {
+		c.lacks(canaryPath+".steps", "have no weight: a candidate needs a first share to be judged by")
 	}
 }
 
-// weighted says whether a step has a weight, be it a wrong one.
-func (c *checker) weighted(path string, s Step) bool {
-	_, written := c.lines[path+".weight"]
-	return s.Weight != 0 || written
+func (c *checker) grows(path string, weight, last Percent) {
+	if weight <= last {
+		c.refuse(path, fmt.Sprintf("does not grow: the weight before it is %s", last), weight)
+	}
+}
+
+// gives says whether a step has a share, be it a wrong one.
+func (c *checker) gives(path string, share Percent) bool {
+	_, written := c.lines[path]
+	return share != 0 || written
 }
 
 func (c *checker) approve(path string, index int, s Step) {
@@ -178,7 +192,7 @@ func (c *checker) abTest(t ABTest, s RouteSpec) {
 func (c *checker) onlyCanary(s RouteSpec) {
 	fact := "does not go with strategy." + s.Strategy.Name() + ": that "
 	if s.Target != "" {
-		c.refuse("spec.target", fact+"serves every version by its share", s.Target)
+		c.refuse("spec.target", fact+"names the versions that it serves", s.Target)
 	}
 	if s.InitialStable != "" {
 		c.refuse("spec.initialStable", fact+"trusts no version more than another", s.InitialStable)
@@ -189,7 +203,7 @@ func (c *checker) onlyCanary(s RouteSpec) {
 	if s.Analysis.Policy != "" {
 		c.refuse("spec.analysis.policy", fact+"is not judged", s.Analysis.Policy)
 	}
-	if s.Mirroring == MirroringAllowed {
+	if s.Mirroring == MirroringAllowed && s.Strategy.Shadow == nil {
 		c.refuse("spec.mirroring", fact+"mirrors nothing", string(s.Mirroring))
 	}
 }

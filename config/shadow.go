@@ -1,0 +1,13 @@
+package config
+
+// Shadow copies a share of a version's requests to another one. Users are served by
+// the first alone, and wait for nothing of the second: its answers are thrown away,
+// and no more than 32 requests of each proxy are under way to it, beyond which copies
+// are not sent. It needs mirroring: Allowed. It lasts until somebody writes another
+// strategy.
+type Shadow struct {
+	Of string `json:"of"` // the version that users get
+	To string `json:"to"` // the version that copies are sent to
+	// Percent is the share of requests that are copied.
+	Percent Percent `json:"percent"`
+}
