@@ -95,10 +95,8 @@ func meanRadius(a, b ABCell, alpha, planned float64) float64 {
 		return math.MaxFloat64
 	}
 	n := float64(a.N + b.N)
-	l := -2 * ln(alpha)
-	rho := (l + math.Log1p(l)) / planned // ρ², narrowest at the planned number
 	variance := n * (a.variance()/float64(a.N) + b.variance()/float64(b.N))
-	return math.Sqrt(variance * 2 * (n*rho + 1) / (n * n * rho) * (ln(n*rho+1)/2 - ln(alpha)))
+	return math.Sqrt(variance) * normalBound(n, alpha, bestRho(planned, alpha)) / n
 }
 
 func (d *ABDifference) decide(better ABDirection) {

@@ -57,4 +57,10 @@ func bestRho(v, alpha float64) float64 {
 	return v / (l + math.Log1p(l))
 }
 
+// normalBound is what a sum of variance v never exceeds, but with a chance of alpha:
+// the two-sided normal mixture. source: Howard, Ramdas, McAuliffe and Sekhon 2021.
+func normalBound(v, alpha, rho float64) float64 {
+	return math.Sqrt((v + rho) * (math.Log1p(v/rho) - 2*ln(alpha)))
+}
+
 func lnBeta(a, b float64) float64 { return lnGamma(a) + lnGamma(b) - lnGamma(a+b) }
