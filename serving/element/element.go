@@ -4,6 +4,7 @@
 package element
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -24,7 +25,7 @@ func Parse(d serving.Datatype, text []byte) ([]byte, error) {
 	if parse == nil {
 		return nil, fmt.Errorf("data: %s has no JSON form, send it as binary data", d)
 	}
-	out := make([]byte, 0, len(text)/2*max(d.Size(), 1)) // an element takes two characters at least
+	out := make([]byte, 0, (bytes.Count(text, []byte{','})+1)*max(d.Size(), 1)) // strings may need more
 	w := walk{text: text}
 	for element := 0; ; element++ {
 		switch more, err := w.toElement(); {
