@@ -104,6 +104,12 @@ demo: build parts ## watch three rollouts on a real Envoy: one promoted, two rol
 bench-rollback: build parts ## measure the time from a bad version's first request to its last
 	$(GO) run ./e2e/rollback
 
+.PHONY: bench-xds
+bench-xds: build parts ## measure how fast a weight reaches ten thousand proxies, and what it costs
+	$(GO) build -o bin/xdsbench ./e2e/xdsbench
+	bin/xdsbench $(BENCH)
+	$(GO) test ./e2e/envoy -count=1 -v -run 'TestFlipsUnderLoadFailNoRequest'
+
 .PHONY: bench-serving
 bench-serving: build parts clients ## measure what serving costs beside the raw runtime and other servers
 	$(CACHE)/clients/bin/pip install -q -r e2e/serving/bench/peers/requirements.txt

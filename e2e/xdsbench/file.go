@@ -48,7 +48,7 @@ func (o options) measureFile(ctx context.Context, dir string, routes int) (fromF
 		return fromFile{}, err
 	}
 	defer p.stop()
-	s, err := dial(ctx, p.socket, w, 1, false)
+	s, err := dial(ctx, p.socket, w, 1)
 	if err != nil {
 		return fromFile{}, err
 	}

@@ -157,7 +157,8 @@ func (o options) start(ctx context.Context, dir, kind string, c cell, w world) (
 	u, err := process.tell("collect")
 	if err == nil {
 		r.before = u.RSS
-		r.swarm, err = dial(ctx, process.socket, w, c.proxies, o.all && kind == "sluice")
+		w.all = o.all && kind == "sluice"
+		r.swarm, err = dial(ctx, process.socket, w, c.proxies)
 	}
 	if err != nil {
 		process.end()

@@ -24,7 +24,8 @@ const dialing = 32
 type swarm struct {
 	table   string // whose edits are waited for
 	proxies int
-	arrived chan arrival // of responses with that table
+	begins  int          // resources that a proxy is told at first
+	arrived chan arrival // of the last of those, then of responses with that table
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
@@ -38,15 +39,19 @@ type arrival struct{ at time.Time }
 // tally counts what came to all proxies together.
 type tally struct{ responses, bytes int64 }
 
-// dial connects n proxies that subscribe to tables, and waits until each has them.
-func dial(ctx context.Context, socket string, w world, n int, all bool) (*swarm, error) {
+// dial connects n proxies that subscribe to tables, and waits until each has all
+// that it is told at first.
+func dial(ctx context.Context, socket string, w world, n int) (*swarm, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &swarm{table: w.table(), proxies: n, arrived: make(chan arrival, 4*n), cancel: cancel}
-	tables := w.tables()
+	s.begins = len(w.cfg.Routes)
+	if w.all {
+		s.begins = (2+2+1)*len(w.cfg.Routes) + 1 // two clusters with their endpoints each, and the listener
+	}
 	var g errgroup.Group
 	g.SetLimit(dialing)
 	for i := range n {
-		g.Go(func() error { return s.connect(ctx, socket, fmt.Sprintf("proxy-%d", i), tables, all) })
+		g.Go(func() error { return s.connect(ctx, socket, fmt.Sprintf("proxy-%d", i), w.subscriptions()) })
 	}
 	if err := g.Wait(); err != nil {
 		s.close()
@@ -60,7 +65,7 @@ func dial(ctx context.Context, socket string, w world, n int, all bool) (*swarm,
 }
 
 // connect opens one proxy's stream.
-func (s *swarm) connect(ctx context.Context, socket, id string, tables []string, all bool) error {
+func (s *swarm) connect(ctx context.Context, socket, id string, first []*discoverypb.DeltaDiscoveryRequest) error {
 	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithReadBufferSize(2<<10), grpc.WithWriteBufferSize(2<<10), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry())
 	if err != nil {
@@ -71,7 +76,7 @@ func (s *swarm) connect(ctx context.Context, socket, id string, tables []string,
 		return err
 	}
 	node := &corepb.Node{Id: id}
-	for _, r := range subscriptions(tables, all) {
+	for _, r := range first {
 		r.Node, node = node, nil
 		if err := stream.Send(r); err != nil {
 			return err
@@ -79,12 +84,12 @@ func (s *swarm) connect(ctx context.Context, socket, id string, tables []string,
 	}
 	s.running.Go(func() {
 		defer conn.Close()
-		for {
+		for missing := s.begins; ; {
 			r, err := stream.Recv()
 			if err != nil {
 				return
 			}
-			s.take(r, time.Now())
+			missing = s.take(r, time.Now(), missing)
 			if stream.Send(&discoverypb.DeltaDiscoveryRequest{TypeUrl: r.GetTypeUrl(), ResponseNonce: r.GetNonce()}) != nil {
 				return
 			}
@@ -95,9 +100,10 @@ func (s *swarm) connect(ctx context.Context, socket, id string, tables []string,
 
 // subscriptions are a proxy's first requests: for the tables, or for everything,
 // in Envoy's order.
-func subscriptions(tables []string, all bool) []*discoverypb.DeltaDiscoveryRequest { //nolint:revive // two kinds of proxy
+func (w world) subscriptions() []*discoverypb.DeltaDiscoveryRequest {
+	tables := w.tables()
 	routes := &discoverypb.DeltaDiscoveryRequest{TypeUrl: string(xds.TypeRoute), ResourceNamesSubscribe: tables}
-	if !all {
+	if !w.all {
 		return []*discoverypb.DeltaDiscoveryRequest{routes}
 	}
 	endpoints := &discoverypb.DeltaDiscoveryRequest{TypeUrl: string(xds.TypeEndpoint)}
@@ -110,14 +116,21 @@ func subscriptions(tables []string, all bool) []*discoverypb.DeltaDiscoveryReque
 	}
 }
 
-func (s *swarm) take(r *discoverypb.DeltaDiscoveryResponse, at time.Time) {
+// take counts a response, and gives what the proxy still misses of the beginning.
+func (s *swarm) take(r *discoverypb.DeltaDiscoveryResponse, at time.Time, missing int) int {
+	if r.GetTypeUrl() == string(xds.TypeScope) {
+		return missing // they are repeated after the listener, at a time of their own
+	}
 	s.mu.Lock()
 	s.heard.responses++
 	s.heard.bytes += int64(proto.Size(r))
 	s.mu.Unlock()
-	if slices.ContainsFunc(r.GetResources(), func(r *discoverypb.Resource) bool { return r.GetName() == s.table }) {
+	edited := slices.ContainsFunc(r.GetResources(), func(r *discoverypb.Resource) bool { return r.GetName() == s.table })
+	began := missing > 0 && missing <= len(r.GetResources())
+	if began || missing == 0 && edited {
 		s.arrived <- arrival{at}
 	}
+	return max(0, missing-len(r.GetResources()))
 }
 
 // await gives when each proxy read the edited table, sorted.

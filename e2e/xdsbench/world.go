@@ -14,6 +14,7 @@ import (
 type world struct {
 	cfg    *config.Config
 	edited config.Key
+	all    bool // proxies hold more than the tables
 }
 
 func newWorld(routes int) world {
