@@ -46,7 +46,8 @@ type machine struct {
 	before  time.Duration
 	device  func(rows int) time.Duration
 	devices int
-	fails   func() bool // a run panics; nil: never
+	fails   func() bool                                     // a run panics; nil: never
+	mood    func(now time.Duration, rows int) time.Duration // instead of device, if not nil
 }
 
 // simulation runs a batcher on a machine.
@@ -149,6 +150,9 @@ func (s *simulation) compute(now time.Duration) {
 		s.ready, s.busy = s.ready[1:], s.busy+1
 		b.Requests = slices.DeleteFunc(b.Requests, func(r serving.Request) bool { return s.gone[r.ID] })
 		took := s.device(b.Rows)
+		if s.mood != nil {
+			took = s.mood(now, b.Rows)
+		}
 		s.used += took
 		s.schedule(now+took, func(now time.Duration) { s.finish(now, b, took) })
 	}
