@@ -111,8 +111,9 @@ bench-xds: build parts ## measure how fast a weight reaches ten thousand proxies
 	$(GO) test ./e2e/envoy -count=1 -v -run 'TestFlipsUnderLoadFailNoRequest'
 
 .PHONY: bench-serving
-bench-serving: build parts clients ## measure what serving costs beside the raw runtime and other servers
+bench-serving: parts clients ## measure what serving costs beside the raw runtime and other servers
 	$(CACHE)/clients/bin/pip install -q -r e2e/serving/bench/peers/requirements.txt
+	CGO_ENABLED=1 $(GO) build -o bin/sluice-serve ./cmd/sluice-serve
 	$(GO) build -o bin/bench-serving ./e2e/serving/bench
 	bin/bench-serving $(BENCH)
 
