@@ -80,7 +80,8 @@ func (p *plane) assemble(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.logs, err = accesslog.New(accesslog.Config{Sink: p.manager}); err != nil {
+	seen := newSightings(p.manager, time.Now)
+	if p.logs, err = accesslog.New(accesslog.Config{Sink: seen}); err != nil {
 		return err
 	}
 	if p.prober, err = probe.New(probe.Config{Report: p.probed}); err != nil {
@@ -94,7 +95,7 @@ func (p *plane) assemble(ctx context.Context) (err error) {
 	}
 	p.web, err = api.New(api.Config{
 		Controller: p.manager, Archive: p.archive, Ready: p.ready, Log: p.log,
-		Proxies: func() any { return p.discovery.Proxies() },
+		Proxies: func() any { return viewsOf(p.discovery.Proxies(), seen, p.manager.Snapshots()) },
 		Metrics: metricsHandler(newExporter(p.manager.Snapshots, p.logs.Counts)),
 	})
 	return err

@@ -46,7 +46,7 @@ func newRoot() *cobra.Command {
 		&cobra.Group{ID: "offline", Title: "Without a control plane:"},
 	)
 	root.AddCommand(newRun(), newDown())
-	root.AddCommand(newGet(), newStatus(), newExplain(), newReview())
+	root.AddCommand(newGet(), newStatus(), newExplain(), newProxies(), newReview())
 	root.AddCommand(newVerbs()...)
 	root.AddCommand(newLint(), newRender(), newBootstrap(), newRoute(), newPolicy(), newVersion())
 	root.AddCommand(newPlan(), newSimulate(), newReplay(), newAACheck())

@@ -12,30 +12,35 @@ import (
 
 // ProxyStatus is what is known of one connected proxy.
 type ProxyStatus struct {
-	Proxy string // node id
-	Envoy string // its version, as "1.40.0"; empty if it did not say
-	Since time.Time
+	Proxy string    `json:"proxy"` // node id
+	Envoy string    `json:"envoy"` // its version, as "1.40.0"; empty if it did not say
+	Since time.Time `json:"since"`
 	// Routes are the inference routes that are served, sorted by key.
-	Routes []RouteStatus
+	Routes []RouteStatus `json:"routes"`
 	// Refused are the resources that the proxy refused and that are still served to
-	// it, sorted.
-	Refused []Refusal
+	// it, sorted. Whoever writes them as JSON names types in its own way.
+	Refused []Refusal `json:"-"`
 }
 
 // RouteStatus says how far an inference route has come on one proxy.
 type RouteStatus struct {
-	Route     config.Key
-	Published Mark // what all proxies should have
-	Sent      Mark
-	Acked     Mark
-	Nack      string // why the proxy refused what was sent; empty if it did not
-	NackedAt  time.Time
+	Route     config.Key `json:"route"`
+	Published Mark       `json:"published"` // what all proxies should have
+	Sent      Mark       `json:"sent"`
+	Acked     Mark       `json:"acked"`
+	// Nack is why the proxy refused the table that was sent, or the listener that leads
+	// there; empty if it did neither.
+	Nack     string    `json:"nack,omitempty"`
+	NackedAt time.Time `json:"nackedAt,omitzero"`
+	// Late says that the proxy has not answered for the AckTimeout, and is no longer
+	// waited for. It serves what it had.
+	Late bool `json:"late,omitempty"`
 }
 
 // Mark is an epoch and when it got so far. The zero Mark is never.
 type Mark struct {
-	Epoch uint64
-	At    time.Time
+	Epoch uint64    `json:"epoch,omitempty"`
+	At    time.Time `json:"at,omitzero"`
 }
 
 // Refusal is a resource that a proxy refused, in its words.
@@ -70,9 +75,23 @@ func (s *Server) routesOf(c *session) []RouteStatus {
 		if w := c.watches[xds.TypeRoute]; w != nil {
 			w.fill(&r, table)
 		}
+		c.fillListener(&r, s.placed[k].Listener)
+		r.Late = s.late(c, s.placed[k])
 		list = append(list, r)
 	}
 	return list
+}
+
+// late says whether a proxy was given up on for anything that leads to a table.
+func (s *Server) late(c *session, place xds.Place) bool {
+	refs := []xds.Ref{{Type: xds.TypeRoute, Name: place.Table}, {Type: xds.TypeListener, Name: place.Listener}}
+	for _, n := range place.Scopes {
+		refs = append(refs, xds.Ref{Type: xds.TypeScope, Name: n})
+	}
+	return slices.ContainsFunc(refs, func(r xds.Ref) bool {
+		b := s.ballots[r]
+		return b != nil && b.late[c] && !b.refused[c]
+	})
 }
 
 // fill notes how far a table has come.
@@ -82,6 +101,17 @@ func (w *watch) fill(r *RouteStatus, table string) {
 		r.Acked = markOf(h.acked, r.Route, h.ackedAt)
 	}
 	if n, refused := w.refused[table]; refused {
+		r.Nack, r.NackedAt = n.text, n.at
+	}
+}
+
+// fillListener notes that no request comes to a table.
+func (c *session) fillListener(r *RouteStatus, listener string) {
+	w := c.watches[xds.TypeListener]
+	if w == nil || r.Nack != "" {
+		return
+	}
+	if n := w.refused[listener]; n.entry != nil && n.entry == w.fanout.entries[listener] {
 		r.Nack, r.NackedAt = n.text, n.at
 	}
 }
