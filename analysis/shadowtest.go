@@ -125,12 +125,19 @@ func (t ShadowTest) Judge(e ShadowEvidence) ShadowAssessment {
 // harm is the log of the mean of the tests that blame.
 func (t ShadowTest) harm(e ShadowEvidence) (logE float64, tests []Test) {
 	tests = []Test{
-		{Metric: "disagreement", Method: methodLimit, Direction: directionRollback, Threshold: "≤ " + t.Disagreement.String(), LogE: e.Single.Harm.logE(natsLimit), Candidate: e.Single.Candidate.estimate()},
-		{Metric: "disagreement", Method: methodPaired, Direction: directionRollback, Threshold: "≤ stable's own", LogE: e.Paired.Harm.logE(natsLimit), Candidate: e.Paired.Candidate.estimate()},
+		{
+			Metric: "disagreement", Method: methodLimit, Direction: directionRollback, Threshold: "≤ " + t.Disagreement.String(),
+			LogE: e.Single.Harm.logE(natsLimit), Candidate: e.Single.Candidate.estimate(),
+		},
+		{
+			Metric: "disagreement", Method: methodPaired, Direction: directionRollback, Threshold: "≤ stable's own",
+			LogE: e.Paired.Harm.logE(natsLimit), Candidate: e.Paired.Candidate.estimate(),
+		},
 	}
 	if t.Drift > 0 {
 		tests = append(tests, Test{
-			Metric: "scores", Method: methodDrift, Direction: directionRollback, Threshold: "≤ " + t.Drift.String(), LogE: e.Drift.logE(), Candidate: Estimate{N: e.Drift.N},
+			Metric: "scores", Method: methodDrift, Direction: directionRollback, Threshold: "≤ " + t.Drift.String(),
+			LogE: e.Drift.logE(), Candidate: Estimate{N: e.Drift.N},
 		})
 	}
 	logs := make([]float64, len(tests))
