@@ -99,10 +99,17 @@ func (w *Window) count(r Request, late int64) {
 		w.Latencies.Add(r.Duration)
 	case Failed:
 		w.Errors++
+		return
 	case TimedOut:
 		w.Errors++
 		w.Latencies.AddIndex(LastBucket)
 	case ClientFault, Abandoned: // counted above
+	}
+	switch {
+	case r.FirstByte > 0:
+		w.FirstBytes.Add(r.FirstByte)
+	case r.Outcome == TimedOut:
+		w.FirstBytes.AddIndex(LastBucket)
 	}
 }
 
@@ -115,6 +122,7 @@ func (w *Window) Merge(o Window) {
 	w.ClientErrors += o.ClientErrors
 	w.Late += o.Late
 	w.Latencies.Merge(o.Latencies)
+	w.FirstBytes.Merge(o.FirstBytes)
 	w.Segments.merge(o.Segments)
 }
 

@@ -50,6 +50,11 @@ func TestAWindowClosesOnceAtItsAge(t *testing.T) {
 	assert.Len(t, bins.Close(epoch().Add(ms(750))), 1)
 }
 
+func firstByte(r analysis.Request, after time.Duration) analysis.Request {
+	r.FirstByte = after
+	return r
+}
+
 func TestWhatARequestCountsAs(t *testing.T) {
 	key := analysis.WindowKey{Index: analysis.IndexAt(epoch()), Version: "v1", Epoch: 7, Pod: "10.0.0.1:80"}
 	retry := at(0, ms(5), analysis.Failed)
@@ -68,7 +73,19 @@ func TestWhatARequestCountsAs(t *testing.T) {
 		{"a failure without an attempt is an error", unsent, &analysis.Window{Requests: 1, Errors: 1}},
 		{
 			"a time-out is an error and slower than any limit", at(0, ms(5), analysis.TimedOut),
-			&analysis.Window{Requests: 1, Errors: 1, Latencies: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}}},
+			&analysis.Window{
+				Requests: 1, Errors: 1,
+				Latencies:  analysis.Buckets{{Index: analysis.LastBucket, Count: 1}},
+				FirstBytes: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}},
+			},
+		},
+		{
+			"a success whose first byte came early has both times", firstByte(at(0, ms(50), analysis.Succeeded), ms(5)),
+			&analysis.Window{Requests: 1, Latencies: buckets(ms(50)), FirstBytes: buckets(ms(5))},
+		},
+		{
+			"a stream that broke off had its first byte", firstByte(at(0, ms(50), analysis.TimedOut), ms(5)),
+			&analysis.Window{Requests: 1, Errors: 1, Latencies: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}}, FirstBytes: buckets(ms(5))},
 		},
 		{"a client that left is only counted as that", at(0, ms(5), analysis.Abandoned), &analysis.Window{Abandoned: 1}},
 		{"a client's fault is only counted as that", at(0, ms(5), analysis.ClientFault), &analysis.Window{ClientErrors: 1}},

@@ -30,6 +30,8 @@ type Evidence struct {
 	Segments *segments     `json:"segments,omitempty"`     // nil: none is watched
 	Limits   []limit       `json:"limits,omitempty"`       // in the order of limitsOf
 	Latency  *latency      `json:"latency,omitempty"`
+	TTFB     *latency      `json:"ttfb,omitempty"`
+	Own      []own         `json:"own,omitempty"` // metrics from elsewhere, in the policy's order
 	Warm     warmings      `json:"warm,omitempty"`
 	Shares   shares        `json:"shares"`
 }
@@ -57,10 +59,15 @@ func NewEvidence(p config.PolicySpec, arms Arms) Evidence {
 		e.Odds, e.Clients = new(odds), newClientErrors()
 		notBegun(e.Odds.Harm.Past[:])
 	}
-	if specs := ranksOf(p); len(specs) > 0 {
-		e.Latency = newLatency(specs)
+	e.Latency = newLatency(ranksOf(metricOf(p, config.MetricLatency)))
+	e.TTFB = newLatency(ranksOf(metricOf(p, config.MetricTTFB)))
+	for _, m := range ownsOf(p) {
+		e.Own = append(e.Own, newOwn(m))
 	}
 	e.start(firstPart)
+	if p.Segments != nil {
+		e = e.Segmented(p.Segments.Max)
+	}
 	return e
 }
 
@@ -88,10 +95,11 @@ func (e Evidence) clone() Evidence {
 	if e.Segments != nil {
 		e.Segments = e.Segments.clone()
 	}
-	if e.Latency != nil {
-		e.Latency = e.Latency.clone()
+	e.Latency, e.TTFB = e.Latency.clone(), e.TTFB.clone()
+	e.Limits, e.Warm, e.Own = slices.Clone(e.Limits), slices.Clone(e.Warm), slices.Clone(e.Own)
+	for i := range e.Own {
+		e.Own[i] = e.Own[i].clone()
 	}
-	e.Limits, e.Warm = slices.Clone(e.Limits), slices.Clone(e.Warm)
 	e.Shares = e.Shares.clone()
 	return e
 }
@@ -110,7 +118,7 @@ func (e *Evidence) observe(u *updater, windows []Window) {
 	if e.Segments != nil {
 		e.Segments.add(windows, e.Arms, e.unspentOf(u.minutes))
 	}
-	e.countLatencies(u, windows)
+	e.countTimes(u, windows)
 }
 
 // advance moves to an index, closing the block that ends before it.
@@ -138,8 +146,8 @@ func (e *Evidence) closeBlock(u *updater) {
 		e.Limits[i].closeBlock(u.limits[i].burst)
 		e.Limits[i].Stable.decay(u.block)
 	}
-	if e.Latency != nil {
-		e.Latency.closeBlock(floorDiv(e.Through, u.block), u.block)
+	for _, l := range e.timed() {
+		l.closeBlock(floorDiv(e.Through, u.block), u.block)
 	}
 	e.Pace.decay(u.block)
 	due := min(u.minutes, (e.Through-e.First+1)/int64(time.Minute/WindowLength))
@@ -160,10 +168,11 @@ func (e *Evidence) start(part float64) {
 	for i := range e.Limits {
 		e.Limits[i].Harm.start(part)
 	}
-	if e.Latency != nil {
-		for i := range e.Latency.Ranks {
-			begin(e.Latency.Ranks[i].Harm[:], part)
-		}
+	for _, l := range e.timed() {
+		l.start(part)
+	}
+	for i := range e.Own {
+		e.Own[i].start(part)
 	}
 }
 
@@ -188,44 +197,6 @@ func (e *Evidence) count(u *updater, s stratum) {
 		if l.latency == 0 {
 			e.Limits[i].add(&u.grids[i], s.candidate.rate(), s.candidate.rate())
 			e.Limits[i].Stable.add(s.stable.rate())
-		}
-	}
-}
-
-// countLatencies adds the windows of one index to every test of latency. The
-// candidate's pods that were not warm when it began are left out.
-func (e *Evidence) countLatencies(u *updater, windows []Window) {
-	if e.Latency != nil {
-		e.Latency.look(u.ranks)
-	}
-	surely, possibly := make([]rate, len(u.limits)), make([]rate, len(u.limits))
-	for _, w := range windows {
-		of := e.Arms.side(w.Version)
-		if len(w.Latencies) == 0 || of == ofCandidate && !e.Warm.warm(u.warmup, w.Pod, w.Index) {
-			continue
-		}
-		if e.Latency != nil {
-			e.Latency.add(u.ranks, w, of)
-			e.Latency.remember(w, of)
-		}
-		for i, l := range u.limits {
-			switch {
-			case l.latency == 0:
-			case of == ofStable:
-				e.Limits[i].Stable.add(l.surely(w.Latencies))
-			default:
-				surely[i], possibly[i] = surely[i].plus(l.surely(w.Latencies)), possibly[i].plus(l.possibly(w.Latencies))
-			}
-		}
-	}
-	for i := range u.limits {
-		if surely[i].N > 0 {
-			e.Limits[i].add(&u.grids[i], surely[i], possibly[i])
-		}
-	}
-	for _, w := range windows {
-		if w.Version == e.Arms.Candidate && w.Pod != "" {
-			e.Warm.add(w)
 		}
 	}
 }

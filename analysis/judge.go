@@ -20,9 +20,12 @@ func Judge(p config.PolicySpec, e Evidence, now time.Time) Assessment {
 		logNeeded: -ln(max((1-SettleShare)*p.Confidence.FalseRollback.Fraction(), 1./config.PerMillion)),
 		logSafe:   -ln(max(p.Confidence.FalsePromotion.Fraction(), 1./config.PerMillion)),
 	}
-	j.standings = slices.Concat(j.errorStandings(), j.latencyStandings(), []standing{j.splitStanding()})
+	j.standings = slices.Concat(j.errorStandings(), j.timeStandings(), j.ownStandings(), []standing{j.splitStanding()})
 	j.weigh()
 	j.excuse()
+	if j.hold == "" && j.logE() < j.logNeeded {
+		j.hold = j.unmeasured()
+	}
 	a := Assessment{
 		At: now, Hold: j.hold, LogE: j.logE(), LogNeeded: j.logNeeded,
 		Requests: map[string]int64{e.Arms.Stable: e.Stable.N, e.Arms.Candidate: e.Candidate.N},
@@ -129,7 +132,8 @@ func (j *judgement) verdict() (Verdict, Why, string) {
 // paths, one is enough, and the one with less to go is listed.
 func (j *judgement) missing() []standing {
 	var all []standing
-	for _, metric := range []config.MetricName{config.MetricErrors, config.MetricLatency} {
+	for _, m := range j.p.Metrics {
+		metric := m.Name
 		all = append(all, j.missingOn(metric, pathAlways)...)
 		versus, limit := j.missingOn(metric, pathVersus), j.missingOn(metric, pathLimit)
 		if len(versus) == 0 || len(limit) == 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-dev/sluice/config"
 )
 
-// latency is the evidence on latency against stable, with pods as the unit,
-// because requests share their pod's queue and are not independent.
+// latency is the evidence on one kind of times against stable, with pods as the
+// unit, because requests share their pod's queue and are not independent.
 // research: statistics §2b.
 type latency struct {
 	Stable    recent `json:"stable"`    // of past windows
@@ -44,10 +44,9 @@ type rankSpec struct {
 	safeUp uint16 // of the promotion test
 }
 
-// ranksOf lists a policy's latency comparisons. Edges are moved by whole buckets:
+// ranksOf lists a policy's comparisons of a kind of times. Edges are moved by whole buckets:
 // at least the tolerance, at most the margin, so that neither promises too much.
-func ranksOf(p config.PolicySpec) []rankSpec {
-	m := metricOf(p, config.MetricLatency)
+func ranksOf(m config.Metric) []rankSpec {
 	if m.VersusStable == nil {
 		return nil
 	}
@@ -70,7 +69,11 @@ func bucketsOf(ratio float64) float64 {
 	return ln(ratio) * 5 / ln(1.1)
 }
 
+// newLatency is nil where nothing is compared; so are the methods' answers.
 func newLatency(specs []rankSpec) *latency {
+	if len(specs) == 0 {
+		return nil
+	}
 	l := &latency{Edges: make([]uint16, len(specs)), Ranks: make([]rank, len(specs))}
 	for i := range l.Ranks {
 		notBegun(l.Ranks[i].Harm[:])
@@ -79,6 +82,9 @@ func newLatency(specs []rankSpec) *latency {
 }
 
 func (l *latency) clone() *latency {
+	if l == nil {
+		return nil
+	}
 	c := *l
 	c.Stable, c.Candidate = slices.Clone(l.Stable), slices.Clone(l.Candidate)
 	c.Edges, c.Ranks = slices.Clone(l.Edges), slices.Clone(l.Ranks)
@@ -95,6 +101,9 @@ const rememberLeast = 2
 
 // look sets the edges that past windows allow, where this block has none yet.
 func (l *latency) look(specs []rankSpec) {
+	if l == nil {
+		return
+	}
 	total := float64(Buckets(l.Stable).Count()) / fadeUnit
 	for i, s := range specs {
 		beyond := total * min(float64(s.q), 1-float64(s.q))
@@ -104,10 +113,10 @@ func (l *latency) look(specs []rankSpec) {
 	}
 }
 
-// add counts a window of a pod that is warm.
-func (l *latency) add(specs []rankSpec, w Window, of side) {
-	counts := l.pod(w.Pod, of, len(specs))
-	n := w.Latencies.Count()
+// add counts the times of a window of a pod that is warm.
+func (l *latency) add(specs []rankSpec, pod string, times Buckets, of side) {
+	counts := l.pod(pod, of, len(specs))
+	n := times.Count()
 	for i, s := range specs {
 		edge := l.Edges[i]
 		if edge == 0 {
@@ -115,10 +124,10 @@ func (l *latency) add(specs []rankSpec, w Window, of side) {
 		}
 		r, c := &l.Ranks[i], slowCount{N: n}
 		if of == ofStable {
-			c.Slow, c.SlowSafe = w.Latencies.Above(edge), w.Latencies.Above(edge-1)
+			c.Slow, c.SlowSafe = times.Above(edge), times.Above(edge-1)
 			r.Stable = r.Stable.plus(rate{N: n, Bad: c.Slow})
 		} else {
-			c.Slow, c.SlowSafe = above(w.Latencies, edge, s.harmUp), above(w.Latencies, edge-1, s.safeUp)
+			c.Slow, c.SlowSafe = above(times, edge, s.harmUp), above(times, edge-1, s.safeUp)
 			r.Candidate = r.Candidate.plus(rate{N: n, Bad: c.Slow})
 		}
 		counts[i] = counts[i].plus(c)
@@ -134,12 +143,12 @@ func above(b Buckets, edge, up uint16) int64 {
 	return b.Above(min(edge+up, LastBucket-1))
 }
 
-// remember adds a window to what later edges are taken from.
-func (l *latency) remember(w Window, of side) {
+// remember adds times to what later edges are taken from.
+func (l *latency) remember(times Buckets, of side) {
 	if of == ofCandidate {
-		l.Candidate.add(w.Latencies)
+		l.Candidate.add(times)
 	} else {
-		l.Stable.add(w.Latencies)
+		l.Stable.add(times)
 	}
 }
 
@@ -159,6 +168,9 @@ func (l *latency) pod(name string, of side, quantiles int) []slowCount {
 // closeBlock turns the block's loads into evidence and forgets a little. The
 // block's number is all the chance there is in it.
 func (l *latency) closeBlock(block, windows int64) {
+	if l == nil {
+		return
+	}
 	for i := range l.Ranks {
 		harm, safe := make([]load, len(l.Pods)), make([]load, len(l.Pods))
 		for k, p := range l.Pods {
@@ -175,4 +187,14 @@ func (l *latency) closeBlock(block, windows int64) {
 	l.Pods = nil
 	l.Stable.decay(windows)
 	l.Candidate.decay(windows)
+}
+
+// start gives every comparison another start with a part of the evidence.
+func (l *latency) start(part float64) {
+	if l == nil {
+		return
+	}
+	for i := range l.Ranks {
+		begin(l.Ranks[i].Harm[:], part)
+	}
 }

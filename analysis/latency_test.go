@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -76,6 +77,35 @@ func TestLatencyAgainstStable(t *testing.T) {
 			assert.Contains(t, a.Reason, test.reason)
 		})
 	}
+}
+
+// The first bytes of both arms come at once; the candidate's answers begin late.
+func TestTheTimeToFirstByteAgainstStable(t *testing.T) {
+	p := latencyPolicy(1.1)
+	ttfb := p.Metrics[0]
+	ttfb.Name, ttfb.SLO = config.MetricTTFB, &config.SLO{P99: new(config.Duration(time.Second))}
+	p.Metrics = append(p.Metrics, ttfb)
+	same := fourPods(800, took(time.Second), took(time.Second))
+	begin := func(stable, candidate time.Duration) []Window {
+		ws := slices.Clone(same)
+		for i, w := range ws {
+			ws[i].FirstBytes = Buckets{{Index: Index(stable), Count: 5}}
+			if w.Version == "v2" {
+				ws[i].FirstBytes = Buckets{{Index: Index(candidate), Count: 5}}
+			}
+		}
+		return ws
+	}
+	a := judged(p, 5000, begin(ms(100), ms(200)))
+	assert.Equal(t, Harmful, a.Verdict, a.Reason)
+	assert.Contains(t, a.Reason, "ttfb-p50 pod-rank >1.1x")
+	a = judged(p, 5000, begin(ms(100), ms(100)))
+	assert.Equal(t, Healthy, a.Verdict, a.Reason)
+	a = judged(p, 5000, begin(2*time.Second, 2*time.Second))
+	assert.Equal(t, Undecided, a.Verdict)
+	assert.Contains(t, a.Hold, "stable breaches ttfb-p99 p99 ≤ 1s too")
+	a = judged(p, 5000, same)
+	assert.Equal(t, Undecided, a.Verdict, "no first byte is no health: %s", a.Reason)
 }
 
 func TestWarmUpNeverExcusesErrors(t *testing.T) {

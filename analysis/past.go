@@ -36,7 +36,7 @@ func (p *Past) Age(policy config.PolicySpec) time.Duration {
 	all.Merge(p.before)
 	all.Merge(p.now)
 	var slowest time.Duration
-	for _, l := range limitsOf(policy) {
+	for _, l := range timeLimitsOf(metricOf(policy, config.MetricLatency)) {
 		slowest = max(slowest, l.latency)
 	}
 	return Age(all, slowest)

@@ -17,8 +17,11 @@ type Request struct {
 
 	Start    time.Time
 	Duration time.Duration // of the attempt, to the last byte
-	Outcome  Outcome
-	Attempt  uint32 // 1 for a first attempt; 0 for a request without one
+	// FirstByte is when the first byte of the answer came, from the start. 0: none came,
+	// or nobody knows.
+	FirstByte time.Duration
+	Outcome   Outcome
+	Attempt   uint32 // 1 for a first attempt; 0 for a request without one
 
 	// Segment is what the policy tells tenants or languages apart by. Empty is none.
 	Segment string

@@ -26,7 +26,7 @@ func blockOf(p config.PolicySpec) int64 {
 const latencyBurst = 3
 
 func burstOf(m config.Metric) nats {
-	if m.Name == config.MetricLatency {
+	if m.Name.Timed() {
 		return latencyBurst * perNat
 	}
 	return fixed(m.BurstCap)
@@ -52,9 +52,15 @@ func limitsOf(p config.PolicySpec) []limitSpec {
 			of: m.Name, metric: string(m.Name), share: m.SLO.Max.Fraction(), burst: burstOf(m), text: "≤ " + m.SLO.Max.String(),
 		})
 	}
-	m := metricOf(p, config.MetricLatency)
+	for _, name := range timings() {
+		ls = append(ls, timeLimitsOf(metricOf(p, name))...)
+	}
+	return ls
+}
+
+func timeLimitsOf(m config.Metric) (ls []limitSpec) {
 	if m.SLO == nil {
-		return ls
+		return nil
 	}
 	for _, l := range []struct {
 		q    config.Quantile
@@ -62,7 +68,7 @@ func limitsOf(p config.PolicySpec) []limitSpec {
 	}{{0.5, m.SLO.P50}, {0.9, m.SLO.P90}, {0.95, m.SLO.P95}, {0.99, m.SLO.P99}} {
 		if l.most != nil {
 			ls = append(ls, limitSpec{
-				of: m.Name, metric: quantileName(l.q), share: 1 - float64(l.q), latency: l.most.D(), burst: burstOf(m),
+				of: m.Name, metric: quantileName(m.Name, l.q), share: 1 - float64(l.q), latency: l.most.D(), burst: burstOf(m),
 				text: l.q.String() + " ≤ " + l.most.String(),
 			})
 		}
@@ -70,8 +76,24 @@ func limitsOf(p config.PolicySpec) []limitSpec {
 	return ls
 }
 
-func quantileName(q config.Quantile) string {
-	return string(config.MetricLatency) + "-" + q.String()
+func quantileName(of config.MetricName, q config.Quantile) string {
+	return string(of) + "-" + q.String()
+}
+
+// timingCount is how many kinds of times there are.
+const timingCount = 2
+
+// timings lists them: how long until the last byte, and until the first.
+func timings() [timingCount]config.MetricName {
+	return [timingCount]config.MetricName{config.MetricLatency, config.MetricTTFB}
+}
+
+// times are a window's, by kind.
+func (w *Window) times(of config.MetricName) Buckets {
+	if of == config.MetricTTFB {
+		return w.FirstBytes
+	}
+	return w.Latencies
 }
 
 // surely counts the latencies that are above the limit for certain: the bucket

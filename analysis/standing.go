@@ -122,22 +122,29 @@ func (j *judgement) errorStandings() []standing {
 // harm is a rollback test's log e-value with the evidence that is not yet spent.
 func (j *judgement) harm(logE float64) float64 { return withUnspent(logE, j.e.unspent(j.p)) }
 
-// latencyStandings are the tests of latency: against stable, then against limits.
-func (j *judgement) latencyStandings() []standing {
-	m := metricOf(j.p, config.MetricLatency)
-	limits := j.limitStandings(m)
-	if j.e.Latency == nil {
-		return limits
+// timeStandings are the tests of times: against stable, then against limits.
+func (j *judgement) timeStandings() (ss []standing) {
+	timed := j.e.timed()
+	for i, name := range timings() {
+		m := metricOf(j.p, name)
+		limits := j.limitStandings(m)
+		if timed[i] != nil {
+			ss = append(ss, j.rankStandings(m, timed[i], partsOf(m, len(limits)))...)
+		}
+		ss = append(ss, limits...)
 	}
-	part := partsOf(m, len(limits))
-	var ss []standing
-	specs := ranksOf(j.p)
+	return ss
+}
+
+// rankStandings are the comparisons of one kind of times with stable.
+func (j *judgement) rankStandings(m config.Metric, l *latency, part parts) (ss []standing) {
+	specs := ranksOf(m)
 	for i, s := range specs {
-		t := j.rankTest(s, &j.e.Latency.Ranks[i])
+		t := rankTest(m.Name, s, l, &l.Ranks[i])
 		harm, safe := t, t
-		harm.Direction, harm.LogE = directionRollback, j.harm(logMean(j.e.Latency.Ranks[i].Harm[:]))
+		harm.Direction, harm.LogE = directionRollback, j.harm(logMean(l.Ranks[i].Harm[:]))
 		harm.Threshold = m.VersusStable.RollbackIf.String()
-		safe.Direction, safe.LogE = directionPromotion, logMean(j.e.Latency.Ranks[i].Safe[:])
+		safe.Direction, safe.LogE = directionPromotion, logMean(l.Ranks[i].Safe[:])
 		safe.Threshold = m.VersusStable.PromoteIf.String()
 		harm.Ratio = j.rankRatio(harm, safe, m)
 		safe.Ratio = harm.Ratio
@@ -147,15 +154,15 @@ func (j *judgement) latencyStandings() []standing {
 			standing{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
 		)
 	}
-	return append(ss, limits...)
+	return ss
 }
 
 // rankTest is what both directions of a comparison of one quantile show: the
 // quantile of both arms lately, and how often either went beyond its edge.
-func (j *judgement) rankTest(s rankSpec, r *rank) Test {
-	t := Test{Metric: quantileName(s.q), Method: methodRank, Stable: r.Stable.estimate(), Candidate: r.Candidate.estimate()}
-	t.Stable.Value = j.e.Latency.Stable.quantile(float64(s.q)).Seconds()
-	t.Candidate.Value = j.e.Latency.Candidate.quantile(float64(s.q)).Seconds()
+func rankTest(of config.MetricName, s rankSpec, l *latency, r *rank) Test {
+	t := Test{Metric: quantileName(of, s.q), Method: methodRank, Stable: r.Stable.estimate(), Candidate: r.Candidate.estimate()}
+	t.Stable.Value = l.Stable.quantile(float64(s.q)).Seconds()
+	t.Candidate.Value = l.Candidate.quantile(float64(s.q)).Seconds()
 	return t
 }
 

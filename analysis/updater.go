@@ -14,7 +14,7 @@ type updater struct {
 	odds     oddsGrid
 	limits   []limitSpec
 	grids    []limitGrid // of limits
-	ranks    []rankSpec
+	ranks    [timingCount][]rankSpec
 	warmup   config.Warmup
 	declared map[uint64]uint32
 }
@@ -23,10 +23,13 @@ func newUpdater(p config.PolicySpec, declared map[uint64]uint32) *updater {
 	errors := metricOf(p, config.MetricErrors)
 	u := &updater{
 		block: blockOf(p), minutes: minutesOf(p), burst: burstOf(errors),
-		limits: limitsOf(p), ranks: ranksOf(p), warmup: p.Warmup, declared: declared,
+		limits: limitsOf(p), warmup: p.Warmup, declared: declared,
 	}
 	if versus := errors.VersusStable; versus != nil {
 		u.odds = newOddsGrid(float64(versus.RollbackIf), versus.PromoteIf.Ratio)
+	}
+	for i, name := range timings() {
+		u.ranks[i] = ranksOf(metricOf(p, name))
 	}
 	for _, l := range u.limits {
 		u.grids = append(u.grids, newLimitGrid(l.share))

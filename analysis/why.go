@@ -40,6 +40,7 @@ const (
 	WhyEvidence   WhyKind = "Evidence"   // undecided: more is needed
 	WhySplit      WhyKind = "Split"      // undecided: requests are not split as declared
 	WhyShared     WhyKind = "Shared"     // undecided: stable breaches the limit, too
+	WhyUnmeasured WhyKind = "Unmeasured" // undecided: a metric from elsewhere says nothing
 	WhySignals    WhyKind = "Signals"    // blind: signals are missing or disagree
 )
 
@@ -58,6 +59,11 @@ func (j *judgement) whyHeld() Why {
 	for _, s := range j.standings {
 		if s.shared != "" && s.Idle == s.shared {
 			return whyOf(WhyShared, s)
+		}
+	}
+	for _, o := range j.e.Own {
+		if o.Missing >= missingMost {
+			return Why{Kind: WhyUnmeasured, Metric: string(o.Name)}
 		}
 	}
 	return Why{Kind: WhyShared}

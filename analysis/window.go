@@ -22,6 +22,9 @@ type Window struct {
 	ClientErrors int64
 	Late         int64   // of Requests: ended later than the window's age, counted where they ended
 	Latencies    Buckets // of Succeeded and TimedOut (in the last bucket) requests
+	// FirstBytes are times to the first byte of the same requests, as far as known; a
+	// time-out without one is in the last bucket.
+	FirstBytes Buckets
 	// Segments are parts of Requests and Errors. Empty where no segment is watched.
 	Segments SegmentCounts
 }

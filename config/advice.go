@@ -115,7 +115,7 @@ const fewPods = 4
 
 // advisePods says what so few pods can and cannot show of latency.
 func (c *checker) advisePods(path string, stable, candidate Version, p PolicySpec) {
-	i := slices.IndexFunc(p.Metrics, func(m Metric) bool { return m.Name == MetricLatency && m.VersusStable != nil })
+	i := slices.IndexFunc(p.Metrics, func(m Metric) bool { return m.Name.Timed() && m.VersusStable != nil })
 	if i < 0 {
 		return
 	}

@@ -82,11 +82,11 @@ func (s PolicySpec) conditionalDefaults(written func(path string) bool) PolicySp
 	metrics := make([]Metric, len(s.Metrics))
 	for i, m := range s.Metrics {
 		path := at("metrics", i)
-		if m.Name == MetricErrors && m.BurstCap == 0 && !written(path+".burstCap") {
+		if m.counted() && m.BurstCap == 0 && !written(path+".burstCap") {
 			m.BurstCap = defaultBurstCap
 		}
-		comparesLatency := m.Name == MetricLatency && m.VersusStable != nil
-		if comparesLatency && len(m.Quantiles) == 0 && !written(path+".quantiles") {
+		comparesTimes := m.Name.Timed() && m.VersusStable != nil
+		if comparesTimes && len(m.Quantiles) == 0 && !written(path+".quantiles") {
 			m.Quantiles = defaultQuantiles()
 		}
 		metrics[i] = m

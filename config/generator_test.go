@@ -228,7 +228,11 @@ func anyMetrics() *rapid.Generator[[]Metric] {
 			slow.VersusStable = anyComparison(slow.SLO).Draw(t, "latency versus stable")
 			slow.Quantiles = rapid.SliceOfNDistinct(rapid.SampledFrom([]Quantile{0.5, 0.9, 0.95, 0.99, 0.999, 0.000001, 0.999999}), 1, 5, rapid.ID).Draw(t, "quantiles")
 		}
-		return rapid.SampledFrom([][]Metric{{failures}, {slow}, {failures, slow}}).Draw(t, "metrics")
+		own := slow
+		own.Name = MetricTTFB
+		counts := failures
+		counts.Name, counts.Prometheus = "own", &Prometheus{URL: "http://p:9090", Bad: "b($version)", Total: "t($version)", Interval: 15e9, Stale: 60e9}
+		return rapid.SampledFrom([][]Metric{{failures}, {slow}, {failures, slow}, {own, slow}, {counts, failures}}).Draw(t, "metrics")
 	})
 }
 

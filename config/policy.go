@@ -16,7 +16,9 @@ type PolicySpec struct {
 	Warmup     Warmup     `json:"warmup"`
 	Unit       Unit       `json:"unit"`
 	Metrics    []Metric   `json:"metrics"`
-	Trip       Trip       `json:"trip"`
+	// Segments watches parts of the requests for errors of their own. Default none.
+	Segments *Segments `json:"segments,omitempty"`
+	Trip     Trip      `json:"trip"`
 }
 
 // Confidence bounds the two mistakes, per rollout.
@@ -73,36 +75,73 @@ type Unit struct {
 	Block Duration `json:"block" default:"10s"`
 }
 
-// Metric is one thing that is judged: errors or latency.
+// Metric is one thing that is judged: errors, latency, the time to first byte, or one
+// of your own from Prometheus.
 type Metric struct {
 	Name MetricName `json:"name"`
 	// Weight is this metric's part of the rollback error. All metrics' weights are
 	// scaled to sum to one. Default 1.
 	Weight float64 `json:"weight" default:"1"`
-	// Quantiles of latency that are compared with stable. Only latency. Default
-	// p50, p95, p99.
+	// Quantiles of latency, or of the time to first byte, that are compared with
+	// stable. Default p50, p95, p99.
 	Quantiles []Quantile `json:"quantiles,omitempty"`
 	// SLO is an absolute limit: rollback above it, promotion evidence below.
 	SLO *SLO `json:"slo,omitempty"`
 	// VersusStable compares with stable, in the same windows.
 	VersusStable *VersusStable `json:"versusStable,omitempty"`
-	// BurstCap bounds what one block may add to each grid point, in nats. Only
-	// errors. Default 3.
+	// BurstCap bounds what one block, or one reading of counts from Prometheus, may add
+	// to each grid point, in nats. Only errors and counts. Default 3.
 	BurstCap float64 `json:"burstCap,omitempty"`
+	// Prometheus is where a metric of your own comes from: one of another name than
+	// Sluice's.
+	Prometheus *Prometheus `json:"prometheus,omitempty"`
 }
 
-// MetricName is errors or latency.
+// MetricName is errors, latency, ttfb, or the name of a metric of your own.
 type MetricName string
 
 // Metrics.
 const (
 	MetricErrors  MetricName = "errors"
 	MetricLatency MetricName = "latency"
+	MetricTTFB    MetricName = "ttfb" // time to the first byte of the answer
 )
+
+// Timed says whether it is a time, that has quantiles.
+func (n MetricName) Timed() bool { return n == MetricLatency || n == MetricTTFB }
+
+// Prometheus is a metric of your own: two counters, or one gauge, asked for each version
+// by the same query. A query is PromQL; in it $version is the version's name,
+// $namespace and $name are the inference route's.
+type Prometheus struct {
+	// URL of the server, as http://prometheus.monitoring:9090.
+	URL string `json:"url"`
+	// Bad and Total are counters as they are, with no rate() around them: of what went
+	// wrong, and of all. Both or neither.
+	Bad   string `json:"bad,omitempty"`
+	Total string `json:"total,omitempty"`
+	// Value is a gauge, or anything else that is no count: the larger, the worse. Its
+	// readings say no more than which version's is larger, one time in unit.block.
+	Value string `json:"value,omitempty"`
+	// Interval is the time from one reading to the next. Default 15s.
+	Interval Duration `json:"interval" default:"15s"`
+	// Stale is how old a sample may be. Default 1m.
+	Stale Duration `json:"stale" default:"1m"`
+}
+
+// Counts says whether the metric is counters.
+func (p Prometheus) Counts() bool { return p.Value == "" }
+
+// Segments are parts of the requests, such as those of a tenant or in a language.
+type Segments struct {
+	Header string `json:"header"` // of the request, whose value names the segment
+	// Max is how many segments are watched, the first ones that come. Default 20.
+	Max int `json:"max" default:"20"`
+}
 
 // SLO is an absolute limit.
 type SLO struct {
-	Max *Percent  `json:"max,omitempty"` // errors: largest acceptable share of failed requests
+	Max *Percent  `json:"max,omitempty"` // errors and counts: largest acceptable share of bad ones
 	P50 *Duration `json:"p50,omitempty"` // latency: half of the requests at most this slow
 	P90 *Duration `json:"p90,omitempty"`
 	P95 *Duration `json:"p95,omitempty"`

@@ -18,7 +18,9 @@ func (c *checker) policy(s PolicySpec) {
 	c.atLeast("spec.warmup.requests", s.Warmup.Requests, 0)
 	c.unit(s.Unit, s.Limits)
 	c.metrics(s.Metrics)
+	c.segments(s)
 	c.trip(s.Trip)
+	c.prometheusMetrics(s)
 }
 
 func (c *checker) confidence(s Confidence) {
@@ -68,7 +70,7 @@ func (c *checker) metrics(metrics []Metric) {
 	for i, m := range metrics {
 		path := at("spec.metrics", i)
 		c.metric(path, m)
-		if !oneOf(c, path+".name", m.Name, MetricErrors, MetricLatency) {
+		if m.Prometheus == nil && !oneOf(c, path+".name", m.Name, MetricErrors, MetricLatency, MetricTTFB) {
 			continue
 		}
 		if j, taken := first[m.Name]; taken {
@@ -86,11 +88,13 @@ func (c *checker) metric(path string, m Metric) {
 	if m.SLO == nil && m.VersusStable == nil {
 		c.lacks(path, "has neither slo nor versusStable: it would judge nothing")
 	}
-	switch m.Name {
-	case MetricErrors:
+	switch {
+	case m.Prometheus != nil:
+		c.ownMetric(path, m)
+	case m.Name == MetricErrors:
 		c.errorsMetric(path, m)
-	case MetricLatency:
-		c.latencyMetric(path, m)
+	case m.Name.Timed():
+		c.timeMetric(path, m)
 	}
 	if m.VersusStable != nil {
 		c.versusStable(path+".versusStable", *m.VersusStable, m.SLO)
@@ -99,7 +103,7 @@ func (c *checker) metric(path string, m Metric) {
 
 func (c *checker) errorsMetric(path string, m Metric) {
 	if len(m.Quantiles) > 0 {
-		c.refusef(path+".quantiles", "is for latency: errors have no quantiles")
+		c.refuse(path+".quantiles", "is for latency and ttfb", nil)
 	}
 	if !(m.BurstCap > 0) || math.IsInf(m.BurstCap, 0) {
 		c.refuse(path+".burstCap", "is not above 0", m.BurstCap)
@@ -108,7 +112,7 @@ func (c *checker) errorsMetric(path string, m Metric) {
 		return
 	}
 	for _, q := range m.SLO.latencies() {
-		c.refuse(path+".slo."+q.name, "is for latency: the slo of errors is max", q.limit)
+		c.refuse(path+".slo."+q.name, "is for latency and ttfb: the slo of counts is max", q.limit)
 	}
 	switch limit := m.SLO.Max; {
 	case limit == nil:
@@ -118,9 +122,9 @@ func (c *checker) errorsMetric(path string, m Metric) {
 	}
 }
 
-func (c *checker) latencyMetric(path string, m Metric) {
+func (c *checker) timeMetric(path string, m Metric) {
 	if _, written := c.lines[path+".burstCap"]; written || m.BurstCap != 0 {
-		c.refuse(path+".burstCap", "is for errors: a block adds only a rank to latency", m.BurstCap)
+		c.refuse(path+".burstCap", "is for errors: a block adds only a rank to "+string(m.Name), m.BurstCap)
 	}
 	if m.VersusStable == nil && len(m.Quantiles) > 0 {
 		c.refusef(path+".quantiles", "are what versusStable compares, and there is none")
@@ -152,7 +156,7 @@ func (c *checker) quantiles(path string, m Metric) {
 
 func (c *checker) latencySLO(path string, s SLO) {
 	if s.Max != nil {
-		c.refuse(path+".max", "is for errors: the slo of latency is p50, p90, p95 or p99", *s.Max)
+		c.refuse(path+".max", "is for errors: the slo of times is p50, p90, p95 or p99", *s.Max)
 	}
 	limits := s.latencies()
 	if len(limits) == 0 {

@@ -6,6 +6,10 @@ type InferenceRoute struct {
 	Key       `json:"-"`
 	Metadata  `json:"-"`
 	RouteSpec `json:"spec"`
+
+	// SegmentHeader is the header of the policy's segments, where the policy that is in
+	// force is known to whoever publishes. No user writes it.
+	SegmentHeader string `json:"-"`
 }
 
 // RouteSpec is the spec of an InferenceRoute.

@@ -22,6 +22,8 @@ const (
 type intent struct {
 	config.InferenceRoute
 	split config.Split
+	// segments is the header whose value names a request's segment; empty for none.
+	segments string
 }
 
 // readIntents pairs routes with splits, in the order of keys.
@@ -39,9 +41,23 @@ func readIntents(cfg *config.Config, splits map[config.Key]config.Split) ([]inte
 			bad = append(bad, &RouteError{r.Key, err})
 			continue
 		}
+		in.segments = segmentsOf(cfg, r)
 		intents = append(intents, in)
 	}
 	return intents, bad
+}
+
+// segmentsOf is the header that the policy of a rollout tells segments apart by: of
+// the one in force, or else of the one that is configured.
+func segmentsOf(cfg *config.Config, r config.InferenceRoute) string {
+	if r.SegmentHeader != "" || r.Strategy.Canary == nil {
+		return r.SegmentHeader
+	}
+	policy, ok := cfg.Policy(config.Key{Namespace: r.Namespace, Name: r.Analysis.Policy})
+	if !ok || policy.Segments == nil {
+		return ""
+	}
+	return policy.Segments.Header
 }
 
 func newIntent(r config.InferenceRoute, splits map[config.Key]config.Split) (intent, error) {

@@ -137,6 +137,7 @@ func (p port) earlyMutation() (*corepb.TypedExtensionConfig, error) {
 	mutations := []*mutationpb.HeaderMutation{
 		{Action: &mutationpb.HeaderMutation_Remove{Remove: name.HeaderShadow}},
 		{Action: &mutationpb.HeaderMutation_Remove{Remove: name.HeaderArm}},
+		{Action: &mutationpb.HeaderMutation_Remove{Remove: name.HeaderSegment}},
 	}
 	if p.scoped {
 		mutations = append(mutations, &mutationpb.HeaderMutation{Action: &mutationpb.HeaderMutation_Append{

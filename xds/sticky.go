@@ -55,11 +55,15 @@ func unitRoutes(in intent, match *routepb.RouteMatch) []*routepb.Route {
 func splitRoute(in intent, match *routepb.RouteMatch, units ...*routepb.RouteAction_HashPolicy) *routepb.Route {
 	action := actionOf(in)
 	action.HashPolicy = units
-	return &routepb.Route{
+	route := &routepb.Route{
 		Name:   name.Route(in.Key, in.split.Epoch),
 		Match:  match,
 		Action: &routepb.Route_Route{Route: action},
 	}
+	if in.segments != "" {
+		route.RequestHeadersToAdd = []*corepb.HeaderValueOption{overwrite(name.HeaderSegment, "%REQ("+in.segments+")%")}
+	}
+	return route
 }
 
 func unitInHeader(header string) *routepb.RouteAction_HashPolicy {

@@ -73,6 +73,22 @@ func overrides(o ...config.Override) func(*config.RouteSpec) {
 	return func(r *config.RouteSpec) { r.Overrides = o }
 }
 
+// canary makes v3-3 the target of a canary.
+func canary(r *config.RouteSpec) {
+	r.Target, r.InitialStable = "v3-3", "v3-2"
+	r.Strategy.Canary = &config.Canary{Steps: []config.Step{{Weight: 50_000}}}
+}
+
+// segmented gives the configuration's routes a policy that tells tenants apart.
+func segmented(cfg *config.Config) *config.Config {
+	policy := config.AnalysisPolicy{Key: key("tenants"), PolicySpec: config.PolicySpec{Segments: &config.Segments{Header: "x-tenant"}}}
+	cfg.Policies = append(cfg.Policies, policy)
+	for i := range cfg.Routes {
+		cfg.Routes[i].Analysis.Policy = policy.Name
+	}
+	return cfg
+}
+
 // protected makes v3-3 the target of a canary whose failures v3-2 takes over.
 func protected(budget config.Percent) func(*config.RouteSpec) {
 	return func(r *config.RouteSpec) {
@@ -154,6 +170,7 @@ func TestGoldenTranslations(t *testing.T) {
 				route("d", hosts("one.ml"), port(9090)),
 			), nil,
 		},
+		"segments":     {segmented(configOf(route("filetype", canary))), nil},
 		"any_hostname": {configOf(route("filetype", hosts()), route("special", hosts("special.ml"), matches(prefix("/v2")))), nil},
 		"wildcard":     {configOf(route("filetype", hosts("*.ml"))), nil},
 		"empty":        {configOf(), nil},

@@ -17,6 +17,7 @@ const (
 	headerArm     = name.HeaderArm
 	headerShadow  = name.HeaderShadow
 	headerServed  = name.HeaderServed
+	headerSegment = name.HeaderSegment
 	headerAttempt = "x-envoy-attempt-count" // counts a request's attempts from 1, in what each attempt sends
 	headerGRPC    = "grpc-status"
 	tagArm        = name.TagArm
@@ -55,7 +56,7 @@ type attribution struct {
 	arms    map[string]arm    // by cluster
 	epochs  map[string]uint64 // by stamp or name of a route
 	pods    map[pod]string
-	hosts   map[string]string
+	names   map[string]string // hosts and segments
 	endings endings
 	// spared is what the latest entry told of beside its own request.
 	spared *analysis.Request
@@ -82,7 +83,7 @@ func newAttribution(proxy string) *attribution {
 		arms:    map[string]arm{},
 		epochs:  map[string]uint64{},
 		pods:    map[pod]string{},
-		hosts:   map[string]string{},
+		names:   map[string]string{},
 		endings: newEndings(),
 	}
 }
@@ -181,7 +182,8 @@ func armOf(routeName, stamp string) (arm, bool) {
 // fill sets what every entry tells alike.
 func (a *attribution) fill(r *analysis.Request, e *entry, arm arm, stamp []byte) result {
 	r.Route, r.Version = arm.route, arm.version
-	r.Start, r.Duration = e.start, e.duration
+	r.Start, r.Duration, r.FirstByte = e.start, e.duration, e.firstByte
+	r.Segment = a.segment(e.segmentHeader)
 	var ok bool
 	if r.Epoch, ok = a.epoch(stamp, e.route); !ok {
 		return noEpoch
@@ -227,17 +229,33 @@ func (a *attribution) pod(e *entry) string {
 	if len(e.host) == 0 {
 		return ""
 	}
-	host, ok := a.hosts[string(e.host)]
-	if !ok {
-		host = string(e.host)
-		remember(a.hosts, host, host)
-	}
-	key := pod{host, e.port}
+	key := pod{a.text(e.host), e.port}
 	if known, ok := a.pods[key]; ok {
 		return known
 	}
 	remember(a.pods, key, key.String())
 	return key.String()
+}
+
+// text keeps one copy of a name that many entries repeat.
+func (a *attribution) text(b []byte) string {
+	known, ok := a.names[string(b)]
+	if !ok {
+		known = string(b)
+		remember(a.names, known, known)
+	}
+	return known
+}
+
+// longestSegment is how much of a segment's name is kept.
+const longestSegment = 64
+
+// segment reads the header that names it. Envoy writes "-" for what is not there.
+func (a *attribution) segment(header []byte) string {
+	if len(header) == 0 || string(header) == "-" {
+		return ""
+	}
+	return a.text(header[:min(len(header), longestSegment)])
 }
 
 // String gives host:port; a path has no port.

@@ -17,7 +17,8 @@ type entry struct {
 	kind      uint64 // AccessLogType
 	start     time.Time
 	duration  time.Duration
-	timed     bool // both are there
+	firstByte time.Duration // of the upstream's answer, from the start; 0: none came
+	timed     bool          // both are there
 	cluster   []byte
 	arm       []byte // the custom tag of that name
 	route     []byte
@@ -28,8 +29,8 @@ type entry struct {
 	port      uint64
 	requestID []byte
 
-	armHeader, shadowHeader, attemptHeader []byte // of the request
-	servedHeader                           []byte // of the response
+	armHeader, shadowHeader, attemptHeader, segmentHeader []byte // of the request
+	servedHeader                                          []byte // of the response
 
 	code       uint64 // HTTP status; 0: no answer
 	grpcStatus []byte
@@ -105,6 +106,9 @@ func (e *entry) readCommon(w wire) bool {
 		case 5<<3 | text:
 			seconds, nanos := secondsOf(w.in())
 			e.start, started = time.Unix(seconds, nanos).UTC(), true
+		case 9<<3 | text:
+			seconds, nanos := secondsOf(w.in())
+			e.firstByte = time.Duration(seconds)*time.Second + time.Duration(nanos)
 		case 10<<3 | text:
 			e.complete = true
 		case 13<<3 | text:
@@ -160,6 +164,8 @@ func (e *entry) readRequest(w wire) bool {
 				e.shadowHeader = value
 			case headerAttempt:
 				e.attemptHeader = value
+			case headerSegment:
+				e.segmentHeader = value
 			}
 		}
 	}

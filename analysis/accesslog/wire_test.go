@@ -33,6 +33,8 @@ func generated(e *entrypb.HTTPAccessLogEntry) entry {
 		armHeader:     bytes(request[headerArm]),
 		shadowHeader:  bytes(request[headerShadow]),
 		attemptHeader: bytes(request[headerAttempt]),
+		segmentHeader: bytes(request[headerSegment]),
+		firstByte:     common.GetTimeToFirstUpstreamRxByte().AsDuration(),
 		servedHeader:  bytes(response.GetResponseHeaders()[headerServed]),
 		code:          uint64(response.GetResponseCode().GetValue()),
 		grpcStatus:    bytes(response.GetResponseHeaders()[headerGRPC]),

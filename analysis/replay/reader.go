@@ -76,7 +76,10 @@ func (r *reader) request() (q analysis.Request, whose of, err error) {
 	if q.Segment, err = r.name(fieldSegment, "segment"); err != nil {
 		return q, ofOther, err
 	}
-	if err := r.unused(q.Duration); err != nil {
+	if q.FirstByte, err = r.firstByte(q.Duration); err != nil {
+		return q, ofOther, err
+	}
+	if _, err := r.fields.text(fieldUnit, "unit"); err != nil { // no test needs it
 		return q, ofOther, err
 	}
 	if q.Outcome, err = f.outcome(); err != nil {
@@ -85,17 +88,12 @@ func (r *reader) request() (q analysis.Request, whose of, err error) {
 	return q, r.whose(q.Version), nil
 }
 
-// unused checks what no test needs yet.
-func (r *reader) unused(latency time.Duration) error {
+func (r *reader) firstByte(latency time.Duration) (time.Duration, error) {
 	first, err := r.fields.milliseconds(fieldFirstByte, "ttfb_ms", optional)
-	if err != nil {
-		return err
+	if err == nil && first > latency {
+		err = factf("ttfb_ms: is above latency_ms, found %s", short(r.fields[fieldFirstByte]))
 	}
-	if first > latency {
-		return factf("ttfb_ms: is above latency_ms, found %s", short(r.fields[fieldFirstByte]))
-	}
-	_, err = r.fields.text(fieldUnit, "unit")
-	return err
+	return first, err
 }
 
 func (r *reader) whose(version string) of {

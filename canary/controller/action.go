@@ -30,12 +30,21 @@ func (a *action) perform(e canary.Effect) error {
 		return a.save()
 	case canary.Publish:
 		a.adopt()
-		a.refused = a.Publisher.Publish(config.InferenceRoute{Key: a.Key, RouteSpec: a.route}, e.Split)
+		a.refused = a.Publisher.Publish(a.published(), e.Split)
 	case canary.Record:
 		a.adopt() // where nothing is saved; told at the end
 	case canary.Notify, canary.Refuse: // told at the end
 	}
 	return nil
+}
+
+// published is the route as proxies are to serve it.
+func (a *action) published() config.InferenceRoute {
+	route := config.InferenceRoute{Key: a.Key, RouteSpec: a.route}
+	if r := a.next.Rollout; r != nil && r.Policy.Segments != nil {
+		route.SegmentHeader = r.Policy.Segments.Header
+	}
+	return route
 }
 
 // save makes the next state durable, with what was seen of it.

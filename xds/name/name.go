@@ -16,6 +16,9 @@ const (
 	HeaderArm    = "x-sluice-arm"    // request: the assigned arm, Arm's form
 	HeaderServed = "x-sluice"        // response: the arm that served, Arm's form
 	HeaderShadow = "x-sluice-shadow" // request: set on mirrored copies, Arm's form; wins over all others
+	// HeaderSegment holds, in a request under an analysis that watches segments, the
+	// name of its own.
+	HeaderSegment = "x-sluice-segment"
 	// TagArm is the custom tag of access logs that holds the serving cluster.
 	TagArm = "arm"
 )

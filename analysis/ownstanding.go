@@ -1,0 +1,88 @@
+package analysis
+
+import "github.com/sluice-dev/sluice/config"
+
+// Test.Method of metrics from elsewhere.
+const (
+	methodCounts = "counts-versus-stable"
+	methodSign   = "sign" // of single readings, the candidate's against stable's
+)
+
+// missingMost is how many measurements in a row may say nothing before the candidate
+// must not grow for it.
+const missingMost = 3
+
+// ownStandings are the tests of metrics from elsewhere.
+func (j *judgement) ownStandings() (ss []standing) {
+	for i, m := range ownsOf(j.p) {
+		if i >= len(j.e.Own) {
+			break // evidence from before the policy had it
+		}
+		o := &j.e.Own[i]
+		if m.Prometheus.Counts() {
+			ss = append(ss, j.countStandings(m, o)...)
+			continue
+		}
+		part := partsOf(m, 0)
+		t := Test{Metric: string(m.Name), Method: methodSign, Candidate: o.Limit.Candidate.estimate()}
+		ss = append(ss, j.bothWays(m, t, part.versus, part.versusOr, pathAlways, o.Limit, natsLimit, m.VersusStable)...)
+	}
+	return ss
+}
+
+// countStandings are the tests of counts, as those of errors are.
+func (j *judgement) countStandings(m config.Metric, o *own) (ss []standing) {
+	limits := 0
+	if m.SLO != nil {
+		limits = 1
+	}
+	part := partsOf(m, limits)
+	t := Test{Metric: string(m.Name), Stable: o.Stable.estimate(), Candidate: o.Candidate.estimate()}
+	if o.Odds != nil {
+		t.Method, t.Ratio = methodCounts, o.Odds.estimate(j.logSafe)
+		both := limit{Harm: o.Odds.Harm, Safe: o.Odds.Safe}
+		versus := j.bothWays(m, t, part.versus, part.versusOr, part.versusPath, both, burstOf(m), m.VersusStable)
+		versus[0].Idle = j.tooFew(m, o.Candidate)
+		ss = append(ss, versus...)
+	}
+	if m.SLO == nil {
+		return ss
+	}
+	t.Method, t.Ratio = methodLimit, Interval{}
+	absolute := j.bothWays(m, t, part.limit, part.limitOr, part.limitPath, o.Limit, burstOf(m), nil)
+	spec := limitSpec{share: m.SLO.Max.Fraction()}
+	for i := range absolute {
+		absolute[i].Threshold, absolute[i].versus = "≤ "+m.SLO.Max.String(), false
+	}
+	if stable := o.Limit.Stable.rate(); stable.value() > spec.share {
+		absolute[0].shared = sprintf("stable breaches %s %s too: %s of its last %d", m.Name, absolute[0].Threshold, asPercent(stable.value()), stable.N)
+	}
+	absolute[1].slope = spec.slope(o.Candidate)
+	return append(ss, absolute...)
+}
+
+// bothWays is a test for rollback and the one for promotion.
+func (j *judgement) bothWays(
+	m config.Metric, t Test, harmPart, safePart float64, way path, of limit, burst nats, versus *config.VersusStable,
+) []standing {
+	harm, safe := t, t
+	harm.Direction, harm.LogE = directionRollback, j.harm(of.Harm.logE(burst))
+	safe.Direction, safe.LogE = directionPromotion, of.Safe.logE(burst)
+	if versus != nil {
+		harm.Threshold, safe.Threshold = versus.RollbackIf.String(), versus.PromoteIf.String()
+	}
+	return []standing{
+		{Test: harm, metric: m.Name, versus: versus != nil, weight: j.share(m) * harmPart},
+		{Test: safe, metric: m.Name, versus: versus != nil, weight: safePart, path: way},
+	}
+}
+
+// unmeasured says which metric from elsewhere has said nothing for too long.
+func (j *judgement) unmeasured() string {
+	for i := range j.e.Own {
+		if o := &j.e.Own[i]; o.Missing >= missingMost {
+			return sprintf("metric %s says nothing in %d measurements: %s", o.Name, o.Missing, o.Why)
+		}
+	}
+	return ""
+}
