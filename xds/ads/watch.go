@@ -17,6 +17,7 @@ type watch struct {
 	more     bool // it lacks what did not fit into the last response
 	queued   bool // it waits for its turn
 	held     map[string]*held
+	spare    []held   // made in one piece, for the collector's sake
 	seq      uint64   // of the fanout, when the proxy was last compared with it
 	flying   []flight // responses without an answer
 	suspects []*entry // of a refused response, and refused listeners whose time has come; sent one by one
@@ -56,10 +57,14 @@ type flight struct {
 // record gives what is held of a name.
 func (w *watch) record(n string) *held {
 	h := w.held[n]
-	if h == nil {
-		h = &held{}
-		w.held[n] = h
+	if h != nil {
+		return h
 	}
+	if len(w.spare) == 0 {
+		w.spare = make([]held, max(1, min(len(w.held), 32)))
+	}
+	h, w.spare = &w.spare[0], w.spare[1:]
+	w.held[n] = h
 	return h
 }
 
