@@ -103,18 +103,29 @@ func NewStage(t testing.TB, tunes ...Tune) *Stage {
 // StartControl opens a control plane that knows nothing yet.
 func (s *Stage) StartControl(cfg ads.Config) {
 	s.t.Helper()
+	listener, server := s.newControl(cfg)
+	s.serveControl(server, func(g *grpc.Server) error { return g.Serve(listener) })
+}
+
+func (s *Stage) newControl(cfg ads.Config) (net.Listener, *ads.Server) {
+	s.t.Helper()
 	listener, err := envoy.Listen(s.Folder.XDS())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if s.Server, err = ads.New(cfg); err != nil {
+	server, err := ads.New(cfg)
+	if err != nil {
 		s.t.Fatal(err)
 	}
+	return listener, server
+}
+
+func (s *Stage) serveControl(server *ads.Server, serve func(*grpc.Server) error) {
+	s.Server = server
 	g := grpc.NewServer(ads.Options()...)
-	s.Server.Register(g)
+	server.Register(g)
 	s.control = &backstage{}
-	s.control.running.Go(func() { _ = g.Serve(listener) })
-	server := s.Server
+	s.control.running.Go(func() { _ = serve(g) })
 	s.control.run(func(ctx context.Context) error {
 		defer g.Stop()
 		return server.Run(ctx)

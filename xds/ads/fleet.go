@@ -11,15 +11,16 @@ import (
 // fleet is the ledger: which proxies are connected, what each was sent, and whom
 // each change still waits for. The Server's lock guards it.
 type fleet struct {
-	fanouts   map[xds.Type]*fanout
-	sessions  map[*session]struct{} // that have said who they are
-	ballots   map[xds.Ref]*ballot
-	placed    map[config.Key]xds.Place
-	carried   map[string]map[config.Key]uint64 // table to inference routes and epochs, as wanted
-	announced map[config.Key]uint64            // the epoch told by Acked, if all have it
-	refusing  map[*watch]struct{}              // may have refused listeners
-	turns     turns
-	events    []Event
+	fanouts      map[xds.Type]*fanout
+	sessions     map[*session]struct{} // that have said who they are
+	ballots      map[xds.Ref]*ballot
+	placed       map[config.Key]xds.Place
+	carried      map[string]map[config.Key]uint64 // table to inference routes and epochs, as wanted
+	announced    map[config.Key]uint64            // the epoch told by Acked, if all have it
+	refusing     map[*watch]struct{}              // may have refused listeners
+	turns        turns
+	refusedNodes map[string]bool // by id and reason
+	events       []Event
 }
 
 // ballot is the vote on an entry. It exists while somebody's answer is missing or
@@ -33,13 +34,14 @@ type ballot struct {
 
 func newFleet() fleet {
 	f := fleet{
-		fanouts:   map[xds.Type]*fanout{},
-		sessions:  map[*session]struct{}{},
-		ballots:   map[xds.Ref]*ballot{},
-		carried:   map[string]map[config.Key]uint64{},
-		announced: map[config.Key]uint64{},
-		refusing:  map[*watch]struct{}{},
-		turns:     turns{taken: map[*watch]time.Time{}},
+		fanouts:      map[xds.Type]*fanout{},
+		sessions:     map[*session]struct{}{},
+		ballots:      map[xds.Ref]*ballot{},
+		carried:      map[string]map[config.Key]uint64{},
+		announced:    map[config.Key]uint64{},
+		refusing:     map[*watch]struct{}{},
+		turns:        turns{taken: map[*watch]time.Time{}},
+		refusedNodes: map[string]bool{},
 	}
 	for _, t := range []xds.Type{xds.TypeCluster, xds.TypeEndpoint, xds.TypeRoute, xds.TypeScope, xds.TypeListener} {
 		f.fanouts[t] = newFanout(t)

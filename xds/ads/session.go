@@ -102,8 +102,9 @@ func (s *Server) identify(c *session, node *corepb.Node) error {
 	if c.proxy != "" {
 		return nil
 	}
-	if node.GetId() == "" {
-		return status.Error(codes.InvalidArgument, "node.id: is empty; every proxy needs one of its own")
+	if why := unfit(node); why != "" {
+		s.logRefusal(node, why)
+		return status.Error(codes.InvalidArgument, why)
 	}
 	c.proxy, c.build = node.GetId(), buildOf(node)
 	c.since = s.cfg.Now()
