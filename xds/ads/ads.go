@@ -3,7 +3,16 @@
 // decides nothing about traffic: what is served is xds.Translate's, the order in
 // which it is served is xds.Progress's.
 //
-// Start reading at Server.Publish and Server.Run, then session.go for one stream.
+// # Why it speaks the protocol itself
+//
+// An edit has to reach ten thousand proxies, so it costs each of them a record, a
+// nonce and a write, and nothing else: what they hear is marshalled once, an index
+// by name finds who hears it, and nothing is written under the lock. A server that
+// keeps a subscription of its own, and hands responses from goroutine to goroutine,
+// costs half as much again. e2e/xdsbench measures it.
+//
+// Start reading at Server.Publish and Server.Run, then session.go and delta.go for
+// one stream.
 package ads
 
 import (
