@@ -58,7 +58,7 @@ type Measurement struct {
 type Measured struct{ Bad, Total, Value Reading }
 
 // readings are those that a metric has, by name.
-func (m Measured) readings(counts bool) map[string]Reading {
+func (m Measured) readings(counts bool) map[string]Reading { //nolint:revive // a metric is one or the other
 	if counts {
 		return map[string]Reading{"bad": m.Bad, "total": m.Total}
 	}

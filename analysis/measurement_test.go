@@ -13,7 +13,7 @@ import (
 )
 
 // ownPolicy judges one metric from elsewhere and nothing else.
-func ownPolicy(counts bool) config.PolicySpec {
+func ownPolicy(counts bool) config.PolicySpec { //nolint:revive // a metric is one or the other
 	m := config.Metric{
 		Name: "own", Prometheus: &config.Prometheus{URL: "http://p", Value: "v"},
 		VersusStable: &config.VersusStable{RollbackIf: 1.1, PromoteIf: config.Below{Ratio: 1.5}},

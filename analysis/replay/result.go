@@ -78,6 +78,11 @@ func (r *run) result(p *player) Result {
 	if !p.decided.IsZero() {
 		res.At = r.reader.seconds(p.decided)
 	}
+	for _, m := range r.Policy.Metrics {
+		if m.Prometheus != nil {
+			res.Notes = append(res.Notes, fmt.Sprintf("metric %s comes from Prometheus and is in no recording: without it nothing is healthy", m.Name))
+		}
+	}
 	r.trips(p, &res)
 	r.undecided(p, &res)
 	if r.others > 0 {

@@ -312,6 +312,11 @@ func byRoute[T any](batch []T, route func(T) config.Key) map[config.Key][]T {
 	return apart
 }
 
+// Measured brings a metric from elsewhere, of a rollout by its id.
+func (m *Manager) Measured(k config.Key, rollout string, seen analysis.Measurement) {
+	m.post(k, func(c *Controller) { c.Measured(rollout, seen) })
+}
+
 // Stream says that an access-log stream of a proxy opened or closed.
 func (m *Manager) Stream(proxy string, open bool) {
 	now := m.config.Now()

@@ -99,6 +99,15 @@ func (c *Controller) Stream(now time.Time, proxy string, open bool) {
 	}
 }
 
+// Measured brings a metric from elsewhere, of a rollout by its id.
+func (c *Controller) Measured(rollout string, m analysis.Measurement) {
+	if c.sense == nil || c.sense.rollout != rollout {
+		return
+	}
+	c.sense.evidence = c.sense.evidence.Measure(c.sense.policy, m)
+	c.dirty = true
+}
+
 // Tick lets time pass: windows close, the trip and the evidence are looked at,
 // waits run out. Call it every 50 ms.
 func (c *Controller) Tick(now time.Time) {

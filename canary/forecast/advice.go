@@ -33,6 +33,16 @@ func advice(c Config, f Forecast) []string {
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" })
 }
 
+// leftOut names what a policy judges and no world has.
+func leftOut(p config.PolicySpec) (all []string) {
+	for _, m := range p.Metrics {
+		if m.Prometheus != nil {
+			all = append(all, fmt.Sprintf("%s comes from Prometheus and is left out: what it takes in time and false rollbacks is not foreseen", m.Name))
+		}
+	}
+	return all
+}
+
 func judges(p config.PolicySpec, name config.MetricName) bool {
 	for _, m := range p.Metrics {
 		if m.Name == name {

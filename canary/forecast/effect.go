@@ -44,6 +44,7 @@ func (c Config) effects() []effect {
 			sizes = c.errorSizes()
 		case config.MetricLatency:
 			sizes = []float64{1.1, 1.25, 1.5, 2, 4}
+		case config.MetricTTFB: // answers come whole in this world: it is latency
 		}
 		for _, size := range sizes {
 			all = append(all, effect{string(m.Name), size})
@@ -131,6 +132,9 @@ func (b *batch) smallest(ctx context.Context, ladder map[string][]Effect) ([]Sma
 	var all []Smallest
 	for _, m := range b.Policy.Metrics {
 		rungs := ladder[string(m.Name)]
+		if len(rungs) == 0 {
+			continue // nothing that a world can break
+		}
 		at := slices.IndexFunc(rungs, func(e Effect) bool { return e.share() >= enough })
 		switch {
 		case at < 0:

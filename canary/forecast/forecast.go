@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/canary/world"
@@ -73,6 +74,9 @@ func (c Config) withDefaults() Config {
 			c.Steps = append(c.Steps, config.Step{Weight: percent * config.PerMillion / 100})
 		}
 	}
+	c.Policy.Metrics = slices.DeleteFunc(slices.Clone(c.Policy.Metrics), func(m config.Metric) bool {
+		return m.Prometheus != nil // no world has those: advice says so
+	})
 	or(&c.Mirroring, config.MirroringForbidden)
 	or(&c.StablePods, 2)
 	or(&c.CandidatePods, 2)
@@ -94,6 +98,7 @@ func or[T comparable](v *T, otherwise T) {
 // ctx's error.
 // errors: a config that is out of bounds, all facts at once.
 func Run(ctx context.Context, c Config) (Forecast, error) {
+	given := c.Policy
 	c = c.withDefaults()
 	if err := c.check(); err != nil {
 		return Forecast{}, err
@@ -118,7 +123,7 @@ func Run(ctx context.Context, c Config) (Forecast, error) {
 	if f.Smallest, err = b.smallest(ctx, caught); err != nil {
 		return Forecast{}, err
 	}
-	f.Advice = advice(c, f)
+	f.Advice = append(leftOut(given), advice(c, f)...)
 	b.finish()
 	return f, nil
 }

@@ -79,6 +79,9 @@ func (p *proxy) send(w *World, version string, shadow bool) {
 		Start: w.Now(), Duration: time.Duration(end - w.now),
 		Outcome: outcome, Attempt: 1, Issued: true, Shadow: shadow,
 	}
+	if outcome != analysis.Failed {
+		r.FirstByte = r.Duration // answers come whole
+	}
 	w.truth.sent(w, r)
 	c := p.counters(w, version)
 	c.issued++

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis/accesslog"
+	"github.com/sluice-dev/sluice/analysis/prom"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/api"
 	"github.com/sluice-dev/sluice/canary/controller"
@@ -78,6 +79,9 @@ func (p *plane) assemble(ctx context.Context) (err error) {
 		Store: p.store, Publisher: p.publisher, Recorder: p, Notifier: p, Log: p.log,
 	})
 	if err != nil {
+		return err
+	}
+	if p.poller, err = prom.New(prom.Config{Rollouts: measured{p.manager}}); err != nil {
 		return err
 	}
 	seen := newSightings(p.manager, time.Now)

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluice-dev/sluice/analysis/accesslog"
+	"github.com/sluice-dev/sluice/analysis/prom"
 	"github.com/sluice-dev/sluice/canary/api"
 	"github.com/sluice-dev/sluice/canary/controller"
 	"github.com/sluice-dev/sluice/canary/filestore"
@@ -39,6 +40,7 @@ type plane struct {
 	manager   *controller.Manager
 	logs      *accesslog.Server
 	archive   *archive.Archive
+	poller    *prom.Poller
 	prober    *probe.Prober
 	source    *file.Source
 	minder    *envoy.Minder // nil without --envoy
@@ -101,6 +103,7 @@ func (p *plane) startBack(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return p.discovery.Run(ctx) })
 	g.Go(func() error { return p.manager.Run(ctx) })
 	g.Go(func() error { return p.archive.Run(ctx) })
+	g.Go(func() error { return p.poller.Run(ctx) })
 	g.Go(func() error { return p.serveDiscovery(ctx) })
 	return p.announce(httpListener.Addr())
 }
