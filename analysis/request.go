@@ -23,6 +23,16 @@ type Request struct {
 	Outcome   Outcome
 	Attempt   uint32 // 1 for a first attempt; 0 for a request without one
 
+	// ID is the same in every attempt and every copy of a request. Empty: nobody told.
+	// source: x-request-id, which the proxy draws.
+	ID string
+	// Status is the HTTP status of the answer, or its gRPC status, as "200" or "grpc 13".
+	// Empty: no answer came.
+	Status string
+	// Digest is what the server said of its answer, so that it can be compared with
+	// another's: a hash, or a label. Empty: nothing. source: the header x-sluice-digest.
+	Digest string
+
 	// Segment is what the policy tells tenants or languages apart by. Empty is none.
 	Segment string
 

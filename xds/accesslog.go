@@ -41,8 +41,8 @@ func accessLogs() ([]*accesslogpb.AccessLog, error) {
 		AdditionalRequestHeadersToLog: []string{name.HeaderArm, name.HeaderShadow, name.HeaderSegment, "x-envoy-attempt-count"},
 		// Where Envoy knows no cluster of that name, only the answer's stamp says which
 		// version it would have been.
-		AdditionalResponseHeadersToLog:  []string{"grpc-status", name.HeaderServed},
-		AdditionalResponseTrailersToLog: []string{"grpc-status"},
+		AdditionalResponseHeadersToLog:  []string{"grpc-status", name.HeaderServed, name.HeaderDigest},
+		AdditionalResponseTrailersToLog: []string{"grpc-status", name.HeaderDigest},
 	})
 	if err != nil {
 		return nil, err

@@ -119,7 +119,7 @@ func answered() analysis.Request {
 	return analysis.Request{
 		Route: config.Key{Namespace: "ml", Name: "filetype"}, Version: "v2", Epoch: 17,
 		Pod: "10.0.0.7:8000", Proxy: "gateway-1", Start: start(), Duration: 37 * time.Millisecond,
-		Outcome: analysis.Succeeded, Attempt: 1, Issued: true,
+		Outcome: analysis.Succeeded, Attempt: 1, Issued: true, Status: "200",
 	}
 }
 

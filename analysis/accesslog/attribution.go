@@ -18,6 +18,7 @@ const (
 	headerShadow  = name.HeaderShadow
 	headerServed  = name.HeaderServed
 	headerSegment = name.HeaderSegment
+	headerDigest  = name.HeaderDigest
 	headerAttempt = "x-envoy-attempt-count" // counts a request's attempts from 1, in what each attempt sends
 	headerGRPC    = "grpc-status"
 	tagArm        = name.TagArm
@@ -60,6 +61,8 @@ type attribution struct {
 	endings endings
 	// spared is what the latest entry told of beside its own request.
 	spared *analysis.Request
+	// scratch is where short texts are written.
+	scratch [32]byte
 }
 
 // arm is a version of an inference route.
@@ -153,7 +156,7 @@ func (a *attribution) spare(r *analysis.Request, e *entry) {
 	}
 	missed := *r
 	missed.Version, missed.Attempt, missed.Outcome = assigned.version, 0, analysis.Failed
-	missed.Pod, missed.Issued, missed.Duration = "", false, 0
+	missed.Pod, missed.Issued, missed.Duration, missed.Status, missed.Digest = "", false, 0, "", ""
 	a.spared = &missed
 	r.Attempt = 2
 }
@@ -184,6 +187,7 @@ func (a *attribution) fill(r *analysis.Request, e *entry, arm arm, stamp []byte)
 	r.Route, r.Version = arm.route, arm.version
 	r.Start, r.Duration, r.FirstByte = e.start, e.duration, e.firstByte
 	r.Segment = a.segment(e.segmentHeader)
+	r.ID, r.Status, r.Digest = string(e.requestID), a.status(e), digestOf(e)
 	var ok bool
 	if r.Epoch, ok = a.epoch(stamp, e.route); !ok {
 		return noEpoch

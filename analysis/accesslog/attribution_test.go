@@ -1,6 +1,8 @@
 package accesslog
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,7 +58,7 @@ func answered(changes ...func(*analysis.Request)) analysis.Request {
 	r := analysis.Request{
 		Route: config.Key{Namespace: "ml", Name: "filetype"}, Version: "v2", Epoch: 17,
 		Pod: "10.0.0.7:8000", Proxy: "gateway-1", Start: start(), Duration: 37 * time.Millisecond,
-		Outcome: analysis.Succeeded, Attempt: 1, Issued: true,
+		Outcome: analysis.Succeeded, Attempt: 1, Issued: true, ID: "r1", Status: "200",
 	}
 	for _, change := range changes {
 		change(&r)
@@ -193,14 +195,17 @@ func TestEveryFlagOfAnAttempt(t *testing.T) {
 				name    string
 				changes []change
 				want    analysis.Outcome
+				status  string
 			}{
-				{"no answer", []change{code(0)}, want.unanswered},
-				{"the head of an answer", []change{code(200)}, want.begun},
-				{"an answer", []change{code(200), complete}, want.complete},
-				{"the head of a 503", []change{code(503)}, failed},
+				{"no answer", []change{code(0)}, want.unanswered, ""},
+				{"the head of an answer", []change{code(200)}, want.begun, "200"},
+				{"an answer", []change{code(200), complete}, want.complete, "200"},
+				{"the head of a 503", []change{code(503)}, failed, "503"},
 			} {
 				got := one(t, attempt(append(answer.changes, kind.change, flag(name))...))
-				expected := answered(kind.want, func(r *analysis.Request) { r.Outcome, r.Issued = answer.want, !unissued })
+				expected := answered(kind.want, func(r *analysis.Request) {
+					r.Outcome, r.Issued, r.Status = answer.want, !unissued, answer.status
+				})
 				assert.Equal(t, []analysis.Request{expected}, got, "%s, %s with %s", kind.name, answer.name, name)
 			}
 		}
@@ -214,7 +219,9 @@ func TestStatusesOfAnAttempt(t *testing.T) {
 		500: analysis.Failed, 501: analysis.Failed, 503: analysis.Failed, 504: analysis.Failed,
 	} {
 		got := one(t, attempt(code(status), complete))
-		assert.Equal(t, []analysis.Request{answered(func(r *analysis.Request) { r.Outcome = want })}, got, "%d", status)
+		assert.Equal(t, []analysis.Request{answered(func(r *analysis.Request) {
+			r.Outcome, r.Status = want, strconv.Itoa(int(status))
+		})}, got, "%d", status)
 	}
 }
 
@@ -232,7 +239,7 @@ func TestStatusesOfGRPC(t *testing.T) {
 		trailers := func(e *entrypb.HTTPAccessLogEntry) { e.Response.ResponseTrailers = map[string]string{"grpc-status": s} }
 		for _, where := range []change{headers, trailers} {
 			got := one(t, attempt(where))
-			assert.Equal(t, []analysis.Request{answered(func(r *analysis.Request) { r.Outcome = outcome })}, got, s)
+			assert.Equal(t, []analysis.Request{answered(func(r *analysis.Request) { r.Outcome, r.Status = outcome, "grpc "+s })}, got, s)
 		}
 	}
 	both := func(e *entrypb.HTTPAccessLogEntry) {
@@ -261,7 +268,19 @@ func TestTheArmThatServedIsJudged(t *testing.T) {
 		}), answered(func(r *analysis.Request) { r.Pod = "/run/model" })},
 		{"an overflow, which names no cluster and no pod", attempt(code(0), flag("upstream_overflow"), func(e *entrypb.HTTPAccessLogEntry) {
 			e.CommonProperties.UpstreamCluster, e.CommonProperties.UpstreamRemoteAddress = "", nil
-		}), answered(func(r *analysis.Request) { r.Pod, r.Issued, r.Outcome = "", false, analysis.Failed })},
+		}), answered(func(r *analysis.Request) { r.Pod, r.Issued, r.Outcome, r.Status = "", false, analysis.Failed, "" })},
+		{"an answer that the server gave a digest of", attempt(func(e *entrypb.HTTPAccessLogEntry) {
+			e.Response.ResponseHeaders = map[string]string{"x-sluice-digest": "cat"}
+		}), answered(func(r *analysis.Request) { r.Digest = "cat" })},
+		{"a digest that came with the trailers", attempt(func(e *entrypb.HTTPAccessLogEntry) {
+			e.Response.ResponseTrailers = map[string]string{"x-sluice-digest": "dog"}
+		}), answered(func(r *analysis.Request) { r.Digest = "dog" })},
+		{"a digest that is not there", attempt(func(e *entrypb.HTTPAccessLogEntry) {
+			e.Response.ResponseHeaders = map[string]string{"x-sluice-digest": "-"}
+		}), answered()},
+		{"a digest that never ends", attempt(func(e *entrypb.HTTPAccessLogEntry) {
+			e.Response.ResponseHeaders = map[string]string{"x-sluice-digest": strings.Repeat("a", 1000)}
+		}), answered(func(r *analysis.Request) { r.Digest = strings.Repeat("a", longestDigest) })},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, []analysis.Request{tt.want}, one(t, tt.entry))
@@ -270,7 +289,7 @@ func TestTheArmThatServedIsJudged(t *testing.T) {
 }
 
 func TestARequestIsToldOnce(t *testing.T) {
-	unsent := answered(func(r *analysis.Request) { r.Pod, r.Issued, r.Attempt, r.Outcome = "", false, 0, analysis.Failed })
+	unsent := answered(func(r *analysis.Request) { r.Pod, r.Issued, r.Attempt, r.Outcome, r.Status = "", false, 0, analysis.Failed, "503" })
 	noCluster := func(e *entrypb.HTTPAccessLogEntry) {
 		e.CommonProperties.UpstreamRequestAttemptCount = 0
 		e.CommonProperties.CustomTags, e.Request.RequestHeaders = nil, nil

@@ -25,7 +25,7 @@ func TestAVersionThatWasStoodInForFailedItsRequest(t *testing.T) {
 		return func(r *analysis.Request) { r.Version, r.Attempt = version, attempt }
 	}
 	missed := func(r *analysis.Request) {
-		r.Version, r.Attempt, r.Outcome, r.Pod, r.Issued, r.Duration = "v3", 0, analysis.Failed, "", false, 0
+		r.Version, r.Attempt, r.Outcome, r.Pod, r.Issued, r.Duration, r.Status = "v3", 0, analysis.Failed, "", false, 0, ""
 	}
 	for name, tt := range map[string]struct {
 		entry *entrypb.HTTPAccessLogEntry

@@ -30,7 +30,7 @@ type entry struct {
 	requestID []byte
 
 	armHeader, shadowHeader, attemptHeader, segmentHeader []byte // of the request
-	servedHeader                                          []byte // of the response
+	servedHeader, digestHeader                            []byte // of the response
 
 	code       uint64 // HTTP status; 0: no answer
 	grpcStatus []byte
@@ -184,6 +184,8 @@ func (e *entry) readResponse(w wire) bool {
 			switch {
 			case string(key) == headerServed:
 				e.servedHeader = value
+			case string(key) == headerDigest:
+				e.digestHeader = value
 			case string(key) == headerGRPC && (w.tag == 5<<3|text || e.grpcStatus == nil):
 				e.grpcStatus = value
 			}

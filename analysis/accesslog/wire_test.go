@@ -36,6 +36,7 @@ func generated(e *entrypb.HTTPAccessLogEntry) entry {
 		segmentHeader: bytes(request[headerSegment]),
 		firstByte:     common.GetTimeToFirstUpstreamRxByte().AsDuration(),
 		servedHeader:  bytes(response.GetResponseHeaders()[headerServed]),
+		digestHeader:  bytes(response.GetResponseHeaders()[headerDigest]),
 		code:          uint64(response.GetResponseCode().GetValue()),
 		grpcStatus:    bytes(response.GetResponseHeaders()[headerGRPC]),
 	}
@@ -66,7 +67,7 @@ func TestAnEntryIsReadAsTheGeneratedTypesReadIt(t *testing.T) {
 		"a request's":        whole(code(503), flag("downstream_remote_reset")),
 		"as Envoy fills one": filled(entrypb.AccessLogType_DownstreamEnd, start(), 7),
 		"with a gRPC status": attempt(func(e *entrypb.HTTPAccessLogEntry) {
-			e.Response.ResponseHeaders = map[string]string{"grpc-status": "13", "x-sluice": "v2@17"}
+			e.Response.ResponseHeaders = map[string]string{"grpc-status": "13", "x-sluice": "v2@17", "x-sluice-digest": "cat"}
 			e.Response.ResponseTrailers = map[string]string{"grpc-status": "14"}
 		}),
 		"with nothing": {},

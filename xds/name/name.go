@@ -19,6 +19,9 @@ const (
 	// HeaderSegment holds, in a request under an analysis that watches segments, the
 	// name of its own.
 	HeaderSegment = "x-sluice-segment"
+	// HeaderDigest is set by model servers, in a response or its trailers: a hash of the
+	// answer, or a label, which is the same for equal answers.
+	HeaderDigest = "x-sluice-digest"
 	// TagArm is the custom tag of access logs that holds the serving cluster.
 	TagArm = "arm"
 )
