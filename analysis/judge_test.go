@@ -81,7 +81,7 @@ func TestARollbackForErrorsHasFurtherConditions(t *testing.T) {
 		windows []Window
 		idle    string
 	}{
-		{"two errors are too few", append(twoArms(40, 1000, 0, 10, 0), windowOf(41, "v1", 1, "a:1", 1000, 0), windowOf(41, "v2", 1, "b:1", 2, 2)), "2 errors are fewer than 3"},
+		{"two errors are too few", append(twoArms(40, 1000, 0, 10, 0), windowOf(41, "v1", 1, "a:1", 1000, 0), windowOf(41, "v2", 1, "b:1", 2, 2)), "fewer than 3 errors: 2"},
 		{"a rate below the floor is tolerated", append(twoArms(40, 1000, 0, 100, 0), windowOf(41, "v1", 1, "a:1", 1000, 0), windowOf(41, "v2", 1, "b:1", 100, 4)), "an error rate of 0.0976% is below the floor of 0.2%"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

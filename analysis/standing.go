@@ -186,7 +186,7 @@ func (j *judgement) tooFew(m config.Metric, c rate) string {
 	floor := m.VersusStable.Floor
 	switch {
 	case c.Bad < leastErrors:
-		return sprintf("%d errors are fewer than %d", c.Bad, leastErrors)
+		return sprintf("fewer than %d errors: %d", leastErrors, c.Bad)
 	case c.value() < floor.Fraction():
 		return sprintf("an error rate of %s is below the floor of %s", asPercent(c.value()), floor)
 	}

@@ -27,7 +27,7 @@ const (
 	Ready       ConditionType = "Ready"       // users are served as the split says
 	Progressing ConditionType = "Progressing" // a rollout goes on by itself
 	Reconciling ConditionType = "Reconciling" // what is asked for is not in force yet
-	Stalled     ConditionType = "Stalled"     // it does not go on before somebody mends it; no gate, and no person's hold
+	Stalled     ConditionType = "Stalled"     // what is asked for waits for somebody to mend it; no gate, and no person's hold
 	RolledBack  ConditionType = "RolledBack"  // the asked target was tried and left
 )
 
@@ -138,6 +138,10 @@ func (s State) stalled(a analysis.Assessment, now time.Time) Condition {
 			return condition(Stalled, True, string(WaitNack), "%s refused epoch %d: %s", s.Nack.Proxy, s.Nack.Epoch, s.Nack.Text)
 		case s.Fault != nil:
 			return condition(Stalled, True, string(WaitFault), "the state is not saved: %s", s.Fault.Text)
+		}
+		if c := s.rolledBack(); c.Status == True {
+			return condition(Stalled, True, string(RolledBack),
+				"%s is not tried again by itself: raise spec.attempt, retry, or write another target", s.Asked.Target)
 		}
 		return condition(Stalled, False, "Idle", "no rollout is running")
 	}

@@ -56,6 +56,8 @@ func unitsText(s *config.Stickiness) string {
 		return "none"
 	case s.Cookie != nil:
 		return fmt.Sprintf("cookie %s", s.Cookie.Name)
+	case s.ClientAddress != nil:
+		return "client address"
 	default:
 		return fmt.Sprintf("header %s", strings.ToLower(s.Header))
 	}

@@ -33,6 +33,13 @@ spec:
   metrics: [{name: latency, versusStable: {rollbackIf: ">1.1x", promoteIf: "<1.3x"}}]
 `
 
+func parse(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := Parse(Document{Name: "test.yaml", Data: []byte(text)})
+	require.NoError(t, err)
+	return c
+}
+
 func TestAdvice(t *testing.T) {
 	const route = "InferenceRoute default/filetype: "
 	tests := []struct {

@@ -81,7 +81,7 @@ func undecided() *analysis.Assessment {
 		return t
 	}
 	few := test("errors", "errors-versus-stable", "rollback", ">1.5x", .42, 6.1)
-	few.Idle = "1 errors are fewer than 3"
+	few.Idle = "fewer than 3 errors: 1"
 	return &analysis.Assessment{
 		At: noon, Verdict: analysis.Undecided, Reason: "latency-p95 pod-rank <1.5x has log-e 1.10 of 3.00", LogE: .8, LogNeeded: 5.3,
 		Requests: map[string]int64{"v3-2": 4210, "v3-3": 480},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -27,7 +28,16 @@ func example(r config.RouteSpec) string {
 		words = append(words, "-H", quote("Host: "+r.Hostnames[0]))
 	}
 	words = append(words, headersOf(m)...)
+	if m.Model != "" {
+		words = append(words, "-H", quote("Content-Type: application/json"), "-d", quote(modelBody(m.Model)))
+	}
 	return strings.Join(append(words, quoteIfNeeded("http://"+reach(r.Listener)+pathOf(m))), " ")
+}
+
+// modelBody is a body of OpenAI's protocol that asks a model something.
+func modelBody(model string) string {
+	name, _ := json.Marshal(model) // a string always has a JSON form
+	return `{"model": ` + string(name) + `, "messages": [{"role": "user", "content": "hello"}]}`
 }
 
 // grpcExample lists a service's methods, or calls the one that is matched.
@@ -57,7 +67,13 @@ func headersOf(m config.Match) (words []string) {
 }
 
 func pathOf(m config.Match) string {
+	if m.GRPC != nil {
+		path := m.GRPC.Path()
+		m.Path = &path
+	}
 	switch {
+	case m.Path == nil && m.Model != "":
+		return "/v1/chat/completions"
 	case m.Path == nil:
 		return "/"
 	case m.Path.Type == config.PathExpression:

@@ -50,6 +50,16 @@ func TestAnExampleReachesTheInferenceRoute(t *testing.T) {
 			config.RouteSpec{Listener: here, Protocol: config.ProtocolGRPC, Matches: []config.Match{{Path: at(config.PathExact, "/inference.GRPCInferenceService/ServerLive")}}},
 			"grpcurl -plaintext 127.0.0.1:8080 inference.GRPCInferenceService/ServerLive",
 		},
+		{
+			"a match of gRPC",
+			config.RouteSpec{Listener: here, Protocol: config.ProtocolGRPC, Matches: []config.Match{{GRPC: &config.GRPCMatch{Service: "inference.GRPCInferenceService"}}}},
+			"grpcurl -plaintext 127.0.0.1:8080 list inference.GRPCInferenceService",
+		},
+		{
+			"a model of OpenAI's protocol",
+			config.RouteSpec{Listener: here, Protocol: config.ProtocolOpenAI, Matches: []config.Match{{Model: "llama"}}},
+			`curl -H 'Content-Type: application/json' -d '{"model": "llama", "messages": [{"role": "user", "content": "hello"}]}' http://127.0.0.1:8080/v1/chat/completions`,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

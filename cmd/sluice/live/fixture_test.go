@@ -83,7 +83,7 @@ func seen() *analysis.Assessment {
 		return t
 	}
 	few := as(errors, "rollback", ">1.5x", .42, 6.1)
-	few.Idle = "1 errors are fewer than 3"
+	few.Idle = "fewer than 3 errors: 1"
 	limit := errors
 	limit.Method, limit.Ratio = "slo", analysis.Interval{}
 	return &analysis.Assessment{
