@@ -56,6 +56,7 @@ type Controller struct {
 	tally   *analysis.Tally
 	silent  map[string]time.Time // proxies without load reports
 	gap     string
+	noted   analysis.Gap // that the trace names last
 	fleet   fleet
 	sense   *sense          // of the rollout that runs; nil without one
 	traces  []canary.Trace  // newest first
@@ -121,6 +122,7 @@ func (c *Controller) Configure(now time.Time, route config.RouteSpec, policy con
 		c.tally = analysis.NewTally(c.Key, now)
 		c.tally.Mute(c.silent)
 		c.savedAt = now
+		c.noteAbsence(now)
 	}
 	refused := canary.Admit(c.state, route)
 	if refused != nil {

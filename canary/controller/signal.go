@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -147,7 +148,7 @@ func (c *Controller) look(now time.Time, gaps []analysis.Gap) {
 	for _, g := range gaps {
 		c.sense.spoil(g)
 	}
-	c.lookBlind(now)
+	c.lookBlind(now, gaps)
 	c.lookTrip(now)
 	c.lookSettlement(now)
 	if c.sense == nil {
@@ -167,14 +168,47 @@ func (c *Controller) look(now time.Time, gaps []analysis.Gap) {
 
 // lookBlind tells the machine that sight is lost. A look at the evidence tells it
 // when it is back.
-func (c *Controller) lookBlind(now time.Time) {
-	if c.gap == "" || c.state.Rollout.Blind != nil {
+func (c *Controller) lookBlind(now time.Time, gaps []analysis.Gap) {
+	if len(gaps) == 0 {
 		return
 	}
-	if t := c.trace(); t != nil && len(t.Gaps) < canary.KeptGaps {
-		t.Gaps = append(t.Gaps, c.gap)
+	c.noteGap(gaps[0])
+	if c.state.Rollout.Blind == nil {
+		c.event(canary.Blinded{At: now, Reason: c.gap})
 	}
-	c.event(canary.Blinded{At: now, Reason: c.gap})
+}
+
+// noteGap writes into the trace that entries are missing; of a gap that goes on, how
+// long it has become.
+func (c *Controller) noteGap(g analysis.Gap) {
+	t, was := c.trace(), c.noted
+	if t == nil {
+		return
+	}
+	same := was.From.Equal(g.From) && was.Proxy == g.Proxy && was.Version == g.Version && was.Cause == g.Cause
+	switch n := len(t.Gaps); {
+	case same && n > 0:
+		t.Gaps = append(slices.Clone(t.Gaps[:n-1]), g.String()) // snapshots have the old one
+	case n < canary.KeptGaps:
+		t.Gaps, c.noted = append(t.Gaps, g.String()), g
+	}
+}
+
+// noteAbsence writes into the trace of a rollout that goes on after a restart what
+// was not seen of it, or seen and not kept: nobody reports that.
+func (c *Controller) noteAbsence(now time.Time) {
+	t := c.trace()
+	if t == nil || len(t.Gaps) >= canary.KeptGaps {
+		return
+	}
+	last := t.Stable.Last
+	if t.Candidate.Last.After(last) {
+		last = t.Candidate.Last
+	}
+	if !last.IsZero() {
+		t.Gaps = append(t.Gaps, fmt.Sprintf("no request from %s for %s is counted: the control plane was away",
+			last.UTC().Format("15:04:05.000"), now.Sub(last).Round(time.Millisecond)))
+	}
 }
 
 // trace is of the rollout that runs; nil where there is none.

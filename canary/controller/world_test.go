@@ -268,6 +268,7 @@ func TestALostLogIsBlindAndThenRetreatsAndComesBack(t *testing.T) {
 	require.Empty(t, seeing.Gap)
 	trace, _ := seeing.Trace(seeing.State.Rollout.ID)
 	require.NotEmpty(t, trace.Gaps)
+	require.Regexp(t, `for 2[5-9](\.\d+)?s`, trace.Gaps[0], "as long as it became")
 
 	s := l.until(10*time.Minute, ended)
 	require.Equal(t, canary.OutcomePromoted, s.State.History[0].Outcome, "a gap is nobody's fault")
@@ -305,6 +306,9 @@ func TestARestartGoesOnAtTheSameStepAndDropsTheOutage(t *testing.T) {
 	require.Equal(t, before.State.Rollout.Step, s.State.Rollout.Step)
 	require.Equal(t, before.State.Published, s.State.Published, "and nothing changes for users")
 	require.True(t, s.State.Rollout.Clock.IsZero(), "its clock begins again")
+	trace, _ := s.Trace(s.State.Rollout.ID)
+	require.Len(t, trace.Gaps, 1, "and the review says what was not seen")
+	require.Regexp(t, `for 2\d(\.\d+)?s is counted: the control plane was away`, trace.Gaps[0])
 	l.run(2 * time.Second)
 	l.run(11 * time.Second)
 	var after canary.Checkpoint
