@@ -33,6 +33,10 @@ type Request struct {
 	// another's: a hash, or a label. Empty: nothing. source: the header x-sluice-digest.
 	Digest string
 
+	// Unit is whose request it is, where units are sticky: at most LongestUnit bytes of
+	// it. Empty: it has none, or is drawn by itself. source: x-sluice-unit.
+	Unit string
+
 	// Segment is what the policy tells tenants or languages apart by. Empty is none.
 	Segment string
 
@@ -47,6 +51,9 @@ type Request struct {
 	// drew it. It counts in tallies, as load reports count it, and as no evidence.
 	Pinned bool
 }
+
+// LongestUnit is how many bytes of a unit's name are told apart.
+const LongestUnit = 256
 
 // End is when the last byte of the answer came.
 func (r Request) End() time.Time { return r.Start.Add(r.Duration) }

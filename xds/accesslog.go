@@ -38,7 +38,7 @@ func accessLogs() ([]*accesslogpb.AccessLog, error) {
 				Type: &tracingpb.CustomTag_Value{Value: "%UPSTREAM_CLUSTER_RAW%"},
 			}},
 		},
-		AdditionalRequestHeadersToLog: []string{name.HeaderArm, name.HeaderShadow, name.HeaderSegment, "x-envoy-attempt-count"},
+		AdditionalRequestHeadersToLog: []string{name.HeaderArm, name.HeaderShadow, name.HeaderSegment, name.HeaderUnit, "x-envoy-attempt-count"},
 		// Where Envoy knows no cluster of that name, only the answer's stamp says which
 		// version it would have been.
 		AdditionalResponseHeadersToLog:  []string{"grpc-status", name.HeaderServed, name.HeaderDigest},

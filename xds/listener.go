@@ -7,6 +7,7 @@ import (
 	mutationpb "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerpb "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	metadatapb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_to_metadata/v3"
 	luapb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 	routerpb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmpb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -100,6 +101,11 @@ func (p port) httpFilters(logs []*accesslogpb.AccessLog) ([]*hcmpb.HttpFilter, e
 			return nil, err
 		}
 	}
+	if p.cookies() {
+		if err := add(unitReader, &metadatapb.Config{}); err != nil {
+			return nil, err
+		}
+	}
 	err := add("envoy.filters.http.router", &routerpb.Router{UpstreamLog: logs})
 	return filters, err
 }
@@ -138,6 +144,7 @@ func (p port) earlyMutation() (*corepb.TypedExtensionConfig, error) {
 		{Action: &mutationpb.HeaderMutation_Remove{Remove: name.HeaderShadow}},
 		{Action: &mutationpb.HeaderMutation_Remove{Remove: name.HeaderArm}},
 		{Action: &mutationpb.HeaderMutation_Remove{Remove: name.HeaderSegment}},
+		{Action: &mutationpb.HeaderMutation_Remove{Remove: name.HeaderUnit}},
 	}
 	if p.scoped {
 		mutations = append(mutations, &mutationpb.HeaderMutation{Action: &mutationpb.HeaderMutation_Append{

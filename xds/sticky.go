@@ -7,8 +7,10 @@ import (
 
 	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routepb "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	metadatapb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_to_metadata/v3"
 	matcherpb "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/xds/name"
@@ -23,6 +25,9 @@ const headerRequestID = "x-request-id"
 // the first request, too, goes where the later ones will.
 func splitRoutes(in intent, match *routepb.RouteMatch) ([]*routepb.Route, error) {
 	routes := unitRoutes(in, match)
+	if err := readUnits(in, routes); err != nil {
+		return nil, fmt.Errorf("stickiness: %w", err)
+	}
 	if c, ok := coverOf(in); ok {
 		for _, route := range routes {
 			if err := c.protect(in, route); err != nil {
@@ -52,9 +57,8 @@ func unitRoutes(in intent, match *routepb.RouteMatch) []*routepb.Route {
 
 // splitRoute is one route that divides by shares: by the hash of units, or at
 // random where there are none.
-func splitRoute(in intent, match *routepb.RouteMatch, units ...*routepb.RouteAction_HashPolicy) *routepb.Route {
+func splitRoute(in intent, match *routepb.RouteMatch, units ...unit) *routepb.Route {
 	action := actionOf(in)
-	action.HashPolicy = units
 	route := &routepb.Route{
 		Name:   name.Route(in.Key, in.split.Epoch),
 		Match:  match,
@@ -63,28 +67,70 @@ func splitRoute(in intent, match *routepb.RouteMatch, units ...*routepb.RouteAct
 	if in.segments != "" {
 		route.RequestHeadersToAdd = []*corepb.HeaderValueOption{overwrite(name.HeaderSegment, "%REQ("+in.segments+")%")}
 	}
+	for _, u := range units {
+		action.HashPolicy = append(action.HashPolicy, u.hash)
+		route.RequestHeadersToAdd = append(route.RequestHeadersToAdd, overwrite(name.HeaderUnit, u.text))
+	}
 	return route
 }
 
-func unitInHeader(header string) *routepb.RouteAction_HashPolicy {
-	return &routepb.RouteAction_HashPolicy{PolicySpecifier: &routepb.RouteAction_HashPolicy_Header_{
+// unit is where a request says whose it is: what is hashed, and what is logged.
+type unit struct {
+	hash *routepb.RouteAction_HashPolicy
+	text string // in Envoy's form of substitution
+}
+
+func unitInHeader(header string) unit {
+	return unit{&routepb.RouteAction_HashPolicy{PolicySpecifier: &routepb.RouteAction_HashPolicy_Header_{
 		Header: &routepb.RouteAction_HashPolicy_Header{HeaderName: header},
-	}}
+	}}, "%REQ(" + header + ")%"}
 }
 
 // unitInAddress takes the address without its port.
-func unitInAddress() *routepb.RouteAction_HashPolicy {
-	return &routepb.RouteAction_HashPolicy{PolicySpecifier: &routepb.RouteAction_HashPolicy_ConnectionProperties_{
+func unitInAddress() unit {
+	return unit{&routepb.RouteAction_HashPolicy{PolicySpecifier: &routepb.RouteAction_HashPolicy_ConnectionProperties_{
 		ConnectionProperties: &routepb.RouteAction_HashPolicy_ConnectionProperties{SourceIp: true},
-	}}
+	}}, "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"}
 }
 
 // unitInCookie has no TTL, with which Envoy would make cookies of its own whose
 // hash is not that of the request which it answers.
-func unitInCookie(cookie string) *routepb.RouteAction_HashPolicy {
-	return &routepb.RouteAction_HashPolicy{PolicySpecifier: &routepb.RouteAction_HashPolicy_Cookie_{
+func unitInCookie(cookie string) unit {
+	return unit{&routepb.RouteAction_HashPolicy{PolicySpecifier: &routepb.RouteAction_HashPolicy_Cookie_{
 		Cookie: &routepb.RouteAction_HashPolicy_Cookie{Name: cookie},
-	}}
+	}}, "%DYNAMIC_METADATA(" + unitNamespace + ":" + unitKey + ")%"}
+}
+
+const (
+	unitReader    = "envoy.filters.http.header_to_metadata"
+	unitNamespace = "sluice.unit"
+	unitKey       = "unit"
+)
+
+// cookies says whether a cookie may hold the unit of a request.
+func (p port) cookies() bool {
+	return slices.ContainsFunc(p.routes, func(in intent) bool { return in.Stickiness != nil && in.Stickiness.Cookie != nil })
+}
+
+// readUnits has routes note the cookie that holds the unit, for the log: Envoy's
+// substitutions know whole headers only.
+func readUnits(in intent, routes []*routepb.Route) error {
+	if in.Stickiness == nil || in.Stickiness.Cookie == nil {
+		return nil
+	}
+	config, err := pack(&metadatapb.Config{RequestRules: []*metadatapb.Config_Rule{{
+		Cookie: in.Stickiness.Cookie.Name,
+		OnHeaderPresent: &metadatapb.Config_KeyValuePair{
+			MetadataNamespace: unitNamespace, Key: unitKey, Type: metadatapb.Config_STRING,
+		},
+	}}})
+	if err != nil {
+		return err
+	}
+	for _, route := range routes {
+		route.TypedPerFilterConfig = map[string]*anypb.Any{unitReader: config}
+	}
+	return nil
 }
 
 // giveUnit adds a cookie beside those that a version sets.

@@ -98,6 +98,7 @@ type (
 		address string
 		scoped  bool
 		models  bool
+		cookies bool
 		tables  []string
 	}
 	resources struct {
@@ -151,7 +152,7 @@ func (t *Translator) listener(p port, tables []table) (Resource, error) {
 		names[i] = one.name
 	}
 	slices.Sort(names)
-	input := listenerInput{p.number, p.routes[0].Listener.Address, p.scoped, p.models(), names}
+	input := listenerInput{p.number, p.routes[0].Listener.Address, p.scoped, p.models(), p.cookies(), names}
 	out := t.listeners.of(listenerName(p.number), input, func() resources {
 		r, err := p.listener(names)
 		return resources{[]Resource{r}, err}

@@ -18,6 +18,7 @@ const (
 	headerShadow  = name.HeaderShadow
 	headerServed  = name.HeaderServed
 	headerSegment = name.HeaderSegment
+	headerUnit    = name.HeaderUnit
 	headerDigest  = name.HeaderDigest
 	headerAttempt = "x-envoy-attempt-count" // counts a request's attempts from 1, in what each attempt sends
 	headerGRPC    = "grpc-status"
@@ -186,7 +187,7 @@ func armOf(routeName, stamp string) (arm, bool) {
 func (a *attribution) fill(r *analysis.Request, e *entry, arm arm, stamp []byte) result {
 	r.Route, r.Version = arm.route, arm.version
 	r.Start, r.Duration, r.FirstByte = e.start, e.duration, e.firstByte
-	r.Segment = a.segment(e.segmentHeader)
+	r.Segment, r.Unit = a.segment(e.segmentHeader), unitOf(e)
 	r.ID, r.Status, r.Digest = string(e.requestID), a.status(e), digestOf(e)
 	var ok bool
 	if r.Epoch, ok = a.epoch(stamp, e.route); !ok {
@@ -260,6 +261,14 @@ func (a *attribution) segment(header []byte) string {
 		return ""
 	}
 	return a.text(header[:min(len(header), longestSegment)])
+}
+
+// unitOf reads the header that holds it.
+func unitOf(e *entry) string {
+	if len(e.unitHeader) == 0 || string(e.unitHeader) == "-" {
+		return ""
+	}
+	return string(e.unitHeader[:min(len(e.unitHeader), analysis.LongestUnit)])
 }
 
 // String gives host:port; a path has no port.

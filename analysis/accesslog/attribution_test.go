@@ -289,7 +289,9 @@ func TestTheArmThatServedIsJudged(t *testing.T) {
 }
 
 func TestARequestIsToldOnce(t *testing.T) {
-	unsent := answered(func(r *analysis.Request) { r.Pod, r.Issued, r.Attempt, r.Outcome, r.Status = "", false, 0, analysis.Failed, "503" })
+	unsent := answered(func(r *analysis.Request) {
+		r.Pod, r.Issued, r.Attempt, r.Outcome, r.Status = "", false, 0, analysis.Failed, "503"
+	})
 	noCluster := func(e *entrypb.HTTPAccessLogEntry) {
 		e.CommonProperties.UpstreamRequestAttemptCount = 0
 		e.CommonProperties.CustomTags, e.Request.RequestHeaders = nil, nil
@@ -419,5 +421,12 @@ func TestNamesAreForgottenBeforeTheyAreTooMany(t *testing.T) {
 		_, what := a.attribute(b)
 		require.Equal(t, attributed, what)
 		require.LessOrEqual(t, len(a.pods), remembered)
+	}
+}
+
+func TestARequestIsToldWithItsUnit(t *testing.T) {
+	for header, want := range map[string]string{"alice": "alice", "-": "", "": "", strings.Repeat("u", 300): strings.Repeat("u", analysis.LongestUnit)} {
+		got := one(t, attempt(func(e *entrypb.HTTPAccessLogEntry) { e.Request.RequestHeaders["x-sluice-unit"] = header }))
+		require.Equal(t, []analysis.Request{answered(func(r *analysis.Request) { r.Unit = want })}, got)
 	}
 }

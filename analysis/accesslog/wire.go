@@ -29,8 +29,9 @@ type entry struct {
 	port      uint64
 	requestID []byte
 
-	armHeader, shadowHeader, attemptHeader, segmentHeader []byte // of the request
-	servedHeader, digestHeader                            []byte // of the response
+	armHeader, shadowHeader, attemptHeader []byte // of the request
+	segmentHeader, unitHeader              []byte // of the request
+	servedHeader, digestHeader             []byte // of the response
 
 	code       uint64 // HTTP status; 0: no answer
 	grpcStatus []byte
@@ -166,6 +167,8 @@ func (e *entry) readRequest(w wire) bool {
 				e.attemptHeader = value
 			case headerSegment:
 				e.segmentHeader = value
+			case headerUnit:
+				e.unitHeader = value
 			}
 		}
 	}

@@ -34,6 +34,7 @@ func generated(e *entrypb.HTTPAccessLogEntry) entry {
 		shadowHeader:  bytes(request[headerShadow]),
 		attemptHeader: bytes(request[headerAttempt]),
 		segmentHeader: bytes(request[headerSegment]),
+		unitHeader:    bytes(request[headerUnit]),
 		firstByte:     common.GetTimeToFirstUpstreamRxByte().AsDuration(),
 		servedHeader:  bytes(response.GetResponseHeaders()[headerServed]),
 		digestHeader:  bytes(response.GetResponseHeaders()[headerDigest]),

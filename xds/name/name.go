@@ -19,6 +19,8 @@ const (
 	// HeaderSegment holds, in a request under an analysis that watches segments, the
 	// name of its own.
 	HeaderSegment = "x-sluice-segment"
+	// HeaderUnit holds, in a request of an inference route with sticky units, its unit.
+	HeaderUnit = "x-sluice-unit"
 	// HeaderDigest is set by model servers, in a response or its trailers: a hash of the
 	// answer, or a label, which is the same for equal answers.
 	HeaderDigest = "x-sluice-digest"
