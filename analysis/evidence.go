@@ -32,6 +32,7 @@ type Evidence struct {
 	Latency  *latency      `json:"latency,omitempty"`
 	TTFB     *latency      `json:"ttfb,omitempty"`
 	Own      []own         `json:"own,omitempty"` // metrics from elsewhere, in the policy's order
+	Answers  *agreement    `json:"answers,omitempty"`
 	Warm     warmings      `json:"warm,omitempty"`
 	Shares   shares        `json:"shares"`
 }
@@ -64,6 +65,7 @@ func NewEvidence(p config.PolicySpec, arms Arms) Evidence {
 	for _, m := range ownsOf(p) {
 		e.Own = append(e.Own, newOwn(m))
 	}
+	e.Answers = newAgreement(p)
 	e.start(firstPart)
 	if p.Segments != nil {
 		e = e.Segmented(p.Segments.Max)
@@ -100,7 +102,7 @@ func (e Evidence) clone() Evidence {
 	for i := range e.Own {
 		e.Own[i] = e.Own[i].clone()
 	}
-	e.Shares = e.Shares.clone()
+	e.Shares, e.Answers = e.Shares.clone(), e.Answers.clone()
 	return e
 }
 
@@ -173,6 +175,9 @@ func (e *Evidence) start(part float64) {
 	}
 	for i := range e.Own {
 		e.Own[i].start(part)
+	}
+	if e.Answers != nil {
+		e.Answers.start(part)
 	}
 }
 

@@ -20,7 +20,7 @@ func Judge(p config.PolicySpec, e Evidence, now time.Time) Assessment {
 		logNeeded: -ln(max((1-SettleShare)*p.Confidence.FalseRollback.Fraction(), 1./config.PerMillion)),
 		logSafe:   -ln(max(p.Confidence.FalsePromotion.Fraction(), 1./config.PerMillion)),
 	}
-	j.standings = slices.Concat(j.errorStandings(), j.timeStandings(), j.ownStandings(), []standing{j.splitStanding()})
+	j.standings = slices.Concat(j.errorStandings(), j.timeStandings(), j.ownStandings(), j.answerStandings(), j.splitStandings())
 	j.weigh()
 	j.excuse()
 	if j.hold == "" && j.logE() < j.logNeeded {
@@ -34,6 +34,7 @@ func Judge(p config.PolicySpec, e Evidence, now time.Time) Assessment {
 		a.Tests = append(a.Tests, s.Test)
 	}
 	a.Verdict, a.Why, a.Reason = j.verdict()
+	a.Answers = j.answers()
 	return a
 }
 
@@ -116,7 +117,7 @@ func (j *judgement) verdict() (Verdict, Why, string) {
 	switch {
 	case j.hold == "" && j.logE() >= j.logNeeded:
 		return Harmful, j.whyHarm(), j.blame()
-	case j.e.Candidate.N == 0:
+	case j.e.Candidate.N == 0 && j.live():
 		return Undecided, Why{Kind: WhyNoRequests}, j.noRequests()
 	case j.hold != "":
 		return Undecided, j.whyHeld(), j.hold

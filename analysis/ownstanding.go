@@ -45,20 +45,25 @@ func (j *judgement) countStandings(m config.Metric, o *own) (ss []standing) {
 		versus[0].Idle = j.tooFew(m, o.Candidate)
 		ss = append(ss, versus...)
 	}
+	return append(ss, j.absoluteStandings(m, t, part, o.Limit, burstOf(m), o.Limit.Stable.rate())...)
+}
+
+// absoluteStandings are the tests of counts against the slo, if there is one.
+func (j *judgement) absoluteStandings(m config.Metric, t Test, part parts, of limit, burst nats, stable rate) []standing {
 	if m.SLO == nil {
-		return ss
+		return nil
 	}
 	t.Method, t.Ratio = methodLimit, Interval{}
-	absolute := j.bothWays(m, t, part.limit, part.limitOr, part.limitPath, o.Limit, burstOf(m), nil)
+	absolute := j.bothWays(m, t, part.limit, part.limitOr, part.limitPath, of, burst, nil)
 	spec := limitSpec{share: m.SLO.Max.Fraction()}
 	for i := range absolute {
 		absolute[i].Threshold, absolute[i].versus = "≤ "+m.SLO.Max.String(), false
 	}
-	if stable := o.Limit.Stable.rate(); stable.value() > spec.share {
+	if stable.value() > spec.share {
 		absolute[0].shared = sprintf("stable breaches %s %s too: %s of its last %d", m.Name, absolute[0].Threshold, asPercent(stable.value()), stable.N)
 	}
-	absolute[1].slope = spec.slope(o.Candidate)
-	return append(ss, absolute...)
+	absolute[1].slope = spec.slope(rate{N: t.Candidate.N, Bad: t.Candidate.Count})
+	return absolute
 }
 
 // bothWays is a test for rollback and the one for promotion.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-dev/sluice/config"
 )
 
 func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
@@ -84,6 +86,10 @@ func (j *judgement) needed(missing []standing) string {
 	s, more := j.furthest(missing)
 	text := sprintf("%s %s %s has log-e %.2f of %.2f", s.Metric, s.Method, s.Threshold, s.LogE, s.LogNeeded)
 	switch pace := j.pace(); {
+	case s.metric == config.MetricAnswers && s.Idle != "":
+		text += ", and " + s.Idle
+	case s.metric == config.MetricAnswers && !math.IsInf(more, 1):
+		text += sprintf(": about %.0f more answers to be compared", more)
 	case math.IsInf(more, 1):
 		text += " and is not growing"
 	case pace <= 0:
@@ -115,7 +121,10 @@ func (j *judgement) furthest(missing []standing) (furthest standing, requests fl
 // requests so far were worth; infinite if they were worth nothing.
 func (j *judgement) more(s standing) float64 {
 	slope := s.slope
-	if slope == 0 {
+	if s.Idle != "" {
+		return math.Inf(1)
+	}
+	if slope == 0 && s.metric != config.MetricAnswers {
 		slope = s.LogE / float64(j.e.Candidate.N)
 	}
 	if slope <= 0 {

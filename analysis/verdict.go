@@ -2,6 +2,8 @@ package analysis
 
 import (
 	"time"
+
+	"github.com/sluice-dev/sluice/config"
 )
 
 // Verdict is what the evidence says of a candidate.
@@ -26,14 +28,35 @@ type Assessment struct {
 	// was asked for, or stable breaches its limits too.
 	Hold string `json:"hold,omitempty"`
 
-	Requests map[string]int64 `json:"requests"` // version → evident requests in closed windows, of this rollout
-	Tests    []Test           `json:"tests"`    // in a fixed order
+	Requests map[string]int64 `json:"requests"`          // version → evident requests in closed windows, of this rollout
+	Tests    []Test           `json:"tests"`             // in a fixed order
+	Answers  *Answers         `json:"answers,omitempty"` // of a shadow, where the policy compares them
 
 	// LogE is the weighted log e-value of all rollback tests; LogNeeded is the
 	// threshold, the log of 1/falseRollback without the part that settling trips may
 	// spend (SettleShare).
 	LogE      float64 `json:"logE"`
 	LogNeeded float64 `json:"logNeeded"`
+}
+
+// Answers is how a shadow's answers compare with stable's to the same requests.
+type Answers struct {
+	By     config.Comparator `json:"by"`
+	Pairs  int64             `json:"pairs"`  // requests whose answers were compared
+	Differ int64             `json:"differ"` // of Pairs
+	// Agreement is the share of pairs that do not differ, with bounds valid at every
+	// look.
+	Agreement Interval `json:"agreement"`
+	// Noise is how often stable's second answer differed from its first. Nil where it is
+	// asked once.
+	Noise     *Estimate `json:"noise,omitempty"`
+	Threshold string    `json:"threshold"` // as the policy wrote it
+	// Proven says that all evidence on answers that promotion needs is there.
+	Proven bool   `json:"proven"`
+	Reason string `json:"reason"` // one sentence with numbers
+	// Left counts the copied requests that were not compared, by why.
+	Left     map[LeftOut]int64 `json:"left,omitempty"`
+	Examples []Disagreement    `json:"examples,omitempty"` // at most KeptExamples
 }
 
 // Test is one sequential test's state.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/sluice-dev/sluice/config"
 )
 
 // Why is the reason of a verdict as a value: what Assessment.Reason says in words.
@@ -90,7 +92,7 @@ func (j *judgement) whyMissing(missing []standing) Why {
 		return why
 	}
 	why.Requests = more
-	if pace := j.pace(); pace > 0 {
+	if pace := j.pace(); pace > 0 && s.metric != config.MetricAnswers {
 		why.Seconds = math.Ceil(more / pace)
 		why.Futile = why.Seconds > j.left()
 	}

@@ -22,11 +22,20 @@ type Checkpoint struct {
 	// Settlement is of the open trip.
 	Settlement *analysis.Settlement `json:"settlement,omitempty"`
 
+	// Study is of a shadow as a strategy, where its answers are compared.
+	Study *Study `json:"study,omitempty"`
+
 	// Traces are what was seen of the last rollouts, newest first.
 	Traces []Trace `json:"traces,omitempty"`
 
 	// Conditions as they were last told, with their transition times.
 	Conditions []Condition `json:"conditions,omitempty"`
+}
+
+// Study is what a shadow's answers showed. The policy is of answers alone.
+type Study struct {
+	Policy   config.PolicySpec `json:"policy"`
+	Evidence analysis.Evidence `json:"evidence"`
 }
 
 // Trace is what was seen of one rollout, beside what was decided.

@@ -12,6 +12,7 @@ func (s State) shadowed(t config.Shadow, split *config.Split) {
 	split.Shares = config.Whole(t.Of)
 	if !s.known(t.To, 0) {
 		split.Mirror = config.Share{Version: t.To, Weight: t.Percent.BasisPoints()}
+		split.Repeat = repeated(s.Policy, t.Of, split.Mirror)
 	}
 }
 
@@ -26,6 +27,15 @@ func (r *Rollout) shadow() config.Share {
 		}
 	}
 	return config.Share{}
+}
+
+// repeated is what stable is sent a copy of, too, where the policy measures a shadow's
+// answers by how stable's differ among themselves.
+func repeated(p config.PolicySpec, stable string, mirror config.Share) config.Share {
+	if m, _ := p.Answers(); mirror.Weight == 0 || !m.Twice() {
+		return config.Share{}
+	}
+	return config.Share{Version: stable, Weight: mirror.Weight}
 }
 
 func mirrorOf(version string, share config.Percent) config.Share {

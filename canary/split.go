@@ -29,6 +29,7 @@ func (s State) Split(route config.RouteSpec) config.Split {
 	default:
 		split.Shares = config.Carve(r.Stable, r.Candidate, r.share(), r.Offset)
 		split.Mirror = s.mirror()
+		split.Repeat = repeated(r.Policy, r.Stable, r.shadow())
 	}
 	return split
 }
@@ -184,5 +185,5 @@ func divide(parts []part) []config.Share {
 
 // sameSplit compares everything but the epoch.
 func sameSplit(a, b config.Split) bool {
-	return a.Mirror == b.Mirror && slices.Equal(a.Shares, b.Shares)
+	return a.Mirror == b.Mirror && a.Repeat == b.Repeat && slices.Equal(a.Shares, b.Shares)
 }

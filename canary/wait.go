@@ -31,6 +31,7 @@ const (
 	WaitAck      WaitReason = "NotAcknowledged"
 	WaitTime     WaitReason = "LeastTime"
 	WaitRequests WaitReason = "Requests"
+	WaitAnswers  WaitReason = "Answers"
 	WaitEvidence WaitReason = "Evidence"
 )
 
@@ -128,10 +129,24 @@ func (r *Rollout) waitStep(a analysis.Assessment, now time.Time) []Wait {
 	if got, least := r.counted(a), r.leastRequests(); got < least {
 		waits = append(waits, Wait{WaitRequests, fmt.Sprintf("%s has seen %d of at least %d requests to %s", name, got, least, r.Candidate)})
 	}
+	waits = append(waits, r.waitAnswers(name, a)...)
 	if r.Step+1 == len(r.Steps) && r.Verdict != analysis.Healthy {
 		waits = append(waits, Wait{WaitEvidence, fmt.Sprintf("promotion waits for evidence: %s", a.Reason)})
 	}
 	return waits
+}
+
+// waitAnswers says whether a shadow step has not compared enough answers yet, where the
+// policy asks for it: no later step compares any.
+func (r *Rollout) waitAnswers(name string, a analysis.Assessment) []Wait {
+	if _, compared := r.Policy.Answers(); !compared || r.Steps[r.Step].Shadow == 0 || a.Answers != nil && a.Answers.Proven {
+		return nil
+	}
+	told := "no answer was compared yet"
+	if a.Answers != nil {
+		told = a.Answers.Reason
+	}
+	return []Wait{{WaitAnswers, fmt.Sprintf("%s waits for the shadow's answers to be like stable's: %s", name, told)}}
 }
 
 // waitTime says whether something has lasted long enough since its clock started.

@@ -20,13 +20,22 @@ func anyConfig() *rapid.Generator[*Config] {
 			r := InferenceRoute{Key: Key{Namespace: "ml", Name: fmt.Sprintf("route-%d", i)}, Metadata: anyMetadata().Draw(t, "metadata")}
 			r.RouteSpec = anyRoute().Draw(t, "route")
 			r.Listener.Port = uint32(8000 + i) // its own, so that no two can tie
-			if len(c.Policies) > 0 && r.Strategy.Canary != nil && rapid.Bool().Draw(t, "own policy") {
+			if len(c.Policies) > 0 && fits(r, c.Policies[0]) && rapid.Bool().Draw(t, "own policy") {
 				r.Analysis.Policy = c.Policies[0].Name
 			}
 			c.Routes = append(c.Routes, r)
 		}
 		return c
 	})
+}
+
+// fits says whether a route may name a policy.
+func fits(r InferenceRoute, p AnalysisPolicy) bool {
+	_, compared := p.Answers()
+	if r.Strategy.Canary == nil {
+		return r.Strategy.Shadow != nil && compared
+	}
+	return !compared || r.Strategy.Canary.shadows()
 }
 
 func anyMetadata() *rapid.Generator[Metadata] {
@@ -232,7 +241,13 @@ func anyMetrics() *rapid.Generator[[]Metric] {
 		own.Name = MetricTTFB
 		counts := failures
 		counts.Name, counts.Prometheus = "own", &Prometheus{URL: "http://p:9090", Bad: "b($version)", Total: "t($version)", Interval: 15e9, Stale: 60e9}
-		return rapid.SampledFrom([][]Metric{{failures}, {slow}, {failures, slow}, {own, slow}, {counts, failures}}).Draw(t, "metrics")
+		answers := failures
+		answers.Name, answers.BurstCap, answers.Compare = MetricAnswers, 0, &Compare{By: CompareDigest, Within: 10e9}
+		if answers.VersusStable != nil {
+			versus := *answers.VersusStable
+			versus.Floor, answers.VersusStable = 0, &versus
+		}
+		return rapid.SampledFrom([][]Metric{{failures}, {slow}, {failures, slow}, {own, slow}, {counts, failures}, {answers, slow}}).Draw(t, "metrics")
 	})
 }
 

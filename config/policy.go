@@ -75,8 +75,8 @@ type Unit struct {
 	Block Duration `json:"block" default:"10s"`
 }
 
-// Metric is one thing that is judged: errors, latency, the time to first byte, or one
-// of your own from Prometheus.
+// Metric is one thing that is judged: errors, latency, the time to first byte, a
+// shadow's answers, or one of your own from Prometheus.
 type Metric struct {
 	Name MetricName `json:"name"`
 	// Weight is this metric's part of the rollback error. All metrics' weights are
@@ -87,17 +87,22 @@ type Metric struct {
 	Quantiles []Quantile `json:"quantiles,omitempty"`
 	// SLO is an absolute limit: rollback above it, promotion evidence below.
 	SLO *SLO `json:"slo,omitempty"`
-	// VersusStable compares with stable, in the same windows.
+	// VersusStable compares with stable, in the same windows. Of answers, it compares how
+	// often the shadow's differ from stable's with how often stable's differ from
+	// themselves: copies go to stable, too, which then answers those requests twice, and
+	// the SLO is no limit for rollback.
 	VersusStable *VersusStable `json:"versusStable,omitempty"`
 	// BurstCap bounds what one block, or one reading of counts from Prometheus, may add
 	// to each grid point, in nats. Only errors and counts. Default 3.
 	BurstCap float64 `json:"burstCap,omitempty"`
+	// Compare says when two answers are alike. Only answers.
+	Compare *Compare `json:"compare,omitempty"`
 	// Prometheus is where a metric of your own comes from: one of another name than
 	// Sluice's.
 	Prometheus *Prometheus `json:"prometheus,omitempty"`
 }
 
-// MetricName is errors, latency, ttfb, or the name of a metric of your own.
+// MetricName is errors, latency, ttfb, answers, or the name of a metric of your own.
 type MetricName string
 
 // Metrics.
@@ -141,7 +146,7 @@ type Segments struct {
 
 // SLO is an absolute limit.
 type SLO struct {
-	Max *Percent  `json:"max,omitempty"` // errors and counts: largest acceptable share of bad ones
+	Max *Percent  `json:"max,omitempty"` // errors, counts and answers: largest acceptable share of bad ones
 	P50 *Duration `json:"p50,omitempty"` // latency: half of the requests at most this slow
 	P90 *Duration `json:"p90,omitempty"`
 	P95 *Duration `json:"p95,omitempty"`

@@ -70,7 +70,7 @@ func (c *checker) metrics(metrics []Metric) {
 	for i, m := range metrics {
 		path := at("spec.metrics", i)
 		c.metric(path, m)
-		if m.Prometheus == nil && !oneOf(c, path+".name", m.Name, MetricErrors, MetricLatency, MetricTTFB) {
+		if m.Prometheus == nil && !oneOf(c, path+".name", m.Name, MetricErrors, MetricLatency, MetricTTFB, MetricAnswers) {
 			continue
 		}
 		if j, taken := first[m.Name]; taken {
@@ -88,9 +88,14 @@ func (c *checker) metric(path string, m Metric) {
 	if m.SLO == nil && m.VersusStable == nil {
 		c.lacks(path, "has neither slo nor versusStable: it would judge nothing")
 	}
+	if m.Compare != nil && m.Name != MetricAnswers {
+		c.refusef(path+".compare", "is for answers")
+	}
 	switch {
 	case m.Prometheus != nil:
 		c.ownMetric(path, m)
+	case m.Name == MetricAnswers:
+		c.answersMetric(path, m)
 	case m.Name == MetricErrors:
 		c.errorsMetric(path, m)
 	case m.Name.Timed():
@@ -108,17 +113,8 @@ func (c *checker) errorsMetric(path string, m Metric) {
 	if !(m.BurstCap > 0) || math.IsInf(m.BurstCap, 0) {
 		c.refuse(path+".burstCap", "is not above 0", m.BurstCap)
 	}
-	if m.SLO == nil {
-		return
-	}
-	for _, q := range m.SLO.latencies() {
-		c.refuse(path+".slo."+q.name, "is for latency and ttfb: the slo of counts is max", q.limit)
-	}
-	switch limit := m.SLO.Max; {
-	case limit == nil:
-		c.refusef(path+".slo.max", "is required for errors")
-	case *limit <= 0 || *limit >= PerMillion:
-		c.refuse(path+".slo.max", "is not above 0% and below 100%", *limit)
+	if m.SLO != nil {
+		c.share(path+".slo", "errors", *m.SLO)
 	}
 }
 

@@ -14,7 +14,7 @@ func (m Metric) counted() bool {
 // ownMetric checks a metric from Prometheus: counts as errors are, a gauge as it alone.
 func (c *checker) ownMetric(path string, m Metric) {
 	switch {
-	case m.Name == MetricErrors || m.Name.Timed():
+	case m.Name == MetricErrors || m.Name.Timed() || m.Name == MetricAnswers:
 		c.refuse(path+".name", "is what Sluice measures itself: a metric of your own needs a name of its own", string(m.Name))
 	case !isLabel(string(m.Name)):
 		c.refuse(path+".name", labelFact, string(m.Name))

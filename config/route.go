@@ -64,8 +64,9 @@ type RouteSpec struct {
 	// served by, as a shadow, a shadow step and settling a trip do. Default Forbidden.
 	Mirroring Mirroring `json:"mirroring,omitempty" default:"Forbidden"`
 
-	// Analysis names the policy that judges a rollout. Only with strategy.canary;
-	// its default is standard.
+	// Analysis names the policy that judges a rollout, or, of its metric answers alone, a
+	// shadow. Only with strategy.canary, whose default is standard, and strategy.shadow,
+	// which by default is not judged.
 	Analysis Analysis `json:"analysis,omitzero"`
 }
 
@@ -179,7 +180,7 @@ const (
 
 // Analysis names a policy in the route's namespace, or the built-in one.
 type Analysis struct {
-	Policy string `json:"policy,omitempty"` // default standard
+	Policy string `json:"policy,omitempty"` // with strategy.canary, default standard
 }
 
 // Strategy is exactly one of its fields.

@@ -103,7 +103,11 @@ func (all checks) sound(i, j int, paths ...string) bool {
 func (all checks) policyExists(config *Config, i int) {
 	r, c := config.Routes[i], all.routes[i]
 	key := Key{Namespace: r.Namespace, Name: r.Analysis.Policy}
-	if _, ok := config.Policy(key); ok || r.Analysis.Policy == "" || !c.sound("metadata.namespace") {
+	policy, ok := config.Policy(key)
+	if ok {
+		c.compares(r, policy)
+	}
+	if ok || r.Analysis.Policy == "" || !c.sound("metadata.namespace") {
 		return
 	}
 	names := []string{DefaultPolicy}

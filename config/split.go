@@ -20,6 +20,11 @@ type Split struct {
 	// Mirror copies a share of live requests to a version whose answers are thrown
 	// away. A zero Weight mirrors nothing.
 	Mirror Share `json:"mirror,omitzero"`
+
+	// Repeat copies the same requests, no others, to the version that answers them, so
+	// that it is known how its answers differ among themselves. Its weight is Mirror's; a
+	// zero one repeats nothing.
+	Repeat Share `json:"repeat,omitzero"`
 }
 
 // Share gives a version a part of the traffic.

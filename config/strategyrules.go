@@ -200,7 +200,7 @@ func (c *checker) onlyCanary(s RouteSpec) {
 	if s.Attempt != 0 {
 		c.refuse("spec.attempt", fact+"has no attempts", s.Attempt)
 	}
-	if s.Analysis.Policy != "" {
+	if s.Analysis.Policy != "" && s.Strategy.Shadow == nil {
 		c.refuse("spec.analysis.policy", fact+"is not judged", s.Analysis.Policy)
 	}
 	if s.Mirroring == MirroringAllowed && s.Strategy.Shadow == nil {

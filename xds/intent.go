@@ -112,7 +112,11 @@ func checkSplit(r config.InferenceRoute, s config.Split) error {
 	if sum != config.WholeSplit {
 		errs = append(errs, fmt.Errorf("shares: sum to %d, not to %d", sum, config.WholeSplit))
 	}
-	return errors.Join(append(errs, checkMirror(r, s.Mirror)...)...)
+	if s.Repeat.Weight != 0 && s.Repeat.Weight != s.Mirror.Weight {
+		errs = append(errs, fmt.Errorf("repeat: weight %d is not the mirror's, %d", s.Repeat.Weight, s.Mirror.Weight))
+	}
+	errs = append(errs, checkMirror(r, s.Mirror)...)
+	return errors.Join(append(errs, checkMirror(r, s.Repeat)...)...)
 }
 
 func checkMirror(r config.InferenceRoute, m config.Share) []error {

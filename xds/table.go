@@ -49,7 +49,7 @@ func (t table) resource() (Resource, []*RouteError) {
 func (t table) needs() []Ref {
 	var refs []Ref
 	for _, in := range t.routes {
-		for _, share := range append(slices.Clone(in.split.Shares), in.split.Mirror) {
+		for _, share := range append(slices.Clone(in.split.Shares), in.split.Mirror, in.split.Repeat) {
 			if share.Weight > 0 {
 				refs = append(refs, Ref{TypeCluster, name.Cluster(in.Key, share.Version)})
 			}
@@ -117,8 +117,11 @@ func actionOf(in intent) *routepb.RouteAction {
 	if in.Timeouts.Request.D() >= streamIdle {
 		action.IdleTimeout = duration(in.Timeouts.Request.D() + time.Minute)
 	}
-	if m := in.split.Mirror; m.Weight > 0 {
-		action.RequestMirrorPolicies = []*routepb.RouteAction_RequestMirrorPolicy{mirror(in, m)}
+	// Envoy draws once per request: policies of equal fractions copy the same requests.
+	for _, m := range []config.Share{in.split.Mirror, in.split.Repeat} {
+		if m.Weight > 0 {
+			action.RequestMirrorPolicies = append(action.RequestMirrorPolicies, mirror(in, m))
+		}
 	}
 	return action
 }

@@ -112,12 +112,15 @@ func stableOnly(c *config.Config) map[config.Key]config.Split {
 func TestGoldenTranslations(t *testing.T) {
 	ramp := config.Split{Epoch: 17, Shares: config.Carve("v3-2", "v3-3", 500, 4000)}
 	mirrored := config.Split{Epoch: 18, Shares: config.Whole("v3-2"), Mirror: config.Share{Version: "v3-3", Weight: 2000}}
+	repeated := mirrored
+	repeated.Repeat = config.Share{Version: "v3-2", Weight: 2000}
 	for name, tt := range map[string]struct {
 		cfg    *config.Config
 		splits map[config.Key]config.Split
 	}{
-		"canary": {configOf(route("filetype")), map[config.Key]config.Split{key("filetype"): ramp}},
-		"mirror": {configOf(route("filetype", mirroring)), map[config.Key]config.Split{key("filetype"): mirrored}},
+		"canary":       {configOf(route("filetype")), map[config.Key]config.Split{key("filetype"): ramp}},
+		"mirror":       {configOf(route("filetype", mirroring)), map[config.Key]config.Split{key("filetype"): mirrored}},
+		"mirror_twice": {configOf(route("filetype", mirroring)), map[config.Key]config.Split{key("filetype"): repeated}},
 		"grpc": {
 			configOf(route("filetype", grpcProtocol, func(r *config.RouteSpec) { r.Timeouts.Request = config.Duration(10 * time.Minute) })),
 			map[config.Key]config.Split{key("filetype"): ramp},
@@ -262,6 +265,7 @@ func TestABadRouteFailsAloneAndIsNamed(t *testing.T) {
 		"an unknown version":           {route("bad"), new(split(share("v9", 10000))), `shares: version "v9" is not one`},
 		"a mirror nobody allowed":      {route("bad"), &config.Split{Shares: config.Whole("v3-2"), Mirror: share("v3-3", 1)}, "mirroring is not Allowed"},
 		"a mirror of more than all":    {route("bad", mirroring), &config.Split{Shares: config.Whole("v3-2"), Mirror: share("v3-3", 10001)}, "weight 10001 is above 10000"},
+		"a repetition of others":       {route("bad", mirroring), &config.Split{Shares: config.Whole("v3-2"), Mirror: share("v3-3", 2), Repeat: share("v3-2", 1)}, "repeat: weight 1 is not the mirror's, 2"},
 		"a mirror to nobody":           {route("bad", mirroring), &config.Split{Shares: config.Whole("v3-2"), Mirror: share("v9", 1)}, `mirror: version "v9"`},
 		"an endpoint that is a name":   {route("bad", endpoint("model.internal:80")), new(split(config.Whole("v3-2")...)), `version "v3-2": endpoints[0]: "model.internal:80": is not an IP address`},
 		"an endpoint without a port":   {route("bad", endpoint("10.0.0.1")), new(split(config.Whole("v3-2")...)), `"10.0.0.1": is not an IP address (or localhost) and a port`},

@@ -117,6 +117,7 @@ func (c *Controller) take(a *action) {
 		c.policy, c.loaded, c.begun = e.Policy, false, true
 	}
 	c.follow(a.before, a.ev.When())
+	c.followStudy()
 	c.restate(a.ev.When())
 }
 

@@ -59,6 +59,7 @@ type Controller struct {
 	noted   analysis.Gap // that the trace names last
 	fleet   fleet
 	sense   *sense          // of the rollout that runs; nil without one
+	study   *study          // of a shadow as a strategy; nil without one
 	traces  []canary.Trace  // newest first
 	past    analysis.Past   // stable's latencies
 	delay   delay           // of log entries
@@ -103,6 +104,9 @@ func (c *Controller) restore(kept canary.Checkpoint) {
 	c.state, c.route, c.policy = kept.State, kept.Route, kept.Policy
 	c.traces, c.stated, c.saved = kept.Traces, kept.Conditions, kept.Evidence
 	c.loaded = true
+	if kept.Study != nil {
+		c.study = newStudy(*kept.Study)
+	}
 	if r := kept.State.Rollout; r != nil {
 		c.sense = newSense(*r, kept.State.Route)
 		if kept.Evidence != nil {

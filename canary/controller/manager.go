@@ -137,7 +137,7 @@ func (m *Manager) configure(ctx context.Context, c *config.Config, route config.
 
 // policyOf finds the policy that a route names.
 func policyOf(c *config.Config, route config.InferenceRoute) (config.PolicySpec, error) {
-	if route.Strategy.Canary == nil {
+	if route.Strategy.Canary == nil && route.Analysis.Policy == "" {
 		return config.Standard(), nil
 	}
 	k := config.Key{Namespace: route.Namespace, Name: route.Analysis.Policy}

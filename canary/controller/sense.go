@@ -16,7 +16,8 @@ type sense struct {
 	policy  config.PolicySpec
 	arms    analysis.Arms
 
-	bins     *analysis.Bins // nil until resume
+	bins     *analysis.Bins  // nil until resume
+	pairs    *analysis.Pairs // nil where no answers are compared
 	evidence analysis.Evidence
 	shares   map[uint64]uint32 // the candidate's declared share by epoch, basis points
 
@@ -32,6 +33,7 @@ type sense struct {
 	// spoiled.
 	spoiledFrom int64
 	gap         string
+	now         time.Time // of the last tick
 	judged      time.Time
 	aged        time.Time
 }
@@ -46,6 +48,9 @@ func newSense(r canary.Rollout, key config.Key) *sense {
 		shares:   map[uint64]uint32{},
 		watch:    analysis.NewWatch(r.Policy, arms),
 		dark:     analysis.NewWatch(errorsOnly(r.Policy), arms),
+	}
+	if m, compared := r.Policy.Answers(); compared {
+		s.pairs = analysis.NewPairs(m, arms)
 	}
 	for _, p := range r.Passages {
 		s.declare(p.Epoch, p.Weight)
@@ -66,12 +71,16 @@ func errorsOnly(p config.PolicySpec) config.PolicySpec {
 func (s *sense) resume(now time.Time, age time.Duration) {
 	s.bins = analysis.NewBins(now, age)
 	s.spoiled = analysis.IndexAt(now) - 1
+	s.now = now
 }
 
 // split takes the split that is now in force.
 func (s *sense) split(split config.Split) {
 	s.watch.Split(split)
 	s.dark.Split(split)
+	if s.pairs != nil {
+		s.pairs.Split(split)
+	}
 	s.declare(split.Epoch, split.Weight(s.arms.Candidate))
 }
 
@@ -111,6 +120,9 @@ func (s *sense) renew() {
 
 // add takes one request.
 func (s *sense) add(r analysis.Request) {
+	if s.pairs != nil {
+		s.pairs.Add(s.now, r)
+	}
 	candidate := r.Version == s.arms.Candidate
 	if r.Pinned || !candidate && r.Version != s.arms.Stable {
 		return
@@ -175,11 +187,16 @@ func (s *sense) blind(gap string) string {
 	return ""
 }
 
-// close turns windows that are due into evidence, and gives stable's.
+// close turns what is due into evidence, and gives stable's windows.
 func (s *sense) close(now time.Time) (stable []analysis.Window, changed bool) {
+	s.now = now
+	if s.pairs != nil {
+		answers := s.pairs.Close(now)
+		s.evidence, changed = s.evidence.Compare(s.policy, answers...), len(answers) > 0
+	}
 	windows := s.bins.Close(now)
 	if len(windows) == 0 {
-		return nil, false
+		return nil, changed
 	}
 	s.evidence = s.evidence.Update(s.policy, analysis.Closed{Windows: windows, Shares: s.shares})
 	for _, w := range windows {

@@ -23,6 +23,7 @@ func (c *Controller) Observe(now time.Time, requests []analysis.Request) {
 	}
 	c.tally.Observe(now, requests)
 	c.delay.see(now, requests)
+	c.studied(now, requests)
 	for _, r := range requests {
 		c.observe(now, r)
 	}
@@ -126,6 +127,7 @@ func (c *Controller) Tick(now time.Time) {
 		c.look(now, gaps)
 	}
 	if c.begun {
+		c.lookStudy(now)
 		c.event(canary.Tick{At: now})
 	}
 	c.keep(now)
@@ -292,7 +294,7 @@ func (c *Controller) flush(now time.Time) error {
 func (c *Controller) checkpoint() canary.Checkpoint {
 	kept := canary.Checkpoint{
 		State: c.state, Route: c.route, Policy: c.policy,
-		Evidence: c.saved, Traces: c.traces, Conditions: c.stated,
+		Evidence: c.saved, Study: c.keptStudy(), Traces: c.traces, Conditions: c.stated,
 	}
 	if c.sense != nil {
 		kept.Evidence = &c.sense.evidence

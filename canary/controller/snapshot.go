@@ -26,7 +26,8 @@ type Snapshot struct {
 	// Remedy says what would change the verdict, in one sentence with numbers.
 	Remedy string `json:"remedy,omitempty"`
 
-	// Assessment is the last look at the evidence. Nil before the first one.
+	// Assessment is the last look at the evidence, of a rollout or of a shadow whose
+	// answers are compared. Nil before the first one.
 	Assessment *analysis.Assessment `json:"assessment,omitempty"`
 	// Ruling is how far the open trip is settled. Nil without one.
 	Ruling *Ruling `json:"ruling,omitempty"`
@@ -84,6 +85,9 @@ func (c *Controller) Snapshot(now time.Time) Snapshot {
 		Stuck:      c.fleet.stuck,
 		Gap:        c.gap,
 		LogDelay:   c.delay.mean,
+	}
+	if c.study != nil && c.state.Rollout == nil {
+		s.Assessment = c.study.last
 	}
 	for _, t := range c.traces {
 		s.Traces = append(s.Traces, t.Clone())

@@ -1,0 +1,174 @@
+package analysis
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
+
+// liveAnswer is an attempt at stable that was answered with 200 and a digest.
+func liveAnswer(digest string) Request {
+	return Request{ID: "r1", Version: "v1", Epoch: 7, Pod: "a:1", Issued: true, Attempt: 1, Status: "200", Digest: digest, Start: noon()}
+}
+
+func shadowAnswer(digest string) Request {
+	r := liveAnswer(digest)
+	r.Version, r.Shadow = "v2", true
+	return r
+}
+
+func againAnswer(digest string) Request {
+	r := liveAnswer(digest)
+	r.Shadow = true
+	return r
+}
+
+func ended(r Request, status string, o Outcome) Request {
+	r.Status, r.Outcome = status, o
+	return r
+}
+
+func copying() config.Split {
+	return config.Split{Epoch: 7, Shares: config.Whole("v1"), Mirror: config.Share{Version: "v2", Weight: 5000}}
+}
+
+func pairing(p config.PolicySpec, requests ...Request) []Comparison {
+	m, _ := p.Answers()
+	pairs := NewPairs(m, compared())
+	split := copying()
+	if m.Twice() {
+		pairs.Split(split) // of another epoch: a trip's copies are not repeated
+		split.Repeat = config.Share{Version: "v1", Weight: 5000}
+	}
+	pairs.Split(split)
+	for _, r := range requests {
+		pairs.Add(noon(), r)
+	}
+	return pairs.Close(noon().Add(10 * time.Second))
+}
+
+func TestAnswersToOneRequestAreCompared(t *testing.T) {
+	unsent := shadowAnswer("")
+	unsent.Pod, unsent.Issued = "", false
+	unsent = ended(unsent, "", Failed)
+	other := shadowAnswer("cat")
+	other.ID = "r2"
+	pinned := liveAnswer("cat")
+	pinned.Pinned = true
+	before := liveAnswer("cat")
+	before.Epoch = 6
+	alike := func(stable, shadow string) Comparison { return Comparison{ID: "r1", Stable: stable, Shadow: shadow} }
+	differ := func(stable, shadow string) Comparison {
+		return Comparison{ID: "r1", Stable: stable, Shadow: shadow, Differs: true}
+	}
+	left := func(why LeftOut, stable, shadow string) Comparison {
+		return Comparison{ID: "r1", Stable: stable, Shadow: shadow, Left: why}
+	}
+	for _, tt := range []struct {
+		name     string
+		requests []Request
+		want     []Comparison
+	}{
+		{"of the same digest", []Request{liveAnswer("cat"), shadowAnswer("cat")}, []Comparison{alike("cat", "cat")}},
+		{"in whatever order they come", []Request{shadowAnswer("cat"), liveAnswer("cat")}, []Comparison{alike("cat", "cat")}},
+		{"of other digests", []Request{liveAnswer("cat"), shadowAnswer("dog")}, []Comparison{differ("cat", "dog")}},
+		{"of another status", []Request{liveAnswer("cat"), ended(shadowAnswer(""), "503", Failed)}, []Comparison{differ("cat", "503")}},
+		{"where no answer came", []Request{liveAnswer("cat"), ended(shadowAnswer(""), "", Failed)}, []Comparison{differ("cat", "no answer")}},
+		{"where one was cut off", []Request{liveAnswer("cat"), ended(shadowAnswer("cat"), "200", TimedOut)}, []Comparison{differ("cat", "200, cut off")}},
+		{"of the same client error", []Request{ended(liveAnswer(""), "404", ClientFault), ended(shadowAnswer(""), "404", ClientFault)}, []Comparison{alike("404", "404")}},
+		{"of one client error", []Request{liveAnswer("cat"), ended(shadowAnswer(""), "404", ClientFault)}, []Comparison{differ("cat", "404")}},
+		{"of the attempt that users got", []Request{ended(liveAnswer(""), "503", Failed), liveAnswer("cat"), shadowAnswer("cat")}, []Comparison{alike("cat", "cat")}},
+		{"but not without a digest", []Request{liveAnswer("cat"), shadowAnswer("")}, []Comparison{left(LeftUnlabelled, "cat", "200")}},
+		{"but not where stable failed", []Request{ended(liveAnswer(""), "503", Failed), shadowAnswer("cat")}, []Comparison{left(LeftUnanswered, "503", "cat")}},
+		{"but not with a copy that was not sent", []Request{liveAnswer("cat"), unsent}, []Comparison{left(LeftUnsent, "cat", "no answer")}},
+		{"but not where stable's was not told of", []Request{shadowAnswer("cat")}, []Comparison{left(LeftUnmatched, "no answer", "cat")}},
+		{"but not where the client left", []Request{liveAnswer("cat"), ended(shadowAnswer(""), "", Abandoned)}, []Comparison{left(LeftUnmatched, "cat", "no answer")}},
+		{"but not those that were not copied", []Request{liveAnswer("cat")}, nil},
+		{"but not of two requests", []Request{liveAnswer("cat"), other}, []Comparison{{ID: "r2", Stable: "no answer", Shadow: "cat", Left: LeftUnmatched}}},
+		{"but not a tester's", []Request{pinned, shadowAnswer("cat")}, []Comparison{left(LeftUnmatched, "no answer", "cat")}},
+		{"but not under a split that copies nothing", []Request{before}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, pairing(comparing(), tt.requests...))
+		})
+	}
+}
+
+func TestStatusesAreComparedWithoutDigests(t *testing.T) {
+	p := comparing()
+	p.Metrics[0].Compare.By = config.CompareStatus
+	assert.Equal(t, []Comparison{{ID: "r1", Stable: "200", Shadow: "200"}}, pairing(p, liveAnswer("cat"), shadowAnswer("dog")))
+	assert.True(t, pairing(p, liveAnswer(""), ended(shadowAnswer(""), "500", Failed))[0].Differs)
+}
+
+func TestStablesSecondAnswerIsItsNoise(t *testing.T) {
+	p := comparing("twice")
+	for _, tt := range []struct {
+		again          []Request
+		noise, differs bool
+		left           LeftOut
+	}{
+		{again: []Request{againAnswer("cat")}, differs: true},
+		{again: []Request{againAnswer("cow")}, noise: true, differs: true},
+		{again: []Request{ended(againAnswer(""), "503", Failed)}, noise: true, differs: true},
+		{again: []Request{againAnswer("")}, left: LeftUnlabelled},
+		{left: LeftUnmatched},
+	} {
+		got := pairing(p, append(tt.again, liveAnswer("cat"), shadowAnswer("dog"))...)
+		require.Len(t, got, 1)
+		assert.Equal(t, Comparison{ID: "r1", Stable: "cat", Shadow: "dog", Left: tt.left, Twice: tt.left == "", Noise: tt.noise, Differs: tt.differs}, got[0])
+	}
+	got := pairing(comparing(), againAnswer("cow"), liveAnswer("cat"), shadowAnswer("cat"))
+	assert.Equal(t, []Comparison{{ID: "r1", Stable: "cat", Shadow: "cat"}}, got, "of those who did not ask for it, nothing is expected")
+}
+
+func TestAnswersWaitTheirTimeWhateverTheyAre(t *testing.T) {
+	m, _ := comparing().Answers()
+	pairs := NewPairs(m, compared())
+	pairs.Split(copying())
+	for i, id := range []string{"second", "first"} {
+		for _, r := range []Request{liveAnswer("cat"), shadowAnswer("dog")} {
+			r.ID, r.Start = id, noon().Add(-time.Duration(i)*time.Second)
+			pairs.Add(noon(), r)
+		}
+	}
+	assert.Empty(t, pairs.Close(noon().Add(9999*time.Millisecond)))
+	got := pairs.Close(noon().Add(10 * time.Second))
+	require.Len(t, got, 2)
+	assert.Equal(t, []string{"first", "second"}, []string{got[0].ID, got[1].ID}, "in the order in which the requests started")
+	assert.Empty(t, pairs.Close(noon().Add(time.Hour)))
+	assert.Empty(t, pairs.waiting)
+}
+
+func TestWhatWaitsIsBounded(t *testing.T) {
+	m, _ := comparing().Answers()
+	pairs := NewPairs(m, compared())
+	pairs.Split(copying())
+	for i := range 3 * mostWaiting {
+		for _, r := range []Request{liveAnswer("cat"), shadowAnswer("cat")} {
+			r.ID = fmt.Sprint(i)
+			pairs.Add(noon(), r)
+		}
+	}
+	assert.LessOrEqual(t, len(pairs.waiting), 2*mostWaiting)
+	matched := 0
+	for _, c := range pairs.Close(noon().Add(10 * time.Second)) {
+		if c.Left == "" {
+			matched++
+		}
+	}
+	assert.Equal(t, mostWaiting, matched)
+	for epoch := range uint64(1000) {
+		split := copying()
+		split.Epoch = epoch
+		pairs.Split(split)
+	}
+	assert.LessOrEqual(t, len(pairs.copying), mostCopying)
+}

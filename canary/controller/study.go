@@ -1,0 +1,80 @@
+package controller
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/config"
+)
+
+// study watches what a shadow answers where that is the strategy: it is told, and
+// nothing is done about it.
+type study struct {
+	canary.Study
+
+	pairs  *analysis.Pairs
+	judged time.Time
+	last   *analysis.Assessment
+}
+
+// followStudy begins or ends one with the configuration. One that goes on keeps its
+// evidence.
+func (c *Controller) followStudy() {
+	shadow := c.route.Strategy.Shadow
+	m, compared := c.policy.Answers()
+	if shadow == nil || !compared {
+		c.study = nil
+		return
+	}
+	policy := c.policy
+	policy.Metrics = []config.Metric{m}
+	arms := analysis.Arms{Route: c.Key, Stable: shadow.Of, Candidate: shadow.To}
+	if c.study == nil || c.study.Evidence.Arms != arms || !reflect.DeepEqual(c.study.Policy, policy) {
+		c.study = newStudy(canary.Study{Policy: policy, Evidence: analysis.NewEvidence(policy, arms)})
+	}
+	c.study.pairs.Split(c.state.Published)
+}
+
+func newStudy(of canary.Study) *study {
+	m, _ := of.Policy.Answers()
+	return &study{Study: of, pairs: analysis.NewPairs(m, of.Evidence.Arms)}
+}
+
+// studied takes requests.
+func (c *Controller) studied(now time.Time, requests []analysis.Request) {
+	if c.study == nil {
+		return
+	}
+	for _, r := range requests {
+		c.study.pairs.Add(now, r)
+	}
+}
+
+// lookStudy compares the answers that are due, and judges them.
+func (c *Controller) lookStudy(now time.Time) {
+	s := c.study
+	if s == nil || now.Sub(s.judged) < Look {
+		return
+	}
+	s.judged = now
+	if answers := s.pairs.Close(now); len(answers) > 0 {
+		s.Evidence = s.Evidence.Compare(s.Policy, answers...)
+		c.dirty = true
+	}
+	a := analysis.Judge(s.Policy, s.Evidence, now)
+	if c.gap != "" {
+		a.Verdict, a.Reason, a.Why = analysis.Blind, c.gap, analysis.Why{Kind: analysis.WhySignals}
+	}
+	s.last = &a
+}
+
+// keptStudy is what is saved of it.
+func (c *Controller) keptStudy() *canary.Study {
+	if c.study == nil {
+		return nil
+	}
+	kept := c.study.Study
+	return &kept
+}

@@ -1,0 +1,68 @@
+package config
+
+import "slices"
+
+// answersMetric checks what is compared of a shadow's answers.
+func (c *checker) answersMetric(path string, m Metric) {
+	if m.Compare == nil {
+		c.lacks(path, "has no compare: `compare: {by: digest}` compares what servers say of their answers, `{by: status}` how they end")
+	} else {
+		c.comparator(path+".compare.by", m.Compare.By)
+		c.positive(path+".compare.within", m.Compare.Within)
+	}
+	if len(m.Quantiles) > 0 {
+		c.refuse(path+".quantiles", "is for latency and ttfb", nil)
+	}
+	if _, written := c.lines[path+".burstCap"]; written || m.BurstCap != 0 {
+		c.refuse(path+".burstCap", "is for errors and counts", m.BurstCap)
+	}
+	if v := m.VersusStable; v != nil && v.Floor != 0 {
+		c.refuse(path+".versusStable.floor", "is for errors: it is an error rate", v.Floor)
+	}
+	if m.SLO != nil {
+		c.share(path+".slo", string(m.Name), *m.SLO)
+	}
+}
+
+// comparator refuses, with the reason, what access logs cannot serve.
+func (c *checker) comparator(path string, by Comparator) {
+	if slices.Contains(ofBodies(), by) {
+		c.refuse(path, "needs the bodies of answers, which nobody reads: access logs have the status, and the digest or label that a server sends in x-sluice-digest", string(by))
+		return
+	}
+	oneOf(c, path, by, CompareStatus, CompareDigest)
+}
+
+// ofBodies are comparators that one may expect.
+func ofBodies() []Comparator {
+	return []Comparator{"body", "json", "exact-json", "top-k", "topk", "numeric", "tolerance", "cosine", "embedding"}
+}
+
+// share checks a limit that is a share of all.
+func (c *checker) share(path, of string, s SLO) {
+	for _, q := range s.latencies() {
+		c.refuse(path+"."+q.name, "is for latency and ttfb: the slo of "+of+" is max", q.limit)
+	}
+	switch limit := s.Max; {
+	case limit == nil:
+		c.refusef(path+".max", "is required for %s", of)
+	case *limit <= 0 || *limit >= PerMillion:
+		c.refuse(path+".max", "is not above 0% and below 100%", *limit)
+	}
+}
+
+// compares checks that what a policy wants compared can be, on a route that names it.
+func (c *checker) compares(r InferenceRoute, p PolicySpec) {
+	_, compared := p.Answers()
+	switch {
+	case r.Strategy.Shadow != nil && !compared:
+		c.refuse("spec.analysis.policy", "has no metric answers, and that is all that is judged of a shadow", r.Analysis.Policy)
+	case r.Strategy.Canary != nil && compared && !r.Strategy.Canary.shadows():
+		c.refusef(canaryPath+".steps", "have no shadow, and policy %s compares answers: none would ever be compared, so nothing could be promoted", r.Analysis.Policy)
+	}
+}
+
+// shadows says whether any step copies requests.
+func (s Canary) shadows() bool {
+	return slices.ContainsFunc(s.Steps, func(s Step) bool { return s.Shadow > 0 })
+}
