@@ -47,23 +47,39 @@ func (p *process) logE(limit nats) float64 {
 // they are. research: statistics §2a, change-point mixture.
 const firstPart = 0.8
 
-// emphasis is how much more of a start each alternative gets than the one before:
-// what is hopeless must be found in seconds, a small difference takes many minutes
-// in any case.
-const emphasis = 1.3
+// Alternatives do not get equal parts: each has rising times the part of the one
+// before up to eight times the odds, which is what most bad versions are, and falling
+// times beyond. What is hopeless is found in seconds in any case, a small difference
+// takes many minutes in any case.
+const (
+	rising  = 1.5
+	falling = 0.9
+	usual   = 9 // the alternative of eight times the odds
+)
+
+// partsOfShifts are the alternatives' parts. Their mean is one.
+func partsOfShifts() (parts [shifts]float64) {
+	sum, part := 0.0, 1.0
+	for k := range parts {
+		parts[k] = part
+		sum += part
+		if k < usual {
+			part = float64(part * rising)
+		} else {
+			part = float64(part * falling)
+		}
+	}
+	for k := range parts {
+		parts[k] *= shifts / sum
+	}
+	return parts
+}
 
 // start gives the alternatives another start with a part of the evidence, in the
 // mean over all of them.
 func (p *process) start(part float64) {
-	sum, growth := 0.0, 1.0
-	for range shifts {
-		sum += growth
-		growth *= emphasis
-	}
-	part = part * shifts / sum
-	for k := range p.Past {
-		begin(p.Past[k:k+1], part)
-		part *= emphasis
+	for k, of := range partsOfShifts() {
+		begin(p.Past[k:k+1], float64(part*of))
 	}
 }
 

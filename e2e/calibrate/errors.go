@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	whyMixture = "the engine gives 4/5 of a test's evidence to the start, and more to large effects"
+	whyMixture = "the engine gives 4/5 of a test's evidence to the start, and more to about eight times the odds"
 	whyFew     = "the engine never blames fewer than 3 errors"
 )
 
