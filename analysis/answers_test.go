@@ -125,7 +125,7 @@ func TestPairedAnswersHaveTheirFormula(t *testing.T) {
 	}
 	want, parts := 0.0, 0.0
 	for k, d := range shiftsOf() {
-		part := math.Pow(emphasis, float64(k))
+		part := partsOfShifts()[k]
 		parts += part
 		want += part * math.Pow(2/(1+math.Exp(-d)), 8)
 	}
