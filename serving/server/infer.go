@@ -36,7 +36,14 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, err)
 		return
 	}
-	request, err := s.read(w, r)
+	asking := time.Now()
+	body, err := s.receive(w, r)
+	received := time.Since(asking)
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	request, err := parse(r.Header, body)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -47,7 +54,7 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.respond(w, request, out)
-	s.engine.metrics().left(arrived, out)
+	s.engine.metrics().left(arrived.Add(received), out)
 }
 
 // refuse writes an error with the load, which is what caused it or nearly so.
@@ -101,8 +108,8 @@ func (s *Server) bind(r *request) (serving.Bound, error) {
 	return bound, nil
 }
 
-// read takes the body apart.
-func (s *Server) read(w http.ResponseWriter, r *http.Request) (*request, error) {
+// receive waits for the whole body.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, fmt.Errorf("header Content-Encoding: %q is not supported, only identity is", e)
 	}
@@ -110,8 +117,13 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) (*request, error) 
 	if err != nil {
 		return nil, bodyError(err)
 	}
+	return body, nil
+}
+
+// parse takes a body apart.
+func parse(h http.Header, body []byte) (*request, error) {
 	header, raw := body, []byte(nil)
-	if text := r.Header.Get(headerLength); text != "" {
+	if text := h.Get(headerLength); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 || n > len(body) {
 			return nil, fmt.Errorf("header %s: a length between 0 and the body's %d, found %q", headerLength, len(body), text)

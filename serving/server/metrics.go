@@ -69,7 +69,7 @@ func newMetrics(model, version string) *metrics {
 			"Time left to the deadline, per answered request that had one; late ones are negative.", signed),
 		error: histogram(r, "sluice_serving_prediction_error_seconds", "Time in the model less what was predicted, per batch.", signed),
 		overhead: histogram(r, "sluice_serving_overhead_seconds",
-			"Time from a request's headers to its answer, less queue and model, per answered request.", small),
+			"Time from a request's headers to its answer, less queue, model and, over HTTP, the wait for its body, per answered request.", small),
 		padding: histogram(r, "sluice_serving_padding_ratio", "Share of a batch's input that was padding, per batch.",
 			prometheus.LinearBuckets(0, 0.1, 10)),
 		late: counter(r, "sluice_serving_late_total", "Requests answered after their deadline."),
@@ -148,7 +148,8 @@ func (m *metrics) answered(c *call, j *job) {
 	}
 }
 
-// left counts what a request took besides queue and model.
+// left counts what a request took besides queue and model. What a caller's body
+// kept us waiting for is not of it: arrived is later by as much.
 func (m *metrics) left(arrived time.Time, out outcome) {
 	m.overhead.Observe((time.Since(arrived) - out.waited - out.ran).Seconds())
 }

@@ -219,3 +219,22 @@ func TestAnswersAreSketched(t *testing.T) {
 		assert.Equal(t, http.StatusNotFound, w.get("/v2/models/m/sketch").Code, "integers are no scores")
 	})
 }
+
+// slowly is a caller that takes a second for each part of a body.
+type slowly struct{ io.Reader }
+
+func (s slowly) Read(p []byte) (int, error) {
+	time.Sleep(time.Second) // of virtual time
+	return s.Reader.Read(p[:min(len(p), 16)])
+}
+
+func TestACallersSlowBodyIsNoOverhead(t *testing.T) {
+	serve(t, fake.Config{Fixed: 5 * ms}, nil, func(t *testing.T, w *world) {
+		w.warm()
+
+		answer := w.do(httptest.NewRequest(http.MethodPost, "/v2/models/m/infer", slowly{strings.NewReader(row(1, 2))}))
+
+		require.Equal(t, http.StatusOK, answer.Code, answer.Body.String())
+		require.Contains(t, w.get("/metrics").Body.String(), "sluice_serving_overhead_seconds_sum{model=\"m\",version=\"1\"} 0\n")
+	})
+}
