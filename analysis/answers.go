@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/sluice-dev/sluice/config"
@@ -74,13 +75,7 @@ func (a *agreement) clone() *agreement {
 	}
 	next := *a
 	next.Examples = slices.Clone(a.Examples)
-	next.Left = make(map[LeftOut]int64, len(a.Left))
-	for why, n := range a.Left {
-		next.Left[why] = n
-	}
-	if len(next.Left) == 0 {
-		next.Left = nil // as it is read back
-	}
+	next.Left = maps.Clone(a.Left)
 	return &next
 }
 

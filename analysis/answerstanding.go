@@ -122,12 +122,12 @@ const plannedPairs = 1000
 func thresholdOf(m config.Metric) string {
 	var limits []string
 	if v := m.VersusStable; v != nil {
-		limits = append(limits, sprintf("%s what stable's own differ", v.RollbackIf))
+		limits = append(limits, sprintf("as stable's own differ: harmful %s, healthy %s", v.RollbackIf, v.PromoteIf))
 	}
 	if m.SLO != nil {
-		limits = append(limits, sprintf("≤ %s differ", m.SLO.Max))
+		limits = append(limits, sprintf("slo ≤ %s differ", m.SLO.Max))
 	}
-	return strings.Join(limits, ", ")
+	return strings.Join(limits, "; ")
 }
 
 func (a *agreement) reason(told *Answers) string {

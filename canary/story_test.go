@@ -215,6 +215,10 @@ func (s *story) setRoute(w words) {
 	}
 	if v, ok := w.pair["arms"]; ok {
 		s.route.Strategy = config.Strategy{ABTest: &config.ABTest{Arms: weights(w.t, v), Reference: w.text("reference", "v1")}}
+		if name, ok := w.pair["outcome"]; ok {
+			s.route.Strategy.ABTest.Outcomes = []config.ABOutcome{{Name: name, Kind: config.ABRate, Better: config.ABHigher}}
+			require.NoError(w.t, s.route.Strategy.ABTest.EndsBy.UnmarshalText([]byte(w.text("endsBy", ""))))
+		}
 	}
 	if v, ok := w.pair["shadow"]; ok {
 		for to, percent := range weights(w.t, v) {
@@ -299,6 +303,12 @@ func (s *story) setPolicy(w words) {
 	l.OnInconclusive = config.Fallback(w.text("onInconclusive", string(l.OnInconclusive)))
 	trip.OnTrip = config.Fallback(w.text("onTrip", string(trip.OnTrip)))
 	trip.Limit = int(w.number("limit", int64(trip.Limit)))
+	if w.has("answers") {
+		s.policy.Metrics = append(s.policy.Metrics, config.Metric{
+			Name: config.MetricAnswers, Compare: &config.Compare{By: config.CompareDigest},
+			VersusStable: &config.VersusStable{RollbackIf: 1, PromoteIf: config.Below{Ratio: 2}},
+		})
+	}
 }
 
 func (s *story) eventOf(w words) canary.Event {
@@ -308,6 +318,8 @@ func (s *story) eventOf(w words) canary.Event {
 		return canary.Configured{At: at, Route: s.route, Policy: s.policy, Loaded: w.has("loaded")}
 	case "judged":
 		return canary.Judged{At: at, Assessment: s.assessment(w, at)}
+	case "concluded":
+		return canary.Concluded{At: at, Test: w.text("test", "abtest-1"), Winner: w.text("winner", ""), Reason: "0.3 of 900, 0.4 of 900"}
 	case "suspected":
 		return canary.Suspected{At: at, Reason: w.text("reason", "3 of 3 requests failed"), LogE: 7.2, Needed: 6.9, N: 3}
 	case "settled":
@@ -367,6 +379,9 @@ func (s *story) assessment(w words, at time.Time) analysis.Assessment {
 		}
 	}
 	a.Reason = w.text("reason", "the numbers say "+string(a.Verdict))
+	if pairs := w.number("pairs", 0); pairs > 0 {
+		a.Answers = &analysis.Answers{Pairs: pairs, Proven: w.has("proven"), Reason: fmt.Sprintf("0 of %d answers differ", pairs)}
+	}
 	if s.state.Rollout != nil {
 		a.Requests = map[string]int64{s.state.Rollout.Candidate: w.number("n", 0)}
 	}
@@ -468,6 +483,9 @@ func shares(split config.Split) string {
 	text := fmt.Sprintf("#%d %s", split.Epoch, strings.Join(parts, " "))
 	if split.Mirror.Weight > 0 {
 		text += fmt.Sprintf(" mirror %s=%d", split.Mirror.Version, split.Mirror.Weight)
+	}
+	if split.Repeat.Weight > 0 {
+		text += fmt.Sprintf(" repeat %s=%d", split.Repeat.Version, split.Repeat.Weight)
 	}
 	return text
 }

@@ -35,6 +35,9 @@ func (s PolicySpec) Answers() (Metric, bool) {
 	return Metric{}, false
 }
 
+// Elsewhere says whether the metric is of anything else than users' requests.
+func (m Metric) Elsewhere() bool { return m.Prometheus != nil || m.Compare != nil }
+
 // Twice says whether the metric needs a second answer of stable to each copied request:
 // how often those differ is what the shadow's are measured by.
 func (m Metric) Twice() bool { return m.Compare != nil && m.VersusStable != nil }

@@ -27,7 +27,8 @@ func (c *checker) answersMetric(path string, m Metric) {
 // comparator refuses, with the reason, what access logs cannot serve.
 func (c *checker) comparator(path string, by Comparator) {
 	if slices.Contains(ofBodies(), by) {
-		c.refuse(path, "needs the bodies of answers, which nobody reads: access logs have the status, and the digest or label that a server sends in x-sluice-digest", string(by))
+		c.refuse(path, "needs the bodies of answers, which nobody reads: access logs have the status, "+
+			"and the digest or label that a server sends in x-sluice-digest", string(by))
 		return
 	}
 	oneOf(c, path, by, CompareStatus, CompareDigest)
@@ -58,7 +59,8 @@ func (c *checker) compares(r InferenceRoute, p PolicySpec) {
 	case r.Strategy.Shadow != nil && !compared:
 		c.refuse("spec.analysis.policy", "has no metric answers, and that is all that is judged of a shadow", r.Analysis.Policy)
 	case r.Strategy.Canary != nil && compared && !r.Strategy.Canary.shadows():
-		c.refusef(canaryPath+".steps", "have no shadow, and policy %s compares answers: none would ever be compared, so nothing could be promoted", r.Analysis.Policy)
+		c.refusef(canaryPath+".steps", "have no shadow, and policy %s compares answers: "+
+			"none would ever be compared, so nothing could be promoted", r.Analysis.Policy)
 	}
 }
 

@@ -21,13 +21,13 @@ const (
 	// five seconds, so that no request meets a closing one.
 	idleUpstream = 4 * time.Second
 	// liveLimit only keeps a proxy alive: queueing is the model server's decision.
-	liveLimit = 4096
-	// shadowLimit is how many mirrored requests may be under way per version and
-	// proxy. More are not sent.
-	shadowLimit = 32
-
+	liveLimit   = 4096
 	httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 )
+
+// ShadowLimit is how many copied requests may be under way per version and proxy. More
+// are not sent.
+const ShadowLimit = 32
 
 // backendsOf builds a cluster and an endpoint list per version, and clusters that
 // cover one version by another. None depends on a split.
@@ -90,7 +90,7 @@ func breakers() *clusterpb.CircuitBreakers {
 		}
 	}
 	return &clusterpb.CircuitBreakers{Thresholds: []*clusterpb.CircuitBreakers_Thresholds{
-		limit(corepb.RoutingPriority_DEFAULT, shadowLimit),
+		limit(corepb.RoutingPriority_DEFAULT, ShadowLimit),
 		limit(corepb.RoutingPriority_HIGH, liveLimit),
 	}}
 }

@@ -79,6 +79,9 @@ func (r *run) result(p *player) Result {
 		res.At = r.reader.seconds(p.decided)
 	}
 	for _, m := range r.Policy.Metrics {
+		if m.Compare != nil {
+			res.Notes = append(res.Notes, fmt.Sprintf("%s of a shadow are in no recording: without them nothing is healthy", m.Name))
+		}
 		if m.Prometheus != nil {
 			res.Notes = append(res.Notes, fmt.Sprintf("metric %s comes from Prometheus and is in no recording: without it nothing is healthy", m.Name))
 		}

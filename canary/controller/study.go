@@ -31,10 +31,15 @@ func (c *Controller) followStudy() {
 	policy := c.policy
 	policy.Metrics = []config.Metric{m}
 	arms := analysis.Arms{Route: c.Key, Stable: shadow.Of, Candidate: shadow.To}
-	if c.study == nil || c.study.Evidence.Arms != arms || !reflect.DeepEqual(c.study.Policy, policy) {
+	if c.study == nil || c.study.Evidence.Arms != arms || !sameQuestion(c.study.Policy, policy) {
 		c.study = newStudy(canary.Study{Policy: policy, Evidence: analysis.NewEvidence(policy, arms)})
 	}
 	c.study.pairs.Split(c.state.Published)
+}
+
+// sameQuestion says whether evidence for one policy is evidence for another.
+func sameQuestion(a, b config.PolicySpec) bool {
+	return reflect.DeepEqual(a.Metrics, b.Metrics) && a.Confidence == b.Confidence
 }
 
 func newStudy(of canary.Study) *study {

@@ -36,7 +36,10 @@ func advice(c Config, f Forecast) []string {
 // leftOut names what a policy judges and no world has.
 func leftOut(p config.PolicySpec) (all []string) {
 	for _, m := range p.Metrics {
-		if m.Prometheus != nil {
+		switch {
+		case m.Compare != nil:
+			all = append(all, fmt.Sprintf("%s are left out, for no answer is simulated: sluice plan says how many it takes to compare", m.Name))
+		case m.Prometheus != nil:
 			all = append(all, fmt.Sprintf("%s comes from Prometheus and is left out: what it takes in time and false rollbacks is not foreseen", m.Name))
 		}
 	}

@@ -75,7 +75,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	c.Policy.Metrics = slices.DeleteFunc(slices.Clone(c.Policy.Metrics), func(m config.Metric) bool {
-		return m.Prometheus != nil // no world has those: advice says so
+		return m.Elsewhere() // no world has those: advice says so
 	})
 	or(&c.Mirroring, config.MirroringForbidden)
 	or(&c.StablePods, 2)

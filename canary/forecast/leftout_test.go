@@ -16,6 +16,9 @@ func TestWhatAWorldLacksIsLeftOutAndSaid(t *testing.T) {
 		Name: "own", Weight: 1, Prometheus: &config.Prometheus{URL: "http://p:9090", Value: "v"},
 		VersusStable: &config.VersusStable{RollbackIf: 1.1, PromoteIf: config.Below{Ratio: 1.5}},
 	}, config.Metric{
+		Name: config.MetricAnswers, Weight: 1, Compare: &config.Compare{By: config.CompareStatus},
+		VersusStable: &config.VersusStable{RollbackIf: 1, PromoteIf: config.Below{Ratio: 2}},
+	}, config.Metric{
 		Name: config.MetricTTFB, Weight: 1, Quantiles: []config.Quantile{.5},
 		VersusStable: &config.VersusStable{RollbackIf: 1.1, PromoteIf: config.Below{Ratio: 1.5}},
 	})
@@ -23,6 +26,7 @@ func TestWhatAWorldLacksIsLeftOutAndSaid(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, f.Healthy.Promoted, f.Healthy.Reasons)
 	require.Contains(t, f.Advice[0], "own comes from Prometheus and is left out")
+	require.Contains(t, f.Advice[1], "answers are left out")
 	for _, s := range f.Smallest {
 		require.Contains(t, []string{"errors", "latency"}, s.Metric)
 	}

@@ -2,6 +2,8 @@ package review
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -71,6 +73,11 @@ func notMeasured(f Facts) []string {
 	for _, t := range f.Last.Tests {
 		if t.Candidate.N == 0 {
 			missing = append(missing, fmt.Sprintf("%s by %s (%s) saw no candidate data", t.Metric, t.Method, t.Direction))
+		}
+	}
+	if a := f.Last.Answers; a != nil {
+		for _, why := range slices.Sorted(maps.Keys(a.Left)) {
+			missing = append(missing, fmt.Sprintf("the answers to %d copied requests were not compared: %s", a.Left[why], why))
 		}
 	}
 	if len(f.Last.Tests) == 0 {

@@ -95,6 +95,8 @@ type Evidence struct {
 	LogE      float64         `json:"logE"`      // of all rollback tests together, nats
 	LogNeeded float64         `json:"logNeeded"` // nats
 	Tests     []analysis.Test `json:"tests"`
+	// Answers are a shadow's beside stable's, with examples of those that differ.
+	Answers *analysis.Answers `json:"answers,omitempty"`
 }
 
 // Entry is one line of the log.
@@ -142,7 +144,7 @@ func Build(f Facts, now time.Time) (Review, error) {
 		Change:      Change{From: find(f.Versions, f.Rollout.Stable), To: find(f.Versions, f.Rollout.Candidate)},
 		Exposure:    f.Exposure,
 		Steps:       stepsOf(f.Rollout.Passages),
-		Evidence:    Evidence{At: f.Last.At, LogE: f.Last.LogE, LogNeeded: f.Last.LogNeeded, Tests: f.Last.Tests},
+		Evidence:    Evidence{At: f.Last.At, LogE: f.Last.LogE, LogNeeded: f.Last.LogNeeded, Tests: f.Last.Tests, Answers: f.Last.Answers},
 		Trips:       f.Rollout.Trips,
 		NotMeasured: notMeasured(f),
 		Policy:      f.Rollout.Policy,

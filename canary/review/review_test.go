@@ -82,6 +82,23 @@ func TestBuild(t *testing.T) {
 	})
 }
 
+func TestAnswersOfAShadowAreShownWithExamples(t *testing.T) {
+	f := facts()
+	f.Last.Answers = &analysis.Answers{
+		By: config.CompareDigest, Pairs: 400, Differ: 12, Threshold: "≤ 1% differ", Reason: "12 of 400 answers differ from stable's: 97% agree (94% to 98%)",
+		Left:     map[analysis.LeftOut]int64{analysis.LeftUnsent: 3},
+		Examples: []analysis.Disagreement{{ID: "3f2c-1", Stable: "cat", Shadow: "<i>dog</i>"}},
+	}
+	r, err := review.Build(f, began)
+	require.NoError(t, err)
+	require.Equal(t, f.Last.Answers, r.Evidence.Answers)
+	require.Contains(t, r.NotMeasured, "the answers to 3 copied requests were not compared: unsent")
+	page, err := r.HTML()
+	require.NoError(t, err)
+	require.Contains(t, string(page), "<td><code>3f2c-1</code></td><td>cat</td><td>&lt;i&gt;dog&lt;/i&gt;</td>")
+	require.Contains(t, string(page), "12 of 400 answers differ")
+}
+
 func TestParse(t *testing.T) {
 	r, err := review.Build(facts(), began)
 	require.NoError(t, err)

@@ -17,6 +17,8 @@ const planHelp = `Plan says for each step of a rollout the least time and reques
 for, whatever the evidence. With --rps it also tries rollouts of a healthy version in
 simulated traffic, and says how long each step is likely to take and what it waits for.
 
+Where answers of a shadow are compared, it says how many that takes, and what is copied.
+
 A route that rolls out nothing (a fixed split) has no plan.`
 
 // routePlan is one inference route's.
@@ -26,7 +28,9 @@ type routePlan struct {
 	Steps  []forecast.Step `json:"steps"`
 	// Healthy is what becomes of a healthy candidate; without --rps it is not known.
 	Healthy *forecast.Healthily `json:"healthy,omitempty"`
-	Notes   []string            `json:"notes"`
+	// Answers is of a shadow, where the policy compares its answers.
+	Answers *answersPlan `json:"answers,omitempty"`
+	Notes   []string     `json:"notes"`
 }
 
 func newPlan() *cobra.Command {
@@ -49,7 +53,7 @@ func newPlan() *cobra.Command {
 			}
 			plans := []routePlan{}
 			for _, route := range c.Routes {
-				if route.Strategy.Canary == nil {
+				if route.Strategy.Canary == nil && (route.Strategy.Shadow == nil || route.Analysis.Policy == "") {
 					continue
 				}
 				plan, err := planOf(cmd, c, route, t.config)
@@ -59,7 +63,7 @@ func newPlan() *cobra.Command {
 				plans = append(plans, plan)
 			}
 			if len(plans) == 0 {
-				return failure(fmt.Errorf("%s: no inference route has a canary strategy", path))
+				return failure(fmt.Errorf("%s: no inference route has a canary strategy, or a shadow whose answers are compared", path))
 			}
 			if output != "" {
 				return printObject(cmd.OutOrStdout(), output, plans)
@@ -82,7 +86,11 @@ func planOf(cmd *cobra.Command, c *config.Config, route config.InferenceRoute, t
 	if !found {
 		return routePlan{}, failure(fmt.Errorf("%s: spec.analysis.policy: is not there, found %q", route.Key, name))
 	}
-	plan := routePlan{Route: route.String(), Policy: name, Notes: []string{}}
+	plan := routePlan{Route: route.String(), Policy: name, Steps: []forecast.Step{}, Notes: []string{}}
+	if shadow := route.Strategy.Shadow; shadow != nil {
+		plan.Answers = planAnswers(policy, shadow.Percent, traffic.Rate)
+		return plan, nil
+	}
 	traffic.Policy, traffic.Mirroring = policy, route.Mirroring
 	gates := 0
 	for _, s := range route.Strategy.Canary.Steps {
@@ -91,6 +99,9 @@ func planOf(cmd *cobra.Command, c *config.Config, route config.InferenceRoute, t
 			continue
 		}
 		traffic.Steps = append(traffic.Steps, s)
+		if plan.Answers == nil {
+			plan.Answers = planAnswers(policy, s.Shadow, traffic.Rate)
+		}
 	}
 	if gates > 0 {
 		plan.Notes = append(plan.Notes, fmt.Sprintf("%d gates wait for people, and are left out", gates))
@@ -113,7 +124,10 @@ func podsOf(route config.InferenceRoute, version string) int {
 
 func (p routePlan) print(w io.Writer) {
 	fmt.Fprintf(w, "%s, by policy %s\n", p.Route, p.Policy)
-	printSteps(w, p.Steps)
+	if len(p.Steps) > 0 {
+		printSteps(w, p.Steps)
+	}
+	p.Answers.print(w)
 	if h := p.Healthy; h != nil {
 		fmt.Fprintf(w, "  a healthy version: %d of %d promoted, in %s (p90 %s); the last step waits for %s\n",
 			h.Promoted, h.Trials, span(h.Promotion), span(h.PromotionP90), orDash(h.Bottleneck))

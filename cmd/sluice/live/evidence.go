@@ -33,6 +33,25 @@ func (t *sheet) evidence(s controller.Snapshot) {
 		}
 		t.test(test)
 	}
+	t.answers(a.Answers)
+}
+
+// shownExamples is how many disagreements a screen has room for; explain lists all.
+const shownExamples = 3
+
+// answers are a shadow's beside stable's.
+func (t *sheet) answers(a *analysis.Answers) {
+	if a == nil {
+		return
+	}
+	t.heading(put(strong, "ANSWERS"), put(plain, " of copied requests, by %s; held to: %s", a.By, a.Threshold))
+	t.under(2, nil, put(plain, "%s", a.Reason))
+	for i, d := range a.Examples {
+		if i == shownExamples {
+			break
+		}
+		t.under(2, []span{put(faint, "%s  ", d.ID)}, put(plain, "stable %s, shadow %s", d.Stable, d.Shadow))
+	}
 }
 
 func (t *sheet) test(test analysis.Test) {

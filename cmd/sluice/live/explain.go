@@ -95,14 +95,14 @@ func (t *sheet) explainEnd(s controller.Snapshot) {
 func (t *sheet) explainEvidence(s controller.Snapshot) {
 	a := s.Assessment
 	switch {
-	case s.Route.Strategy.Canary == nil && s.State.Rollout == nil:
+	case s.Route.Strategy.Canary == nil && s.Route.Strategy.Shadow == nil && s.State.Rollout == nil:
 		return // nothing is judged
 	case a == nil && s.State.Rollout == nil:
 		return
 	case a == nil:
 		t.factf("evidence", "none was looked at yet")
 		return
-	case s.State.Rollout == nil:
+	case s.State.Rollout == nil && s.Route.Strategy.Shadow == nil:
 		t.factf("the last look"+lookedAt(s), "%s: %s", a.Verdict, a.Reason)
 	default:
 		t.factf("verdict", "%s: %s", a.Verdict, a.Reason)
@@ -114,11 +114,23 @@ func (t *sheet) explainEvidence(s controller.Snapshot) {
 	for _, test := range a.Tests {
 		t.under(2, nil, put(plain, "%s", Sentence(test)))
 	}
+	t.explainAnswers(a.Answers)
+}
+
+// explainAnswers says how a shadow's answers compare, and where they differ.
+func (t *sheet) explainAnswers(a *analysis.Answers) {
+	if a == nil {
+		return
+	}
+	t.factf("answers by "+string(a.By), "%s; held to: %s", a.Reason, a.Threshold)
+	for _, d := range a.Examples {
+		t.factf("differs in "+d.ID, "stable %s, shadow %s", d.Stable, d.Shadow)
+	}
 }
 
 // lookedAt says which rollout the evidence is of, once none runs: one that was rolled back by request has none.
 func lookedAt(s controller.Snapshot) string {
-	if s.State.Rollout != nil || len(s.Traces) == 0 {
+	if s.State.Rollout != nil || len(s.Traces) == 0 || s.Route.Strategy.Shadow != nil {
 		return ""
 	}
 	return " before rollout " + s.Traces[0].Rollout + " ended"

@@ -83,9 +83,20 @@ func (t *sheet) share(s controller.Snapshot) {
 		}
 		t.line(2, put(plain, "%-9s %7s  %s", l.name, reached(l.share), t.bar(t.barWidth(24), have, config.WholeSplit)))
 	}
-	if m := s.State.Published.Mirror; m.Weight > 0 {
-		t.line(2, put(wait, "%-9s %7s  copied, with answers that nobody waits for", "mirrored", percent(m.Weight)))
+	t.mirrored(s.State.Published)
+}
+
+// mirrored is what is copied, with answers that nobody waits for.
+func (t *sheet) mirrored(split config.Split) {
+	m := split.Mirror
+	if m.Weight == 0 {
+		return
 	}
+	twice := ""
+	if split.Repeat.Weight > 0 {
+		twice = fmt.Sprintf(", and to %s again", split.Repeat.Version)
+	}
+	t.line(2, put(wait, "%-9s %7s  copied to %s%s, with answers that nobody waits for", "mirrored", percent(m.Weight), m.Version, twice))
 }
 
 // split is what is in force between rollouts.
@@ -97,6 +108,7 @@ func (t *sheet) split(s controller.Snapshot) {
 	for _, share := range s.State.Published.Shares {
 		t.line(2, put(plain, "%7s  %s  %s", percent(share.Weight), t.bar(t.barWidth(40), float64(share.Weight), config.WholeSplit), share.Version))
 	}
+	t.mirrored(s.State.Published)
 }
 
 func (t *sheet) steps(s controller.Snapshot) {
@@ -133,10 +145,15 @@ func stepText(s config.Step) string {
 		return fmt.Sprintf("approval within %s", s.Approve.Timeout)
 	case s.Approve != nil:
 		return "approval"
-	case s.For > 0:
-		return fmt.Sprintf("%s for %s", s.Weight, s.For)
 	}
-	return s.Weight.String()
+	what := s.Weight.String()
+	if s.Shadow > 0 {
+		what = s.Shadow.String() + " copied"
+	}
+	if s.For > 0 {
+		return fmt.Sprintf("%s for %s", what, s.For)
+	}
+	return what
 }
 
 // progress of the present step towards what it needs at least.

@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/config"
 )
 
 // percent writes basis points as "12.5%".
@@ -95,6 +96,8 @@ func standing(s controller.Snapshot) string {
 		return "the split is fixed: its weights are written by hand"
 	case s.Route.Strategy.ABTest != nil:
 		return "an A/B test divides the users; nothing judges it, and it ends when another strategy is written"
+	case s.Route.Strategy.Shadow != nil:
+		return shadowText(*s.Route.Strategy.Shadow, s.Assessment != nil)
 	case len(s.State.History) > 0:
 		f := s.State.History[0]
 		return fmt.Sprintf("%s serves; %s was %s (%s): %s", s.State.Stable, f.Candidate, spoken(string(f.Outcome)), f.Cause, f.Reason)
@@ -102,6 +105,15 @@ func standing(s controller.Snapshot) string {
 		return s.State.Stable + " serves; there was no rollout yet"
 	}
 	return "nothing is served yet"
+}
+
+// shadowText says what a shadow as a strategy does.
+func shadowText(shadow config.Shadow, compared bool) string { //nolint:revive // it is a fact, no control
+	text := fmt.Sprintf("%s serves; %s is sent copies of %s of its requests", shadow.Of, shadow.To, shadow.Percent)
+	if compared {
+		return text + ", and their answers are compared: nothing is done about them"
+	}
+	return text + "; nothing judges it, and it ends when another strategy is written"
 }
 
 // arm writes what a test saw of one arm.
