@@ -3,6 +3,7 @@ package canary
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -109,7 +110,7 @@ func (s State) halts(w Wait) bool {
 		return true
 	case WaitTrip:
 		return s.Rollout.OpenTrip() == nil
-	case WaitBlind, WaitReady, WaitStable, WaitDoubt, WaitAck, WaitTime, WaitRequests, WaitAnswers, WaitEvidence:
+	case WaitBlind, WaitReady, WaitStable, WaitDoubt, WaitAck, WaitTime, WaitRequests, WaitEvidence:
 	}
 	return false
 }
@@ -172,6 +173,9 @@ func (s State) rolledBack() Condition {
 	text := "not yet confirmed by every connected proxy"
 	if !f.Confirmed.IsZero() {
 		text = fmt.Sprintf("confirmed by every connected proxy after %s", span(f.Confirmed, f.Ended))
+	}
+	if len(f.Unconfirmed) > 0 {
+		text += fmt.Sprintf(", but for %s: no longer waited for, and serving what they had", strings.Join(f.Unconfirmed, ", "))
 	}
 	return condition(RolledBack, True, string(f.Cause), "%s, and back to %s (%s)", f.Reason, f.Stable, text)
 }

@@ -2,6 +2,7 @@ package canary
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -176,7 +177,7 @@ func (m *machine) decision(rule string, ev Event) Decision {
 
 // equal says whether nothing was added to a finished rollout.
 func (f Finished) equal(o Finished) bool {
-	return f.ID == o.ID && f.Confirmed.Equal(o.Confirmed) && f.lastObserved().Equal(o.lastObserved())
+	return f.ID == o.ID && f.Confirmed.Equal(o.Confirmed) && slices.Equal(f.Unconfirmed, o.Unconfirmed) && f.lastObserved().Equal(o.lastObserved())
 }
 
 func (f Finished) lastObserved() time.Time {

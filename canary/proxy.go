@@ -23,6 +23,7 @@ func (m *machine) ack(e Acked) {
 	m.mark(e.Epoch, func(p *Passage) bool { return stamp(&p.Acked, m.now) })
 	if len(m.History) > 0 && m.Rollout == nil && m.History[0].Epoch == e.Epoch {
 		stamp(&m.History[0].Confirmed, m.now)
+		m.History[0].Unconfirmed = e.Stuck
 	}
 }
 

@@ -307,9 +307,11 @@ type Finished struct {
 	Reason  string    `json:"reason"` // one sentence with numbers
 	Ended   time.Time `json:"ended"`
 	Epoch   uint64    `json:"epoch"` // of the split that ended it
-	// Confirmed is when every connected proxy had acknowledged that split. Zero
-	// until then: "rolled back" means that every proxy said so.
+	// Confirmed is when every connected proxy had acknowledged that split, but for those
+	// of Unconfirmed. Zero until then: "rolled back" means that every proxy said so.
 	Confirmed time.Time `json:"confirmed,omitzero"`
+	// Unconfirmed are connected and no longer waited for: they serve what they had.
+	Unconfirmed []string `json:"unconfirmed,omitempty"`
 }
 
 // Phase is the rollout's, or Idle.

@@ -31,6 +31,9 @@ func (c *Controller) Disconnected(now time.Time, proxy string) {
 // Acked says that every connected proxy has taken the split of an epoch, but for
 // those that TimedOut named.
 func (c *Controller) Acked(now time.Time, epoch uint64, proxies int) {
+	if proxies >= len(c.fleet.connected) {
+		c.fleet.stuck = nil // they have caught up
+	}
 	c.event(canary.Acked{At: now, Epoch: epoch, Proxies: proxies, Stuck: c.fleet.stuck})
 }
 

@@ -138,6 +138,7 @@ func (p *plane) deliver(u file.Update) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	p.publisher.judge(u.Config.Policies)
 	if err := p.manager.Configure(ctx, u.Config); err != nil {
 		p.log.Error("some inference routes keep their configuration before", "error", err)
 	}

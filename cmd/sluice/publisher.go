@@ -20,10 +20,11 @@ type server interface {
 type publisher struct {
 	server server
 
-	mu     sync.Mutex
-	opened bool
-	routes map[config.Key]config.InferenceRoute
-	splits map[config.Key]config.Split
+	mu       sync.Mutex
+	opened   bool
+	policies []config.AnalysisPolicy
+	routes   map[config.Key]config.InferenceRoute
+	splits   map[config.Key]config.Split
 }
 
 func newPublisher(s server) *publisher {
@@ -55,6 +56,14 @@ func blaming(k config.Key, err error) error {
 	return nil
 }
 
+// judge takes the policies that the routes name. They are served with the next
+// route.
+func (p *publisher) judge(policies []config.AnalysisPolicy) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.policies = policies
+}
+
 // Withdraw no longer serves it.
 func (p *publisher) Withdraw(k config.Key) {
 	p.mu.Lock()
@@ -76,7 +85,7 @@ func (p *publisher) serve() error {
 	if !p.opened {
 		return nil
 	}
-	c := &config.Config{}
+	c := &config.Config{Policies: p.policies}
 	splits := make(map[config.Key]config.Split, len(p.splits))
 	for k, r := range p.routes {
 		c.Routes = append(c.Routes, r)

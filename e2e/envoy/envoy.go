@@ -120,9 +120,9 @@ func (s *Stage) newControl(cfg ads.Config) (net.Listener, *ads.Server) {
 	return listener, server
 }
 
-func (s *Stage) serveControl(server *ads.Server, serve func(*grpc.Server) error) {
+func (s *Stage) serveControl(server *ads.Server, serve func(*grpc.Server) error, more ...grpc.ServerOption) {
 	s.Server = server
-	g := grpc.NewServer(ads.Options()...)
+	g := grpc.NewServer(append(ads.Options(), more...)...)
 	server.Register(g)
 	s.control = &backstage{}
 	s.control.running.Go(func() { _ = serve(g) })

@@ -1,46 +1,56 @@
 package envoy
 
 import (
-	"net"
+	"maps"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/xds/ads"
 )
 
-// sentBytes counts what a server writes to its connections.
-type sentBytes struct {
-	net.Listener
+// sent counts what a control plane tells its proxies.
+type sent struct{ responses, resources atomic.Int64 }
 
-	n *atomic.Int64
+// count is of one stream.
+func (s *sent) count(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	return handle(srv, countedStream{stream, s})
 }
 
-func (l sentBytes) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	return sentConn{c, l.n}, err
+type countedStream struct {
+	grpc.ServerStream
+
+	sent *sent
 }
 
-type sentConn struct {
-	net.Conn
-
-	n *atomic.Int64
+// SendMsg counts a response as its proxy will read it.
+func (c countedStream) SendMsg(m any) error {
+	if m, ok := m.(*discoverypb.DeltaDiscoveryResponse); ok {
+		wire, err := proto.Marshal(m)
+		if err != nil {
+			return err
+		}
+		var read discoverypb.DeltaDiscoveryResponse
+		if err := proto.Unmarshal(wire, &read); err != nil {
+			return err
+		}
+		c.sent.responses.Add(1)
+		c.sent.resources.Add(int64(len(read.GetResources()) + len(read.GetRemovedResources())))
+	}
+	return c.ServerStream.SendMsg(m)
 }
 
-func (c sentConn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.n.Add(int64(n))
-	return n, err
-}
-
-// A proxy tries again at once and says what it holds, so a control plane that comes
-// back tells it next to nothing, however much there is.
-func TestAProxyComesBackToldNextToNothing(t *testing.T) {
+// A proxy tries again at once, however long the control plane was away, and says what
+// it holds; so it is told nothing of that, however much there is, and of an edit made
+// meanwhile the one table.
+func TestAProxyComesBackAndIsToldOnlyWhatItLacks(t *testing.T) {
 	s := NewStage(t)
 	cfg := &config.Config{}
 	splits := map[config.Key]config.Split{}
@@ -57,25 +67,41 @@ func TestAProxyComesBackToldNextToNothing(t *testing.T) {
 	}
 	load := s.StartLoad(last.Hostnames[0], 2)
 	load.Await(t, 10)
-	s.StopControl()
-	s.Forget()
 
-	var sent atomic.Int64
-	s.startCounting(ads.Config{Notify: s.note}, &sent, func(server *ads.Server) error { return server.Publish(cfg, splits) })
-	for _, r := range cfg.Routes {
-		s.Acked(r.Key, 1)
+	for _, tt := range []struct {
+		what      string
+		away      time.Duration
+		resources int64
+	}{{"nothing new", 0, 0}, {"nothing new after a while", 4 * time.Second, 0}, {"an edit", 0, 1}} {
+		gone := time.Now()
+		s.StopControl()
+		s.Forget()
+		s.Eventually("the while", func() bool { return time.Since(gone) >= tt.away })
+		if tt.resources > 0 {
+			splits = maps.Clone(splits)
+			splits[last.Key] = config.Split{Epoch: 2, Shares: config.Whole("v1")}
+		}
+		var sent sent
+		s.startCounting(ads.Config{Notify: s.note}, &sent, func(server *ads.Server) error { return server.Publish(cfg, splits) })
+		back := time.Now()
+		came := Await(s, "the proxy", func(ads.Connected) bool { return true })
+		for _, r := range cfg.Routes {
+			s.Acked(r.Key, splits[r.Key].Epoch)
+		}
+		require.Equal(t, tt.resources, sent.resources.Load(), tt.what)
+		t.Logf("%s: away %v, back after %v, acknowledged after %v, %d responses, %d resources",
+			tt.what, tt.away, came.At.Sub(back), time.Since(back), sent.responses.Load(), sent.resources.Load())
 	}
-	require.Less(t, sent.Load(), int64(4<<10), "of all that it holds it was sent nothing")
 	require.Empty(t, load.Stop())
 }
 
 // startCounting is StartControl for one that knows something before it serves, as
 // `sluice run` does, and counts what it sends.
-func (s *Stage) startCounting(cfg ads.Config, sent *atomic.Int64, prepare func(*ads.Server) error) {
+func (s *Stage) startCounting(cfg ads.Config, sent *sent, prepare func(*ads.Server) error) {
 	s.t.Helper()
 	listener, server := s.newControl(cfg)
 	require.NoError(s.t, prepare(server))
-	s.serveControl(server, func(g *grpc.Server) error { return g.Serve(sentBytes{listener, sent}) })
+	s.serveControl(server, func(g *grpc.Server) error { return g.Serve(listener) }, grpc.StreamInterceptor(sent.count))
 }
 
 // A proxy that hangs is named, holds up nobody, and shows in its logs what it serves.

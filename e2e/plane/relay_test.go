@@ -15,10 +15,11 @@ import (
 	"github.com/sluice-dev/sluice/e2e/stage"
 )
 
-// relay passes connections on to the log server, until it is cut.
+// relay passes connections on to the control plane, until it is cut.
 type relay struct {
 	path, to string
 
+	held     sync.RWMutex // locked: what the control plane says is held back
 	mu       sync.Mutex
 	listener net.Listener
 	conns    []net.Conn
@@ -54,14 +55,38 @@ func (r *relay) join(from net.Conn) {
 	r.mu.Lock()
 	r.conns = append(r.conns, from, to)
 	r.mu.Unlock()
-	for _, pair := range [][2]net.Conn{{from, to}, {to, from}} {
+	for _, pair := range []struct {
+		to   io.Writer
+		from io.Reader
+	}{{from, &held{to, &r.held}}, {to, from}} {
 		go func() {
-			_, _ = io.Copy(pair[0], pair[1]) // until either side closes
-			_ = pair[0].Close()
-			_ = pair[1].Close()
+			_, _ = io.Copy(pair.to, pair.from) // until either side closes
+			_ = from.Close()
+			_ = to.Close()
 		}()
 	}
 }
+
+// held is a connection whose words may be held back.
+type held struct {
+	net.Conn
+
+	by *sync.RWMutex
+}
+
+// Read gives what has come when it is not held back any more.
+func (h *held) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	h.by.RLock()
+	defer h.by.RUnlock()
+	return n, err
+}
+
+// hold keeps back what the control plane says, as a network that loses it would.
+func (r *relay) hold() { r.held.Lock() }
+
+// release lets everything through that was held.
+func (r *relay) release() { r.held.Unlock() }
 
 // cut closes every connection and accepts no more.
 func (r *relay) cut() {
@@ -77,24 +102,42 @@ func (r *relay) cut() {
 // newRelayedScene has an Envoy of its own, whose logs go through a relay.
 func newRelayedScene(t *testing.T, limits, options string) (*scene, *relay) {
 	s := newSceneWith(t, limits, options, "")
-	// A socket's path may be 107 bytes long.
-	short, err := os.MkdirTemp("", "plane") //nolint:usetesting // t.TempDir is too long for a socket
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(short) })
-	r := &relay{path: filepath.Join(short, "als.sock"), to: filepath.Join(s.config.State, "als.sock")}
-	require.NoError(t, r.open())
-	t.Cleanup(r.cut)
+	logs := s.relay("als.sock")
+	s.ownEnvoy("own", s.relay("xds.sock"), logs)
+	return s, logs
+}
 
-	bootstrap, err := exec.Command(binary, "bootstrap", "--node", "own", "--xds", filepath.Join(s.config.State, "xds.sock"),
-		"--als", r.path, "--admin", filepath.Join(short, "admin.sock")).Output()
+// relay passes connections on to a socket of the control plane.
+func (s *scene) relay(socket string) *relay {
+	s.t.Helper()
+	r := &relay{path: filepath.Join(shortDir(s.t), socket), to: filepath.Join(s.config.State, socket)}
+	require.NoError(s.t, r.open())
+	s.t.Cleanup(r.cut)
+	return r
+}
+
+// shortDir is a folder for sockets: their paths may be 107 bytes long.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "plane") //nolint:usetesting // t.TempDir is too long for a socket
 	require.NoError(t, err)
-	file := filepath.Join(short, "envoy.json")
-	require.NoError(t, os.WriteFile(file, bootstrap, 0o600))
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// ownEnvoy starts an Envoy that the control plane does not mind.
+func (s *scene) ownEnvoy(node string, xds, als *relay) {
+	s.t.Helper()
+	dir := shortDir(s.t)
+	bootstrap, err := exec.Command(binary, "bootstrap", "--node", node, "--xds", xds.path,
+		"--als", als.path, "--admin", filepath.Join(dir, "admin.sock")).Output()
+	require.NoError(s.t, err)
+	file := filepath.Join(dir, "envoy.json")
+	require.NoError(s.t, os.WriteFile(file, bootstrap, 0o600))
 	envoy, err := stage.Start(stage.Command{
-		Name: "envoy", Path: parts.Envoy(t), Logs: s.config.Logs,
+		Name: "envoy-" + node, Path: parts.Envoy(s.t), Logs: s.config.Logs,
 		Args: []string{"-c", file, "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"},
 	})
-	require.NoError(t, err)
-	t.Cleanup(envoy.Kill)
-	return s, r
+	require.NoError(s.t, err)
+	s.t.Cleanup(envoy.Kill)
 }

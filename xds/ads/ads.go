@@ -33,7 +33,8 @@ import (
 // Config of a Server.
 type Config struct {
 	// AckTimeout is how long a change waits for a connected proxy before the proxy is
-	// named by TimedOut and no longer waited for. Default 10s.
+	// named by TimedOut and no longer waited for, where no policy of an inference route
+	// says it. Default 10s.
 	AckTimeout time.Duration
 	// Drain is how long a cluster is kept after the last route to it has gone, and
 	// what a changed listener's former connections use. It must be longer than the
@@ -100,7 +101,8 @@ func (s *Server) Register(g *grpc.Server) {
 }
 
 // Publish makes cfg under splits what proxies should end up with, and returns at
-// once. An inference route that cannot be translated keeps what it had, is named
+// once. How long a proxy is waited for is for the routes' policies, as far as cfg has
+// them. An inference route that cannot be translated keeps what it had, is named
 // in the error by a *xds.RouteError, and holds up no other. What cfg and splits
 // hold must not be written to afterwards.
 func (s *Server) Publish(cfg *config.Config, splits map[config.Key]config.Split) error {
@@ -114,10 +116,25 @@ func (s *Server) Publish(cfg *config.Config, splits map[config.Key]config.Split)
 	s.remember(cfg, splits, resources, refused)
 	s.mu.Lock()
 	s.wanted = resources
+	s.patience = patienceOf(cfg)
 	s.carry(resources.Placed)
 	s.mu.Unlock()
 	s.rouse()
 	return err
+}
+
+// patienceOf gives the AckTimeout of each inference route whose policy has one.
+func patienceOf(cfg *config.Config) map[config.Key]time.Duration {
+	patience := map[config.Key]time.Duration{}
+	for _, r := range cfg.Routes {
+		if r.Strategy.Canary == nil {
+			continue
+		}
+		if p, ok := cfg.Policy(config.Key{Namespace: r.Namespace, Name: r.Analysis.Policy}); ok && p.Limits.AckTimeout > 0 {
+			patience[r.Key] = p.Limits.AckTimeout.D()
+		}
+	}
+	return patience
 }
 
 // withLastGood translates again, the refused inference routes as they were.
@@ -212,7 +229,7 @@ func (s *Server) advance() (events []Event, told []errand, due time.Time) {
 	due, told = s.offerAgain(now)
 	due = earlier(due, s.turns.expire(now, s.cfg.AckTimeout))
 	told = append(told, s.admit(now)...)
-	due = earlier(due, s.expire(now, s.cfg.AckTimeout))
+	due = earlier(due, s.expire(now))
 	for {
 		next, changes, wake := s.progress.Next(xds.Situation{Wanted: s.wanted, Open: s.unanswered(), Now: now, Drain: s.cfg.Drain})
 		s.progress = next
@@ -224,7 +241,7 @@ func (s *Server) advance() (events []Event, told []errand, due time.Time) {
 			told = append(told, s.apply(c, now)...)
 			s.settleQuiet(c, now)
 		}
-		due = earlier(due, s.expire(now, s.cfg.AckTimeout))
+		due = earlier(due, s.expire(now))
 	}
 	events, s.events = s.events, nil
 	return events, told, due

@@ -206,12 +206,33 @@ func TestAStuckProxyIsNamedAndNoLongerWaitedFor(t *testing.T) {
 			"acked ml/filetype@2 by 1",
 		}, s.told())
 		b.ack(stuck)
-		require.Empty(t, s.told())
+		require.Equal(t, []string{"acked ml/filetype@2 by 2"}, s.told(), "it has caught up")
 		require.Equal(t, uint64(2), s.server.Proxies()[1].Routes[0].Acked.Epoch)
 		s.publish(filetype(), split(3, 1000))
 		a.take("RouteConfiguration filetype.ml:8080")
 		b.take("RouteConfiguration filetype.ml:8080")
 		require.Equal(t, []string{"acked ml/filetype@3 by 2"}, s.told())
+	})
+}
+
+func TestAPolicySaysHowLongAProxyIsWaitedFor(t *testing.T) {
+	story(t, func(s *stage) {
+		c := filetype()
+		c.Routes[0].Strategy.Canary, c.Routes[0].Analysis.Policy = &config.Canary{}, "quick"
+		c.Policies = []config.AnalysisPolicy{{Key: key("quick"), PolicySpec: config.PolicySpec{Limits: config.Limits{AckTimeout: config.Duration(2 * time.Second)}}}}
+		s.publish(c, split(1, 500))
+		a, b := s.start("a"), s.start("b")
+		s.told()
+		s.publish(c, split(2, 1000))
+		a.take("RouteConfiguration filetype.ml:8080")
+		b.receive()
+		time.Sleep(2*time.Second - time.Nanosecond)
+		require.Empty(t, s.told())
+		time.Sleep(time.Nanosecond)
+		require.Equal(t, []string{
+			"timed out ml/filetype@2: RouteConfiguration filetype.ml:8080: b",
+			"acked ml/filetype@2 by 1",
+		}, s.told())
 	})
 }
 

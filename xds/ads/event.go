@@ -12,8 +12,8 @@ type Event interface{ event() }
 
 // Acked says that every connected proxy that holds the inference route has taken
 // the split of Epoch, except for those that TimedOut named before. It is not said
-// while no proxy is connected, and said again when one that connected later has
-// caught up, and when the first one is back.
+// while no proxy is connected, and said again when one that connected later, or that
+// TimedOut named, has caught up, and when the first one is back.
 type Acked struct {
 	Route   config.Key
 	Epoch   uint64

@@ -16,6 +16,7 @@ type fleet struct {
 	ballots      map[xds.Ref]*ballot
 	placed       map[config.Key]xds.Place
 	carried      map[string]map[config.Key]uint64 // table to inference routes and epochs, as wanted
+	patience     map[config.Key]time.Duration     // how long proxies are waited for; of the others, AckTimeout
 	announced    map[config.Key]uint64            // the epoch told by Acked, if all have it
 	refusing     map[*watch]struct{}              // may have refused listeners
 	turns        turns
@@ -27,6 +28,7 @@ type fleet struct {
 // is a refusal.
 type ballot struct {
 	entry   *entry
+	timeout time.Duration          // how long each is waited for; 0: not looked up yet
 	waiting map[*session]time.Time // since when
 	refused map[*session]bool      // those of waiting that said no
 	late    map[*session]bool      // given up

@@ -1,6 +1,7 @@
 package ads
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -92,6 +93,9 @@ func (s *Server) tell(e Event) {
 
 // drop no longer waits for c, and tells if it was the last.
 func (s *Server) drop(b *ballot, c *session) {
+	if b.late[c] {
+		s.tellAgain(b.entry) // it is one more
+	}
 	delete(b.waiting, c)
 	delete(b.refused, c)
 	delete(b.late, c)
@@ -170,12 +174,15 @@ func (s *Server) tellAgain(e *entry) {
 	}
 }
 
-// expire gives up on proxies that have not answered for timeout, and says when to
-// look again.
-func (s *Server) expire(now time.Time, timeout time.Duration) (due time.Time) {
+// expire gives up on proxies that have not answered in time, and says when to look
+// again.
+func (s *Server) expire(now time.Time) (due time.Time) {
 	for _, ref := range slices.SortedFunc(maps.Keys(s.ballots), xds.Ref.Compare) {
 		b := s.ballots[ref]
-		stuck, next := b.giveUp(now, timeout)
+		if b.timeout == 0 {
+			b.timeout = s.timeoutOf(ref)
+		}
+		stuck, next := b.giveUp(now)
 		due = earlier(due, next)
 		if len(stuck) == 0 {
 			continue
@@ -188,11 +195,27 @@ func (s *Server) expire(now time.Time, timeout time.Duration) (due time.Time) {
 	return due
 }
 
-// giveUp names those who have kept silent for timeout, and says when the next
-// will have.
-func (b *ballot) giveUp(now time.Time, timeout time.Duration) (stuck []string, next time.Time) {
+// timeoutOf is how long the most impatient of the inference routes that need a
+// resource waits for it.
+func (s *Server) timeoutOf(ref xds.Ref) time.Duration {
+	var least time.Duration
+	for _, c := range s.concerns(ref) {
+		own, ok := s.patience[c.Route]
+		if !ok {
+			own = s.cfg.AckTimeout
+		}
+		if least == 0 || own < least {
+			least = own
+		}
+	}
+	return cmp.Or(least, s.cfg.AckTimeout)
+}
+
+// giveUp names those who have kept silent for too long, and says when the next will
+// have.
+func (b *ballot) giveUp(now time.Time) (stuck []string, next time.Time) {
 	for c, since := range b.waiting {
-		at := since.Add(timeout)
+		at := since.Add(b.timeout)
 		if now.Before(at) {
 			next = earlier(next, at)
 			continue
