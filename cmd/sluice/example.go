@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/sluice-dev/sluice/config"
@@ -36,8 +36,7 @@ func example(r config.RouteSpec) string {
 
 // modelBody is a body of OpenAI's protocol that asks a model something.
 func modelBody(model string) string {
-	name, _ := json.Marshal(model) // a string always has a JSON form
-	return `{"model": ` + string(name) + `, "messages": [{"role": "user", "content": "hello"}]}`
+	return `{"model": ` + strconv.Quote(model) + `, "messages": [{"role": "user", "content": "hello"}]}`
 }
 
 // grpcExample lists a service's methods, or calls the one that is matched.
