@@ -4,65 +4,97 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
+
+	"github.com/sluice-dev/sluice/config"
 )
 
 // ABAssessment is what an A/B test shows.
 type ABAssessment struct {
-	// Winner is surely better than every other arm in the first metric. Empty: no arm is.
-	Winner string     `json:"winner,omitempty"`
-	Reason string     `json:"reason"` // one sentence with numbers
-	Arms   []ABResult `json:"arms"`   // by metric, then arm, in the order of the test
+	// Winner is surely better than every other arm in the first outcome, and surely
+	// worse than none in another. Empty: no arm is.
+	Winner string `json:"winner,omitempty"`
+	Reason string `json:"reason"` // one sentence with numbers
+	// Arms by outcome, then arm, in the order of the test.
+	Arms []ABResult `json:"arms"`
 	// Differences of every two arms, the later less the earlier one.
 	Differences []ABDifference `json:"differences"`
+	// Verdicts of every arm but the reference, against the reference.
+	Verdicts []ABVerdict `json:"verdicts"`
 }
 
-// ABResult is one metric of one arm.
+// ABResult is one outcome of one arm.
 type ABResult struct {
-	Metric string  `json:"metric"`
-	Arm    string  `json:"arm"`
-	N      int64   `json:"n"` // units
-	Value  float64 `json:"value"`
+	Outcome string  `json:"outcome"`
+	Arm     string  `json:"arm"`
+	N       int64   `json:"n"` // units
+	Value   float64 `json:"value"`
 }
 
-// ABDifference is the difference of two arms with bounds that hold at every look and
-// for all pairs of the metric together.
+// ABDifference is the difference of two arms with bounds that hold at every look, for
+// all pairs and all outcomes together.
 type ABDifference struct {
-	Metric   string  `json:"metric"`
+	Outcome  string  `json:"outcome"`
 	Arm      string  `json:"arm"`
 	Than     string  `json:"than"`
 	Estimate float64 `json:"estimate"`
-	Low      float64 `json:"low"`
-	High     float64 `json:"high"`
+	// Bounded says whether there are bounds: a mean has none before leastForMeans units
+	// of both arms.
+	Bounded bool    `json:"bounded"`
+	Low     float64 `json:"low"`
+	High    float64 `json:"high"`
 	// Better is the arm that is surely better. Empty: neither is.
 	Better string `json:"better,omitempty"`
 }
 
-// Judge says what the evidence of a test is worth. t must be without mistakes.
+// ABStanding is how an arm stands against the reference.
+type ABStanding string
+
+// Standings.
+const (
+	ABBetter    ABStanding = "better"    // surely, in some outcome, and surely worse in none
+	ABWorse     ABStanding = "worse"     // surely, in some outcome, and surely better in none
+	ABMixed     ABStanding = "mixed"     // surely better in one and surely worse in another
+	ABUndecided ABStanding = "undecided" // nothing is sure
+)
+
+// ABVerdict is what is said of an arm.
+type ABVerdict struct {
+	Arm      string     `json:"arm"`
+	Standing ABStanding `json:"standing"`
+	Sentence string     `json:"sentence"` // with the bounds of every outcome
+}
+
+// Judge says what the evidence of a test is worth.
 func (t ABTest) Judge(e ABEvidence) ABAssessment {
 	var a ABAssessment
-	for _, m := range t.Metrics {
+	for _, o := range t.Outcomes {
 		cells := make([]ABCell, len(t.Arms))
 		for i, arm := range t.Arms {
-			cells[i] = e.cell(m.Name, arm)
-			a.Arms = append(a.Arms, ABResult{Metric: m.Name, Arm: arm, N: cells[i].N, Value: cells[i].mean()})
+			cells[i] = e.cell(o.Name, arm)
+			a.Arms = append(a.Arms, ABResult{Outcome: o.Name, Arm: arm, N: cells[i].N, Value: cells[i].mean()})
 		}
-		a.Differences = append(a.Differences, t.differences(m, cells)...)
+		a.Differences = append(a.Differences, t.differences(o, cells)...)
+	}
+	for _, arm := range t.Arms[1:] {
+		a.Verdicts = append(a.Verdicts, t.verdict(a, arm))
 	}
 	a.Winner, a.Reason = t.winner(a)
 	return a
 }
 
-// differences compares every two arms. The bounds of rates hold for all arms at
-// once, so those of their differences do; means divide the error among pairs.
-func (t ABTest) differences(m ABMetric, cells []ABCell) []ABDifference {
+// differences compares every two arms. Outcomes divide the error. The bounds of rates
+// hold for all arms at once, so those of their differences do; means divide their part
+// among pairs.
+func (t ABTest) differences(o config.ABOutcome, cells []ABCell) []ABDifference {
 	type bounds struct{ low, high float64 }
-	alpha, k := t.Error.Fraction(), float64(len(cells))
+	alpha, k := t.Error.Fraction()/float64(len(t.Outcomes)), float64(len(cells))
 	planned := float64(t.Planned)
 	if planned == 0 {
 		planned = 1000
 	}
 	ofArm := make([]bounds, len(cells))
-	if m.Kind == ABRate {
+	if o.Kind != config.ABMean {
 		for i, c := range cells {
 			ofArm[i].low, ofArm[i].high = rateBounds(rate{N: c.N, Bad: int64(math.Round(c.Sum.float() / abUnit))}, alpha/k, planned)
 		}
@@ -70,14 +102,14 @@ func (t ABTest) differences(m ABMetric, cells []ABCell) []ABDifference {
 	var ds []ABDifference
 	for j := range cells {
 		for i := range j {
-			d := ABDifference{Metric: m.Name, Arm: cells[j].Arm, Than: cells[i].Arm, Estimate: cells[j].mean() - cells[i].mean()}
-			if m.Kind == ABRate {
+			d := ABDifference{Outcome: o.Name, Arm: cells[j].Arm, Than: cells[i].Arm, Estimate: cells[j].mean() - cells[i].mean(), Bounded: true}
+			if o.Kind != config.ABMean {
 				d.Low, d.High = ofArm[j].low-ofArm[i].high, ofArm[j].high-ofArm[i].low
-			} else {
+			} else if d.Bounded = min(cells[j].N, cells[i].N) >= leastForMeans; d.Bounded {
 				half := meanRadius(cells[j], cells[i], alpha/(k*(k-1)/2), 2*planned)
 				d.Low, d.High = d.Estimate-half, d.Estimate+half
 			}
-			d.decide(m.Better)
+			d.decide(o.Better)
 			ds = append(ds, d)
 		}
 	}
@@ -91,17 +123,14 @@ const leastForMeans = 100
 // means, of independent units. source: Waudby-Smith, Arbour, Sinha, Kennedy and
 // Ramdas 2024, with the variance as seen.
 func meanRadius(a, b ABCell, alpha, planned float64) float64 {
-	if min(a.N, b.N) < leastForMeans {
-		return math.MaxFloat64
-	}
 	n := float64(a.N + b.N)
 	variance := n * (a.variance()/float64(a.N) + b.variance()/float64(b.N))
 	return math.Sqrt(variance) * normalBound(n, alpha, bestRho(planned, alpha)) / n
 }
 
-func (d *ABDifference) decide(better ABDirection) {
+func (d *ABDifference) decide(better config.ABDirection) {
 	higher, lower := d.Arm, d.Than
-	if better == ABLower {
+	if better == config.ABLower {
 		higher, lower = lower, higher
 	}
 	switch {
@@ -112,44 +141,78 @@ func (d *ABDifference) decide(better ABDirection) {
 	}
 }
 
-// winner is the arm that beats all others in the first metric.
-func (t ABTest) winner(a ABAssessment) (arm, reason string) {
-	first := t.Metrics[0].Name
-	wins := map[string]int{}
-	widest := ABDifference{}
+// String says what is known of the difference.
+func (d ABDifference) String() string {
+	text := fmt.Sprintf("%s of %s less that of %s is %.4g", d.Outcome, d.Arm, d.Than, d.Estimate)
+	switch {
+	case !d.Bounded:
+		return text + fmt.Sprintf(", with no bounds before %d units of each", leastForMeans)
+	case d.Better == "":
+		return text + fmt.Sprintf(", surely from %.4g to %.4g", d.Low, d.High)
+	}
+	return text + fmt.Sprintf(", surely from %.4g to %.4g: %s is better", d.Low, d.High, d.Better)
+}
+
+// verdict says how an arm stands against the reference.
+func (t ABTest) verdict(a ABAssessment, arm string) ABVerdict {
+	var parts []string
+	better, worse := false, false
 	for _, d := range a.Differences {
-		if d.Metric != first {
+		if d.Arm == arm && d.Than == t.Arms[0] {
+			parts = append(parts, d.String())
+			better, worse = better || d.Better == arm, worse || d.Better == d.Than
+		}
+	}
+	v := ABVerdict{Arm: arm, Standing: ABUndecided}
+	switch {
+	case better && worse:
+		v.Standing = ABMixed
+	case better:
+		v.Standing = ABBetter
+	case worse:
+		v.Standing = ABWorse
+	}
+	v.Sentence = strings.Join(parts, "; ")
+	return v
+}
+
+// winner is the arm that beats all others in the first outcome and loses to none in
+// another.
+func (t ABTest) winner(a ABAssessment) (arm, reason string) {
+	first := t.Outcomes[0].Name
+	wins := map[string]int{}
+	var open ABDifference // the widest of those of the first outcome, undecided ones before
+	for _, d := range a.Differences {
+		if d.Outcome != first {
 			continue
 		}
 		if d.Better != "" {
 			wins[d.Better]++
 		}
-		if widest.Arm == "" || d.Better == "" && d.High-d.Low > widest.High-widest.Low {
-			widest = d
+		if open.Arm == "" || d.Better == "" && (open.Better != "" || d.High-d.Low > open.High-open.Low) {
+			open = d
 		}
 	}
 	at := slices.IndexFunc(t.Arms, func(arm string) bool { return wins[arm] == len(t.Arms)-1 })
-	if at >= 0 {
-		return t.Arms[at], fmt.Sprintf("%s is better than every other arm in %s, at an error of %s over all looks: %s",
-			t.Arms[at], first, t.Error, a.values(first))
+	if at < 0 {
+		return "", open.String() + ": " + a.values(first)
 	}
-	if widest.High-widest.Low >= math.MaxFloat64 {
-		return "", fmt.Sprintf("%s of %s and %s cannot be compared yet: means need %d units each, there are %s",
-			first, widest.Arm, widest.Than, leastForMeans, a.values(first))
-	}
-	return "", fmt.Sprintf("%s of %s less that of %s is %.4g, surely from %.4g to %.4g: %s",
-		first, widest.Arm, widest.Than, widest.Estimate, widest.Low, widest.High, a.values(first))
-}
-
-// values lists a metric by arm.
-func (a ABAssessment) values(metric string) (text string) {
-	for _, r := range a.Arms {
-		if r.Metric == metric {
-			if text != "" {
-				text += ", "
-			}
-			text += fmt.Sprintf("%s %.4g of %d", r.Arm, r.Value, r.N)
+	arm = t.Arms[at]
+	for _, d := range a.Differences {
+		if lost := d.Better != "" && d.Better != arm; lost && (d.Arm == arm || d.Than == arm) {
+			return "", fmt.Sprintf("%s is better than every other arm in %s, but not in %s: %s", arm, first, d.Outcome, d)
 		}
 	}
-	return text
+	return arm, fmt.Sprintf("%s is better than every other arm in %s, at an error of %s over all looks: %s", arm, first, t.Error, a.values(first))
+}
+
+// values lists an outcome by arm.
+func (a ABAssessment) values(outcome string) string {
+	var parts []string
+	for _, r := range a.Arms {
+		if r.Outcome == outcome {
+			parts = append(parts, fmt.Sprintf("%s %.4g of %d", r.Arm, r.Value, r.N))
+		}
+	}
+	return strings.Join(parts, ", ")
 }

@@ -2,117 +2,82 @@ package analysis
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/sluice-dev/sluice/config"
 )
 
-// ABTest compares versions by what users did with their answers: clicks, labels,
-// ratings. Every unit (a request, or a session) is assigned to an arm by chance and
-// counts once per metric. It may be judged at every moment; no number of looks
-// makes a winner of chance more often than Error. Its split stays as it is: sums over
-// a changing one would take a drift for a difference.
+// ABTest compares versions by what becomes of those who use them: clicks, labels,
+// ratings, failures. Every unit is assigned to an arm by chance and counts once per
+// outcome. It may be judged at every moment; no number of looks states a difference that
+// is not there more often than Error. Its split stays as it is: sums over a changing one
+// would take a drift for a difference.
 type ABTest struct {
 	Arms []string // two or more, the reference first
-	// Error is the chance, per metric, that any difference is ever stated wrongly.
+	// Error is the chance, over all outcomes together, that any difference is ever
+	// stated wrongly.
 	Error config.Percent
 	// Planned is about how many units per arm are expected; bounds are narrowest
-	// there, and hold at any number. Default 1,000.
+	// there, and hold at any number. 0 is 1,000.
 	Planned int64
-	Metrics []ABMetric // the first decides who wins
+	// Within is how long after its first request what becomes of a unit counts.
+	Within   time.Duration
+	Outcomes []config.ABOutcome // the first decides who wins
 }
 
-// ABMetric is one outcome.
-type ABMetric struct {
-	Name   string
-	Kind   ABKind
-	Better ABDirection
+// NewABTest is the test that a valid configuration asks for.
+func NewABTest(c config.ABTest) ABTest {
+	arms := slices.DeleteFunc(slices.Sorted(maps.Keys(c.Arms)), func(arm string) bool { return arm == c.Reference })
+	return ABTest{
+		Arms: append([]string{c.Reference}, arms...), Error: c.Error, Planned: c.Planned, Within: c.Within.D(), Outcomes: c.Outcomes,
+	}
 }
 
-// ABKind says how an outcome is compared.
-type ABKind string
-
-// Kinds of outcomes.
-const (
-	ABRate ABKind = "rate" // of 0 and 1: exact bounds
-	ABMean ABKind = "mean" // of any values with a variance: bounds for some hundred units and more
-)
-
-// ABDirection says which way is better.
-type ABDirection string
-
-// Directions.
-const (
-	ABHigher ABDirection = "higher"
-	ABLower  ABDirection = "lower"
-)
-
-// Check names everything that is wrong with a test.
-func (t ABTest) Check() error {
-	var errs []error
-	if len(t.Arms) < 2 || len(slices.Compact(slices.Sorted(slices.Values(t.Arms)))) != len(t.Arms) {
-		errs = append(errs, fmt.Errorf("arms: are not two or more different versions, found %q", t.Arms))
+// Accept says why a value is none that somebody may report of an outcome.
+func (t ABTest) Accept(outcome string, value float64) error {
+	at := slices.IndexFunc(t.Outcomes, func(o config.ABOutcome) bool { return o.Name == outcome })
+	if at < 0 || !t.Outcomes[at].Reported() {
+		return fmt.Errorf("outcome: is none that is reported of this test, found %q", outcome)
 	}
-	if t.Error <= 0 || t.Error >= config.PerMillion/2 {
-		errs = append(errs, fmt.Errorf("error: is not above 0%% and below 50%%, found %s", t.Error))
+	switch o := t.Outcomes[at]; {
+	case math.IsNaN(value) || math.Abs(value) > config.MostValue:
+		return fmt.Errorf("value: is not a number up to a billion, found %v", value)
+	case o.Kind == config.ABRate && value != 0 && value != 1:
+		return fmt.Errorf("value: of a rate is neither 0 nor 1, found %v", value)
+	case o.Min != nil && value < *o.Min:
+		return fmt.Errorf("value: is below the outcome's min of %v, found %v", *o.Min, value)
+	case o.Max != nil && value > *o.Max:
+		return fmt.Errorf("value: is above the outcome's max of %v, found %v", *o.Max, value)
 	}
-	if t.Planned < 0 {
-		errs = append(errs, fmt.Errorf("planned: is below 0, found %d", t.Planned))
-	}
-	if len(t.Metrics) == 0 {
-		errs = append(errs, errors.New("metrics: are missing"))
-	}
-	for i, m := range t.Metrics {
-		if m.Name == "" || m.Kind != ABRate && m.Kind != ABMean || m.Better != ABHigher && m.Better != ABLower {
-			errs = append(errs, fmt.Errorf("metrics[%d]: needs a name, rate or mean, higher or lower, found %+v", i, m))
-		}
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // ABEvidence is the sums of an A/B test. It holds nothing but integers, merges by
 // addition, and is the same whatever the order. The zero value has seen nothing.
 type ABEvidence struct {
-	Cells []ABCell `json:"cells"` // by metric and arm
+	Cells []ABCell `json:"cells"` // by outcome and arm
 }
 
-// ABCell sums one metric of one arm.
+// ABCell sums one outcome of one arm.
 type ABCell struct {
-	Metric  string `json:"metric"`
+	Outcome string `json:"outcome"`
 	Arm     string `json:"arm"`
 	N       int64  `json:"n"`
 	Sum     wide   `json:"sum"` // of values, in millionths
 	Squares wide   `json:"squares"`
 }
 
-// abUnit is one in an ABCell's fixed point; abMost bounds a value.
-const (
-	abUnit = 1_000_000
-	abMost = 1_000_000_000
-)
+// abUnit is one in an ABCell's fixed point.
+const abUnit = 1_000_000
 
-// Add counts one unit's outcome. Each unit counts once per metric; that is for the
-// caller to see to.
-// errors: a metric or an arm that the test does not have; a value that is no number,
-// beyond a billion, or, for a rate, neither 0 nor 1.
-func (e *ABEvidence) Add(t ABTest, metric, arm string, value float64) error {
-	at := slices.IndexFunc(t.Metrics, func(m ABMetric) bool { return m.Name == metric })
-	switch {
-	case at < 0:
-		return fmt.Errorf("metric: is none of the test's, found %q", metric)
-	case !slices.Contains(t.Arms, arm):
-		return fmt.Errorf("arm: is none of the test's, found %q", arm)
-	case math.IsNaN(value) || math.Abs(value) > abMost:
-		return fmt.Errorf("value: is not a number up to a billion, found %v", value)
-	case t.Metrics[at].Kind == ABRate && value != 0 && value != 1:
-		return fmt.Errorf("value: of a rate is neither 0 nor 1, found %v", value)
-	}
-	fixed := int64(math.Round(value * abUnit))
-	e.merge(ABCell{Metric: metric, Arm: arm, N: 1, Sum: wideOf(fixed), Squares: squareOf(fixed)})
-	return nil
+// Add counts a value of one unit, in millionths. Each unit counts once per outcome; that
+// is for the caller to see to.
+func (e *ABEvidence) Add(outcome, arm string, fixed int64) {
+	e.merge(ABCell{Outcome: outcome, Arm: arm, N: 1, Sum: wideOf(fixed), Squares: squareOf(fixed)})
 }
 
 // Merge adds the evidence of another control plane.
@@ -124,7 +89,7 @@ func (e *ABEvidence) Merge(o ABEvidence) {
 
 func (e *ABEvidence) merge(c ABCell) {
 	at, found := slices.BinarySearchFunc(e.Cells, c, func(a, b ABCell) int {
-		return cmp.Or(cmp.Compare(a.Metric, b.Metric), cmp.Compare(a.Arm, b.Arm))
+		return cmp.Or(cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Arm, b.Arm))
 	})
 	if !found {
 		e.Cells = slices.Insert(e.Cells, at, c)
@@ -134,13 +99,13 @@ func (e *ABEvidence) merge(c ABCell) {
 	to.N, to.Sum, to.Squares = to.N+c.N, to.Sum.plus(c.Sum), to.Squares.plus(c.Squares)
 }
 
-func (e ABEvidence) cell(metric, arm string) ABCell {
+func (e ABEvidence) cell(outcome, arm string) ABCell {
 	for _, c := range e.Cells {
-		if c.Metric == metric && c.Arm == arm {
+		if c.Outcome == outcome && c.Arm == arm {
 			return c
 		}
 	}
-	return ABCell{Metric: metric, Arm: arm}
+	return ABCell{Outcome: outcome, Arm: arm}
 }
 
 func (c ABCell) mean() float64 {

@@ -5,11 +5,15 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/sluice-dev/sluice/config"
 )
 
 // source: confseq 0.0.11, unit tests of beta_binomial_log_mixture and
@@ -33,7 +37,10 @@ func TestBoundsOfARateAgreeWithConfseq(t *testing.T) {
 }
 
 func clicks() ABTest {
-	return ABTest{Arms: []string{"a", "b", "c"}, Error: fivePercent, Metrics: []ABMetric{{"clicks", ABRate, ABHigher}, {"seconds", ABMean, ABLower}}}
+	return ABTest{Arms: []string{"a", "b", "c"}, Error: 2 * fivePercent, Within: time.Hour, Outcomes: []config.ABOutcome{
+		{Name: "clicks", Kind: config.ABRate, Better: config.ABHigher, Missing: config.ABZero},
+		{Name: "seconds", Kind: config.ABMean, Better: config.ABLower, Missing: config.ABIgnored},
+	}}
 }
 
 // tried feeds units until somebody wins in the first metric, looking all the time.
@@ -44,7 +51,7 @@ func tried(t *testing.T, test ABTest, seed uint64, units int, value func(*rand.R
 	var a ABAssessment
 	for unit := range units {
 		arm := rng.IntN(len(test.Arms))
-		require.NoError(t, e.Add(test, test.Metrics[0].Name, test.Arms[arm], value(rng, arm)))
+		e.Add(test.Outcomes[0].Name, test.Arms[arm], fixedOf(value(rng, arm)))
 		if unit%20 == 19 {
 			if a = test.Judge(e); a.Winner != "" {
 				return a
@@ -61,10 +68,10 @@ func coin(chances ...float64) func(*rand.Rand, int) float64 {
 func TestTheBestArmWins(t *testing.T) {
 	a := tried(t, clicks(), 1, 20_000, coin(.1, .1, .2))
 	require.Equal(t, "c", a.Winner, a.Reason)
-	require.Contains(t, a.Reason, "c is better than every other arm in clicks, at an error of 5% over all looks")
+	require.Contains(t, a.Reason, "c is better than every other arm in clicks, at an error of 10% over all looks")
 
 	test := clicks()
-	test.Metrics = test.Metrics[1:]
+	test.Outcomes, test.Error = test.Outcomes[1:], fivePercent
 	a = tried(t, test, 2, 20_000, func(rng *rand.Rand, arm int) float64 {
 		return []float64{3, 2, 3}[arm] * rng.ExpFloat64()
 	})
@@ -82,7 +89,7 @@ func TestEqualArmsHardlyEverHaveAWinner(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ab := clicks()
-			ab.Metrics = ab.Metrics[test.metric : test.metric+1]
+			ab.Outcomes, ab.Error = ab.Outcomes[test.metric:test.metric+1], fivePercent
 			n := 0
 			for seed := range uint64(runs) {
 				if a := tried(t, ab, 100+seed, 3000, test.value); a.Winner != "" {
@@ -111,15 +118,15 @@ func TestBoundsOfDifferencesHoldAtEveryLook(t *testing.T) {
 				if i == 1 {
 					value = rng.ExpFloat64() * []float64{1, .5}[arm]
 				}
-				require.NoError(t, e.Add(test, test.Metrics[i].Name, test.Arms[arm], value))
+				e.Add(test.Outcomes[i].Name, test.Arms[arm], fixedOf(value))
 				if unit%20 == 19 {
 					d := test.Judge(e).Differences[i]
-					ok = ok && d.Low <= truth && truth <= d.High
+					ok = ok && (!d.Bounded || d.Low <= truth && truth <= d.High)
 				}
 			}
 			missed += int(rateOf(!ok).Bad)
 		}
-		t.Logf("%s: %d of %d missed the truth at some look", test.Metrics[i].Name, missed, runs)
+		t.Logf("%s: %d of %d missed the truth at some look", test.Outcomes[i].Name, missed, runs)
 		assert.LessOrEqual(t, missed, runs*5/100)
 	}
 }
@@ -129,33 +136,87 @@ func TestAnUndecidedTestSaysHowWideItsBoundsAre(t *testing.T) {
 	require.Empty(t, a.Winner)
 	require.Contains(t, a.Reason, "clicks of b less that of a is 0, surely from -1 to 1: a 0 of 0, b 0 of 0, c 0 of 0")
 	test := clicks()
-	test.Metrics = test.Metrics[1:]
-	require.Contains(t, test.Judge(ABEvidence{}).Reason, "means need 100 units each")
-	_, err := json.Marshal(test.Judge(ABEvidence{}))
+	test.Outcomes, test.Error = test.Outcomes[1:], fivePercent
+	a = test.Judge(ABEvidence{})
+	require.Equal(t, "seconds of b less that of a is 0, with no bounds before 100 units of each: a 0 of 0, b 0 of 0, c 0 of 0", a.Reason)
+	require.Equal(t, []ABVerdict{
+		{"b", ABUndecided, "seconds of b less that of a is 0, with no bounds before 100 units of each"},
+		{"c", ABUndecided, "seconds of c less that of a is 0, with no bounds before 100 units of each"},
+	}, a.Verdicts)
+	_, err := json.Marshal(a)
 	require.NoError(t, err, "nothing in it is infinite")
 }
 
-func TestWhatIsNoOutcomeIsRefused(t *testing.T) {
-	var e ABEvidence
-	for _, test := range []struct {
-		metric, arm string
-		value       float64
-		fact        string
+// Two arms, a thousand units each: what of each clicked, and what failed.
+func TestAnArmThatIsWorseInAnotherOutcomeDoesNotWin(t *testing.T) {
+	test := NewABTest(config.ABTest{
+		Arms: map[string]config.Percent{"v1": 500_000, "v2": 500_000}, Reference: "v2", Error: fivePercent, Planned: 500,
+		Outcomes: []config.ABOutcome{
+			{Name: "clicks", Kind: config.ABRate, Better: config.ABHigher}, {Name: "failures", Kind: config.ABErrors, Better: config.ABLower},
+		},
+	})
+	require.Equal(t, []string{"v2", "v1"}, test.Arms, "the reference comes first")
+	judged := func(clicks, failures int) ABAssessment {
+		var e ABEvidence
+		for i := range 1000 {
+			e.Add("clicks", "v2", abUnit*rateOf(i < 300).Bad)
+			e.Add("clicks", "v1", abUnit*rateOf(i < clicks).Bad)
+			e.Add("failures", "v2", abUnit*rateOf(i < 20).Bad)
+			e.Add("failures", "v1", abUnit*rateOf(i < failures).Bad)
+		}
+		return test.Judge(e)
+	}
+	for _, tt := range []struct {
+		name             string
+		clicks, failures int
+		winner           string
+		standing         ABStanding
+		reason           string
 	}{
-		{"likes", "a", 1, `metric: is none of the test's, found "likes"`},
-		{"clicks", "z", 1, `arm: is none of the test's, found "z"`},
-		{"clicks", "a", .5, "value: of a rate is neither 0 nor 1, found 0.5"},
-		{"seconds", "a", math.NaN(), "value: is not a number"},
-		{"seconds", "a", 1e10, "value: is not a number up to a billion"},
+		{"nothing is sure", 310, 25, "", ABUndecided, "clicks of v1 less that of v2 is 0.01, surely from -0.0"},
+		{"better", 500, 25, "v1", ABBetter, "v1 is better than every other arm in clicks, at an error of 5% over all looks: v2 0.3 of 1000, v1 0.5 of 1000"},
+		{"worse", 100, 25, "v2", ABWorse, "v2 is better than every other arm in clicks"},
+		{"better and worse", 500, 200, "", ABMixed, "v1 is better than every other arm in clicks, but not in failures: failures of v1 less that of v2 is 0.18"},
+		{"as good, and fails", 310, 200, "", ABWorse, "clicks of v1 less that of v2 is 0.01"},
 	} {
-		require.ErrorContains(t, e.Add(clicks(), test.metric, test.arm, test.value), test.fact)
+		t.Run(tt.name, func(t *testing.T) {
+			a := judged(tt.clicks, tt.failures)
+			require.Equal(t, tt.winner, a.Winner, a.Reason)
+			require.Contains(t, a.Reason, tt.reason)
+			require.Len(t, a.Verdicts, 1)
+			require.Equal(t, tt.standing, a.Verdicts[0].Standing, a.Verdicts[0].Sentence)
+			require.Contains(t, a.Verdicts[0].Sentence, "; failures of v1 less that of v2 is ")
+		})
 	}
-	require.Empty(t, e.Cells)
-	err := ABTest{Arms: []string{"a", "a"}, Planned: -1, Metrics: []ABMetric{{}}}.Check()
-	for _, fact := range []string{"arms: ", "error: ", "planned: ", "metrics[0]: "} {
-		require.ErrorContains(t, err, fact)
+}
+
+func TestWhatIsNoOutcomeIsRefused(t *testing.T) {
+	low, high := 1.0, 5.0
+	test := clicks()
+	test.Outcomes = append(test.Outcomes, config.ABOutcome{Name: "rating", Kind: config.ABMean, Min: &low, Max: &high}, config.ABOutcome{Name: "failures", Kind: config.ABErrors})
+	for _, tt := range []struct {
+		outcome string
+		value   float64
+		fact    string
+	}{
+		{"likes", 1, `outcome: is none that is reported of this test, found "likes"`},
+		{"failures", 1, `outcome: is none that is reported of this test, found "failures"`},
+		{"clicks", .5, "value: of a rate is neither 0 nor 1, found 0.5"},
+		{"seconds", math.NaN(), "value: is not a number"},
+		{"seconds", 1e10, "value: is not a number up to a billion"},
+		{"rating", .5, "value: is below the outcome's min of 1, found 0.5"},
+		{"rating", 6, "value: is above the outcome's max of 5, found 6"},
+	} {
+		require.ErrorContains(t, test.Accept(tt.outcome, tt.value), tt.fact)
 	}
-	require.NoError(t, clicks().Check())
+	require.NoError(t, test.Accept("rating", 5))
+	require.ErrorContains(t, test.Check(abDawn, ABReport{Outcome: "likes"}), "unit: is missing, and so is request\noutcome: ", "all mistakes at once")
+	require.ErrorContains(t, test.Check(abDawn, ABReport{Unit: "a", Request: "b", Outcome: "clicks"}), "unit: is given, and so is request: give one")
+	require.ErrorContains(t, test.Check(abDawn, ABReport{Unit: strings.Repeat("a", 257), Outcome: "clicks"}), "are longer than 256 bytes")
+	for _, at := range []time.Time{after(61), time.Unix(-1, 0)} {
+		require.ErrorContains(t, test.Check(abDawn, ABReport{Unit: "a", Outcome: "clicks", At: at}), "time: is in the future, or before 1970")
+	}
+	require.NoError(t, test.Check(abDawn, ABReport{Request: "b", Outcome: "clicks", Value: 1}))
 }
 
 func TestOutcomesSumToTheSameBytesInAnyOrder(t *testing.T) {
@@ -163,15 +224,15 @@ func TestOutcomesSumToTheSameBytesInAnyOrder(t *testing.T) {
 		values := rapid.SliceOfN(rapid.Float64Range(-1e9, 1e9), 1, 30).Draw(t, "values")
 		var forward, backward, left, right ABEvidence
 		for i := range values {
-			require.NoError(t, forward.Add(clicks(), "seconds", "a", values[i]))
-			require.NoError(t, backward.Add(clicks(), "seconds", "a", values[len(values)-1-i]))
+			forward.Add("seconds", "a", fixedOf(values[i]))
+			backward.Add("seconds", "a", fixedOf(values[len(values)-1-i]))
 			half := &left
 			if i%2 == 0 {
 				half = &right
 			}
-			require.NoError(t, half.Add(clicks(), "seconds", "a", values[i]))
+			half.Add("seconds", "a", fixedOf(values[i]))
 		}
-		require.NoError(t, left.Add(clicks(), "seconds", "b", -1e-6))
+		left.Add("seconds", "b", -1)
 		require.InDelta(t, -1, left.cell("seconds", "b").Sum.float(), 0)
 		left.Cells = slices.DeleteFunc(left.Cells, func(c ABCell) bool { return c.Arm == "b" })
 		right.Merge(left)

@@ -25,6 +25,11 @@ type Checkpoint struct {
 	// Study is of a shadow as a strategy, where its answers are compared.
 	Study *Study `json:"study,omitempty"`
 
+	// ABTest is the A/B test that runs, and ABTraces what was seen of the last that
+	// ended, newest first.
+	ABTest   *KeptABTest `json:"abTest,omitempty"`
+	ABTraces []ABTrace   `json:"abTraces,omitempty"`
+
 	// Traces are what was seen of the last rollouts, newest first.
 	Traces []Trace `json:"traces,omitempty"`
 

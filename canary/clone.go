@@ -12,6 +12,7 @@ func (s State) clone() State {
 	s.Nack = copied(s.Nack)
 	s.Fault = copied(s.Fault)
 	s.Pinned = slices.Clone(s.Pinned)
+	s.ABTests = slices.Clone(s.ABTests)
 	s.Formers = slices.Clone(s.Formers)
 	s.Rejections = slices.Clone(s.Rejections)
 	s.Published.Shares = slices.Clone(s.Published.Shares)

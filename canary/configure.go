@@ -86,6 +86,7 @@ func overlap(a, b []string) bool {
 // configure takes a configuration over while no rollout runs.
 func (m *machine) configure(e Configured) {
 	m.accept(e)
+	m.followTest()
 	m.beginIfAsked()
 }
 
@@ -169,6 +170,7 @@ func (m *machine) reconfigure(e Configured) {
 	switch {
 	case m.route.Strategy.Canary == nil:
 		m.end(OutcomeCancelled, CauseTarget, "the strategy is no longer canary")
+		m.followTest()
 	case m.Asked.Target == "" || m.Asked.Target == r.Stable:
 		m.end(OutcomeCancelled, CauseTarget, fmt.Sprintf("the target went back to %s", r.Stable))
 	case target == r.Try:

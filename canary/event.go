@@ -22,6 +22,7 @@ type Kind string
 const (
 	KindConfigured   Kind = "Configured"
 	KindJudged       Kind = "Judged"
+	KindConcluded    Kind = "Concluded"
 	KindSuspected    Kind = "Suspected"
 	KindSettled      Kind = "Settled"
 	KindAcked        Kind = "Acked"

@@ -48,6 +48,8 @@ func decode(k Kind, data []byte) (Event, error) {
 		return read[Configured](data)
 	case KindJudged:
 		return read[Judged](data)
+	case KindConcluded:
+		return read[Concluded](data)
 	case KindSuspected:
 		return read[Suspected](data)
 	case KindSettled:
@@ -107,6 +109,7 @@ func read[E Event](data []byte) (Event, error) {
 // Kind names the event.
 func (Configured) Kind() Kind   { return KindConfigured }
 func (Judged) Kind() Kind       { return KindJudged }
+func (Concluded) Kind() Kind    { return KindConcluded }
 func (Suspected) Kind() Kind    { return KindSuspected }
 func (Settled) Kind() Kind      { return KindSettled }
 func (Acked) Kind() Kind        { return KindAcked }
@@ -129,6 +132,7 @@ func (Tick) Kind() Kind         { return KindTick }
 // When says when it happened.
 func (e Configured) When() time.Time   { return e.At }
 func (e Judged) When() time.Time       { return e.At }
+func (e Concluded) When() time.Time    { return e.At }
 func (e Suspected) When() time.Time    { return e.At }
 func (e Settled) When() time.Time      { return e.At }
 func (e Acked) When() time.Time        { return e.At }

@@ -18,6 +18,7 @@ func everyEvent() []canary.Event {
 	return []canary.Event{
 		canary.Configured{At: at, Policy: testPolicy(), Loaded: true},
 		canary.Judged{At: at, Assessment: analysis.Assessment{Verdict: analysis.Healthy, Requests: map[string]int64{"v2": 3}}},
+		canary.Concluded{At: at, Test: "abtest-1", Winner: "v2", Reason: "0.3 of 900, 0.4 of 900"},
 		canary.Suspected{At: at, Reason: "3 of 3 failed", LogE: 7.25, Needed: 6.5, N: 3},
 		canary.Settled{At: at, Confirmed: true, Reason: "all of 30 failed"},
 		canary.Acked{At: at, Epoch: 7, Proxies: 2, Stuck: []string{"envoy-3"}},

@@ -168,9 +168,15 @@ func (m *machine) decision(rule string, ev Event) Decision {
 		d.Rollout = m.Rollout.ID
 	case len(m.History) > 0 && (len(m.before.History) == 0 || !m.History[0].equal(m.before.History[0])):
 		d.Rollout = m.History[0].ID
+	default:
+		d.Rollout = m.testOf()
 	}
-	if m.begun != nil {
+	switch {
+	case m.begun == nil:
+	case m.Rollout != nil:
 		d.Begins = m.Rollout.ID
+	default:
+		d.Begins = m.ABTests[0].ID
 	}
 	return d
 }

@@ -77,6 +77,10 @@ type State struct {
 	// History holds the last finished rollouts, newest first, at most KeptHistory.
 	History []Finished `json:"history,omitempty"`
 
+	// ABTests are the A/B tests with outcomes, newest first, at most KeptHistory. The
+	// first may run.
+	ABTests []ABTest `json:"abTests,omitempty"`
+
 	// Formers are the versions that were stable before, newest first. Going back to
 	// one drops those above it.
 	Formers []Former `json:"formers,omitempty"`

@@ -28,7 +28,7 @@ func Phases() []Phase { return []Phase{Idle, Waiting, Stepping, Approving, Tripp
 // Kinds lists all kinds of events, in the order of the table's rows.
 func Kinds() []Kind {
 	return []Kind{
-		KindAborted, KindConfigured, KindJudged, KindSuspected, KindSettled, KindBlinded, KindResized,
+		KindAborted, KindConfigured, KindJudged, KindConcluded, KindSuspected, KindSettled, KindBlinded, KindResized,
 		KindAcked, KindNacked, KindObserved, KindDisconnected,
 		KindApproved, KindRejected, KindPromoted, KindHeld, KindResumed, KindReverted, KindRetried,
 		KindSaveFailed, KindTick,
@@ -68,6 +68,8 @@ func row(k Kind) cells {
 	case KindJudged:
 		judge := does("judge", (*machine).judgeOnly)
 		return cells{ignored(), does("judge, expire", (*machine).judgeWaiting), does("judge, advance, expire", (*machine).judgeStep), judge, judge, judge}
+	case KindConcluded:
+		return cells{does("end A/B test", (*machine).concludeTest), ignored(), ignored(), ignored(), ignored(), ignored()}
 	case KindSuspected:
 		trip := does("trip", (*machine).trip)
 		return cells{ignored(), ignored(), trip, trip, ignored(), trip}
@@ -115,7 +117,7 @@ func verbRow(k Kind) cells {
 	switch k { //nolint:exhaustive // the other kinds are in row
 	case KindAborted:
 		abort := does("roll back", (*machine).abort)
-		return cells{idle, abort, abort, abort, abort, abort}
+		return cells{does("end A/B test", (*machine).abortIdle), abort, abort, abort, abort, abort}
 	case KindApproved:
 		return cells{idle, noGate, noGate, does("advance", (*machine).approve), noGate, noGate}
 	case KindRejected:

@@ -53,6 +53,10 @@ func (s RouteSpec) conditionalDefaults(written func(path string) bool) RouteSpec
 		fresh.On = defaultFailures()
 		s.Protect.RetryOnStable = &fresh
 	}
+	if s.Strategy.ABTest != nil {
+		test := s.Strategy.ABTest.outcomeDefaults(written)
+		s.Strategy.ABTest = &test
+	}
 	if s.Strategy.Canary == nil {
 		return s
 	}

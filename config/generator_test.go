@@ -88,6 +88,9 @@ func anyRoute() *rapid.Generator[RouteSpec] {
 				Arms:      map[string]Percent{s.Versions[0].Name: first, s.Versions[1].Name: PerMillion - first},
 				Reference: s.Versions[1].Name,
 			}
+			if rapid.Bool().Draw(t, "outcomes") {
+				judgeOutcomes(t, s.Strategy.ABTest)
+			}
 			return s
 		}
 		if len(s.Versions) > 1 && rapid.Bool().Draw(t, "shadow") {
@@ -109,6 +112,21 @@ func anyRoute() *rapid.Generator[RouteSpec] {
 		}).Draw(t, "retry")
 		return s
 	})
+}
+
+// judgeOutcomes gives a test one outcome of each kind.
+func judgeOutcomes(t *rapid.T, test *ABTest) {
+	low, high, date := -1.5, 1e9, time.Unix(1.8e9, 0).UTC()
+	test.Within = positive().Draw(t, "within")
+	test.Error = Percent(rapid.Int64Range(1, PerMillion/2-1).Draw(t, "error"))
+	test.Planned = rapid.Int64Range(1, 1<<40).Draw(t, "planned")
+	test.EndsBy = rapid.SampledFrom([]EndsBy{{}, {Decision: true}, {Date: date}, {Decision: true, Date: date}}).Draw(t, "ends by")
+	test.Outcomes = []ABOutcome{
+		{Name: "clicks", Kind: ABRate, Better: ABHigher, Missing: ABZero},
+		{Name: "rating", Kind: ABMean, Better: ABLower, Missing: ABIgnored, Min: &low, Max: &high},
+		{Name: "failures", Kind: ABErrors, Better: ABLower},
+		{Name: "slow", Kind: ABSlow, Better: ABLower, Limit: Duration(time.Second)},
+	}
 }
 
 func anyMatches(p Protocol) *rapid.Generator[[]Match] {

@@ -211,15 +211,6 @@ type FixedSplit struct {
 	Weights map[string]Percent `json:"weights"` // version to share; sums to 100%
 }
 
-// ABTest divides units, not requests, into arms of fixed shares, until somebody
-// writes another strategy. It needs stickiness. Nothing judges it yet.
-type ABTest struct {
-	Arms map[string]Percent `json:"arms"` // version to share; sums to 100%
-	// Reference is the arm that the others are compared with. It takes in the units of
-	// an arm that has no ready endpoint, so that those of no other arm move.
-	Reference string `json:"reference"`
-}
-
 // Canary moves traffic from stable to candidate step by step, on evidence.
 type Canary struct {
 	Steps []Step `json:"steps"`

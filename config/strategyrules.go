@@ -183,9 +183,7 @@ func (c *checker) abTest(t ABTest, s RouteSpec) {
 		c.refuse(abTestPath+".reference", "is none of the arms: there are "+
 			strings.Join(slices.Sorted(maps.Keys(t.Arms)), ", "), t.Reference)
 	}
-	if s.Stickiness == nil {
-		c.refusef(stickinessPath, "is required with strategy.abTest: what is compared is units, and each has to stay with its arm")
-	}
+	c.outcomes(t)
 }
 
 // onlyCanary refuses what a strategy of fixed shares would ignore.

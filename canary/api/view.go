@@ -51,10 +51,16 @@ func viewsOf(list []controller.Snapshot) []View {
 // taken all the same, and refused with a reason.
 func offered(s controller.Snapshot) []string {
 	names := []string{}
-	if s.Route.Strategy.Canary == nil && s.State.Rollout == nil {
+	switch {
+	case s.State.RunningTest() != nil:
+		return append(names, "abort")
+	case s.Route.Strategy.Canary == nil && s.State.Rollout == nil:
 		return names // its weights are written by hand
 	}
 	for _, name := range Verbs() {
+		if name == "abort" && s.State.Rollout == nil {
+			continue // there is nothing to end
+		}
 		if canary.RuleName(s.State.Phase(), kindOf(name)) != "refuse" {
 			names = append(names, name)
 		}

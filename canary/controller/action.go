@@ -81,6 +81,7 @@ func (a *action) adopt() {
 func (a *action) adoptSaved() {
 	a.adopted = true
 	a.Controller.take(a)
+	a.Controller.declareTest()
 	published := a.next.Published
 	if c := a.Controller; published.Epoch != a.before.Published.Epoch {
 		c.fleet.stuck = nil
@@ -118,6 +119,7 @@ func (c *Controller) take(a *action) {
 	}
 	c.follow(a.before, a.ev.When())
 	c.followStudy()
+	c.followTest()
 	c.restate(a.ev.When())
 }
 

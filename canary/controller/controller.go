@@ -58,12 +58,14 @@ type Controller struct {
 	gap     string
 	noted   analysis.Gap // that the trace names last
 	fleet   fleet
-	sense   *sense          // of the rollout that runs; nil without one
-	study   *study          // of a shadow as a strategy; nil without one
-	traces  []canary.Trace  // newest first
-	past    analysis.Past   // stable's latencies
-	delay   delay           // of log entries
-	told    map[uint64]bool // epochs observed ahead of the split in force
+	sense   *sense           // of the rollout that runs; nil without one
+	study   *study           // of a shadow as a strategy; nil without one
+	test    *comparison      // of the A/B test that runs; nil without one
+	tests   []canary.ABTrace // of those before it, newest first
+	traces  []canary.Trace   // newest first
+	past    analysis.Past    // stable's latencies
+	delay   delay            // of log entries
+	told    map[uint64]bool  // epochs observed ahead of the split in force
 	stated  []canary.Condition
 	saved   *analysis.Evidence   // of the last rollout, while none runs
 	suspect *analysis.Suspicion  // that fired last
@@ -95,6 +97,7 @@ func New(c Config) (*Controller, error) {
 	}
 	if ok {
 		ctl.restore(kept)
+		ctl.restoreTest(kept)
 	}
 	return ctl, nil
 }

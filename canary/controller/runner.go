@@ -49,6 +49,7 @@ func newRunner(c *Controller, now func() time.Time) *runner {
 func (r *runner) run(ctx context.Context, done <-chan struct{}) {
 	ticker := time.NewTicker(Period)
 	defer ticker.Stop()
+	defer func() { r.controller.leave(r.now()) }()
 	var seen canary.State
 	var at time.Time
 	for {

@@ -24,6 +24,7 @@ func (c *Controller) Observe(now time.Time, requests []analysis.Request) {
 	c.tally.Observe(now, requests)
 	c.delay.see(now, requests)
 	c.studied(now, requests)
+	c.served(requests)
 	for _, r := range requests {
 		c.observe(now, r)
 	}
@@ -128,6 +129,7 @@ func (c *Controller) Tick(now time.Time) {
 	}
 	if c.begun {
 		c.lookStudy(now)
+		c.lookTest(now)
 		c.event(canary.Tick{At: now})
 	}
 	c.keep(now)
@@ -281,6 +283,16 @@ func (c *Controller) keep(now time.Time) {
 	}
 }
 
+// leave saves what is not saved, as the last thing that is done.
+func (c *Controller) leave(now time.Time) {
+	if !c.dirty {
+		return
+	}
+	if err := c.flush(now); err != nil {
+		c.Log.Error("the last evidence is not saved", "error", err)
+	}
+}
+
 // flush saves the state as it is.
 func (c *Controller) flush(now time.Time) error {
 	if err := c.Store.Save(c.checkpoint(), c.unsaved); err != nil {
@@ -294,7 +306,7 @@ func (c *Controller) flush(now time.Time) error {
 func (c *Controller) checkpoint() canary.Checkpoint {
 	kept := canary.Checkpoint{
 		State: c.state, Route: c.route, Policy: c.policy,
-		Evidence: c.saved, Study: c.keptStudy(), Traces: c.traces, Conditions: c.stated,
+		Evidence: c.saved, Study: c.keptStudy(), ABTest: c.keptTest(), ABTraces: c.tests, Traces: c.traces, Conditions: c.stated,
 	}
 	if c.sense != nil {
 		kept.Evidence = &c.sense.evidence

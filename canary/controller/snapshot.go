@@ -44,6 +44,9 @@ type Snapshot struct {
 	// Traces are what was seen of the last rollouts, newest first. The first is the
 	// running one's, if one runs.
 	Traces []canary.Trace `json:"traces,omitempty"`
+	// ABTraces are what was seen of the last A/B tests, newest first: of those in the
+	// state.
+	ABTraces []canary.ABTrace `json:"abTraces,omitempty"`
 }
 
 // Ruling is how far a trip is settled.
@@ -85,6 +88,7 @@ func (c *Controller) Snapshot(now time.Time) Snapshot {
 		Stuck:      c.fleet.stuck,
 		Gap:        c.gap,
 		LogDelay:   c.delay.mean,
+		ABTraces:   c.seenTests(),
 	}
 	if c.study != nil && c.state.Rollout == nil {
 		s.Assessment = c.study.last

@@ -1,0 +1,210 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/config"
+)
+
+// ErrNoTest says that no A/B test with outcomes runs.
+var ErrNoTest = errors.New("no A/B test with outcomes runs")
+
+// comparison is the A/B test that runs.
+type comparison struct {
+	id       string
+	began    time.Time
+	ledger   *analysis.ABLedger
+	standing analysis.ABAssessment
+}
+
+// Receipt says what became of outcomes that were sent. What was taken is saved within
+// Keep; a batch may be sent again, for what repeats is counted once.
+type Receipt struct {
+	Test  string `json:"test"` // id of the one that they were taken for
+	Taken int    `json:"taken"`
+	// Refused were malformed. Of many, the first.
+	Refused   []Refusal `json:"refused,omitempty"`
+	Malformed int       `json:"malformed"` // how many were refused
+}
+
+// Refusal is why one outcome was not taken.
+type Refusal struct {
+	Index int    `json:"index"` // in what was sent, from 0
+	Error string `json:"error"`
+}
+
+// keptRefusals is how many a Receipt names.
+const keptRefusals = 20
+
+// newComparison begins to count for a test.
+func newComparison(t canary.ABTest) *comparison {
+	c := &comparison{id: t.ID, began: t.Began, ledger: analysis.NewABLedger(analysis.NewABTest(t.Spec))}
+	c.judge()
+	return c
+}
+
+func (c *comparison) judge() { c.standing = c.ledger.Test().Judge(c.ledger.Evidence()) }
+
+// trace is what was seen so far.
+func (c *comparison) trace() canary.ABTrace {
+	return canary.ABTrace{Test: c.id, Standing: c.standing, Counts: c.ledger.Counts()}
+}
+
+// restoreTest goes on with the A/B test that was saved. Users are served also where its
+// memory cannot be read; then it counts anew, for what it knew of whom it counted is gone.
+func (c *Controller) restoreTest(kept canary.Checkpoint) {
+	c.tests = kept.ABTraces
+	t := kept.State.RunningTest()
+	if t == nil {
+		return
+	}
+	c.test = newComparison(*t)
+	if kept.ABTest == nil || kept.ABTest.ID != t.ID {
+		return
+	}
+	ledger, err := analysis.RestoreABLedger(c.test.ledger.Test(), kept.ABTest.ABSaved)
+	if err != nil {
+		c.Log.Error("A/B test counts anew", "test", t.ID, "error", err)
+		return
+	}
+	c.test.ledger = ledger
+	c.test.judge()
+}
+
+// followTest begins or ends a comparison with the state's A/B test.
+func (c *Controller) followTest() {
+	t, is := c.state.RunningTest(), c.test
+	if is != nil && (t == nil || t.ID != is.id) {
+		c.tests = append([]canary.ABTrace{is.trace()}, c.tests...)
+		c.tests = c.tests[:min(len(c.tests), canary.KeptHistory)]
+		c.test, is = nil, nil
+	}
+	if t != nil && is == nil {
+		c.test = newComparison(*t)
+	}
+}
+
+// declareTest tells the ledger of the split that is in force.
+func (c *Controller) declareTest() {
+	if t := c.state.RunningTest(); t != nil && c.test != nil {
+		c.test.ledger.Declare(c.state.Published.Epoch, whole(c.state.Published, t.Spec))
+	}
+}
+
+// whole says whether every arm has its share.
+func whole(split config.Split, spec config.ABTest) bool {
+	for arm, share := range spec.Arms {
+		if split.Weight(arm) != share.BasisPoints() {
+			return false
+		}
+	}
+	return true
+}
+
+// served takes requests of the test's units.
+func (c *Controller) served(requests []analysis.Request) {
+	if c.test == nil {
+		return
+	}
+	for _, r := range requests {
+		if !r.Start.Before(c.test.began) {
+			c.test.ledger.Serve(r)
+		}
+	}
+	c.dirty = true
+}
+
+// Tell takes outcomes of the A/B test that runs. The error is ErrNoTest or
+// ErrNotConfigured; then none was taken.
+func (c *Controller) Tell(now time.Time, reports []analysis.ABReport) (Receipt, error) {
+	switch {
+	case !c.begun:
+		return Receipt{}, ErrNotConfigured
+	case c.test == nil:
+		return Receipt{}, ErrNoTest
+	}
+	ledger := c.test.ledger
+	receipt := Receipt{Test: c.test.id}
+	for i, r := range reports {
+		err := ledger.Test().Check(now, r)
+		if err == nil {
+			ledger.Report(now, r)
+			receipt.Taken++
+			continue
+		}
+		ledger.Refuse(1)
+		receipt.Malformed++
+		if len(receipt.Refused) < keptRefusals {
+			receipt.Refused = append(receipt.Refused, Refusal{Index: i, Error: err.Error()})
+		}
+	}
+	c.dirty = true
+	return receipt, nil
+}
+
+// lookTest counts the units whose time is over, and judges. While log entries are
+// missing nothing is decided; a test whose date has come ends all the same.
+func (c *Controller) lookTest(now time.Time) {
+	is := c.test
+	if is == nil || !is.ledger.Close(now, c.grace()) {
+		return
+	}
+	is.judge()
+	t := c.state.RunningTest()
+	decided := t.Spec.EndsBy.Decision && is.standing.Winner != "" && c.gap == ""
+	due := !t.Spec.EndsBy.Date.IsZero() && !now.Before(t.Spec.EndsBy.Date)
+	if decided || due {
+		c.event(canary.Concluded{At: now, Test: is.id, Winner: is.standing.Winner, Reason: is.standing.Reason})
+	}
+}
+
+// grace is how long after its start a request and its log entry may come.
+func (c *Controller) grace() time.Duration {
+	const flushed, unsaid = time.Second, 30 * time.Second
+	if c.route.Timeouts.Request <= 0 {
+		return unsaid + flushed
+	}
+	return c.route.Timeouts.Request.D() + flushed
+}
+
+// keptTest is what is saved of the A/B test that runs.
+func (c *Controller) keptTest() *canary.KeptABTest {
+	if c.test == nil {
+		return nil
+	}
+	return &canary.KeptABTest{ID: c.test.id, ABSaved: c.test.ledger.Save()}
+}
+
+// seenTests is what was seen of A/B tests, newest first.
+func (c *Controller) seenTests() []canary.ABTrace {
+	if c.test == nil {
+		return c.tests
+	}
+	return append([]canary.ABTrace{c.test.trace()}, c.tests...)
+}
+
+// Tell takes outcomes of the A/B test that runs on an inference route. It answers
+// within a second: an error is ErrNoRoute, ErrNoTest, ErrNotConfigured or ErrBusy.
+func (m *Manager) Tell(ctx context.Context, k config.Key, reports []analysis.ABReport) (Receipt, error) {
+	r := m.find(k)
+	if r == nil {
+		return Receipt{}, fmt.Errorf("%s: %w", k, ErrNoRoute)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, ErrBusy)
+	defer cancel()
+	answer := make(chan Receipt, 1)
+	err := r.ask(ctx, m.done, func(c *Controller) error {
+		receipt, err := c.Tell(m.config.Now(), reports)
+		answer <- receipt
+		return err
+	})
+	if err != nil {
+		return Receipt{}, fmt.Errorf("%s: %w", k, err)
+	}
+	return <-answer, nil
+}
