@@ -17,14 +17,18 @@ type answersPlan struct {
 	// a second time.
 	Copied config.Percent `json:"copied"`
 	Again  config.Percent `json:"again,omitempty"`
-	// ToPass is how many compared answers are enough where none differs, ToBlame where
-	// Differing do, in 19 of 20 cases. 0: none are enough.
-	ToPass    int64          `json:"toPass"`
-	ToBlame   int64          `json:"toBlame"`
+	// Same is what it takes to pass where none differs, Blamed to be named harmful, in 19
+	// of 20 cases, where some do.
+	Same   sample   `json:"same"`
+	Blamed []sample `json:"blamed"`
+}
+
+// sample is how many compared answers are enough where a share of them differs.
+type sample struct {
 	Differing config.Percent `json:"differing"`
-	// PassAfter and BlameAfter are how long they take to come. Not known without --rps.
-	PassAfter  forecast.Seconds `json:"passAfter,omitempty"`
-	BlameAfter forecast.Seconds `json:"blameAfter,omitempty"`
+	Answers   int64          `json:"answers"` // 0: none are enough
+	// After is how long they take to come. Not known without --rps.
+	After forecast.Seconds `json:"after,omitempty"`
 }
 
 // planAnswers is nil where nothing is compared.
@@ -33,25 +37,32 @@ func planAnswers(p config.PolicySpec, copied config.Percent, rate float64) *answ
 	if !compared || copied == 0 {
 		return nil
 	}
-	plan := &answersPlan{By: m.Compare.By, Copied: copied, Differing: differing(m)}
+	plan := &answersPlan{By: m.Compare.By, Copied: copied}
 	if m.Twice() {
 		plan.Again = copied
 	}
-	plan.ToPass, plan.ToBlame = analysis.AnswersToPass(p), analysis.AnswersToBlame(p, plan.Differing.Fraction())
-	if rate > 0 {
-		perSecond, wait := rate*copied.Fraction(), m.Compare.Within.D().Seconds()
-		plan.PassAfter = forecast.Seconds(float64(plan.ToPass)/perSecond + wait)
-		plan.BlameAfter = forecast.Seconds(float64(plan.ToBlame)/perSecond + wait)
+	timed := func(differing config.Percent, answers int64) sample {
+		after := 0.0
+		if rate > 0 {
+			after = float64(answers)/(rate*copied.Fraction()) + m.Compare.Within.D().Seconds()
+		}
+		return sample{differing, answers, forecast.Seconds(after)}
+	}
+	plan.Same = timed(0, analysis.AnswersToPass(p))
+	for _, times := range []config.Percent{2, 4} {
+		if share := times * tolerated(m); share < config.PerMillion {
+			plan.Blamed = append(plan.Blamed, timed(share, analysis.AnswersToBlame(p, share.Fraction())))
+		}
 	}
 	return plan
 }
 
-// differing is the share that a plan asks about: twice what is tolerated.
-func differing(m config.Metric) config.Percent {
+// tolerated is the share of answers that may differ; 1% where only stable's own say so.
+func tolerated(m config.Metric) config.Percent {
 	if m.SLO == nil {
-		return 2 * config.PerMillion / 100
+		return config.PerMillion / 100
 	}
-	return min(2**m.SLO.Max, config.PerMillion/2)
+	return *m.SLO.Max
 }
 
 func (p *answersPlan) print(w io.Writer) {
@@ -64,16 +75,20 @@ func (p *answersPlan) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  answers by %s: the shadow is sent %s%s more of stable's requests, at most %d at a time from each proxy\n",
 		p.By, p.Copied, again, xds.ShadowLimit)
-	fmt.Fprintf(w, "  answers that never differ pass after %s; where %s differ they are named after %s, 19 times of 20\n",
-		comparisons(p.ToPass, p.PassAfter), p.Differing, comparisons(p.ToBlame, p.BlameAfter))
+	fmt.Fprintf(w, "  answers that never differ pass after %s", p.Same)
+	for _, b := range p.Blamed {
+		fmt.Fprintf(w, "; where %s differ they are named after %s", b.Differing, b)
+	}
+	fmt.Fprintln(w, ", 19 times of 20")
 }
 
-func comparisons(n int64, after forecast.Seconds) string {
+// String says how many, and how long they take.
+func (s sample) String() string {
 	switch {
-	case n == 0:
+	case s.Answers == 0:
 		return "more than can be compared"
-	case after == 0:
-		return fmt.Sprintf("%d compared", n)
+	case s.After == 0:
+		return fmt.Sprintf("%d compared", s.Answers)
 	}
-	return fmt.Sprintf("%d compared (%s)", n, span(after))
+	return fmt.Sprintf("%d compared (%s)", s.Answers, span(s.After))
 }
