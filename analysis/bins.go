@@ -80,6 +80,9 @@ func (b *Bins) Add(r Request) {
 
 // count adds a request's outcome.
 func (w *Window) count(r Request, late int64) {
+	if r.Unit != "" {
+		w.Units.add(countUnit(r))
+	}
 	switch r.Outcome {
 	case Abandoned:
 		w.Abandoned++
@@ -124,6 +127,7 @@ func (w *Window) Merge(o Window) {
 	w.Latencies.Merge(o.Latencies)
 	w.FirstBytes.Merge(o.FirstBytes)
 	w.Segments.merge(o.Segments)
+	w.Units.merge(o.Units)
 }
 
 // Close returns the windows whose age, and LogDelay after it, is over at now:

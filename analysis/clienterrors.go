@@ -31,8 +31,7 @@ func (c *clientErrors) clone() *clientErrors {
 	return &o
 }
 
-func (c *clientErrors) add(g *oddsGrid, s stratum) {
-	stable, candidate := s.stable.clients(), s.candidate.clients()
+func (c *clientErrors) add(g *oddsGrid, stable, candidate rate) {
 	c.Stable, c.Candidate = c.Stable.plus(stable), c.Candidate.plus(candidate)
 	c.Odds.add(g, stratum{
 		stable:    sums{requests: stable.N, errors: stable.Bad},
@@ -51,11 +50,15 @@ func (j *judgement) clientStandings(errors standing) []standing {
 		return nil
 	}
 	m := metricOf(j.p, errors.metric)
+	stable, candidate := c.Stable, c.Candidate
+	if u := j.e.Units.known(); u != nil {
+		stable, candidate = u.Arms[ofStable].Clients, u.Arms[ofCandidate].Clients
+	}
 	s := errors
 	s.Test = Test{
-		Metric: "client-errors", Method: methodOdds, Direction: directionRollback, Threshold: errors.Threshold,
-		Stable: c.Stable.estimate(), Candidate: c.Candidate.estimate(), Ratio: c.Odds.estimate(j.logSafe),
-		LogE: j.harm(c.Odds.Harm.logE(burstOf(m))), Idle: j.tooFew(m, c.Candidate),
+		Metric: "client-errors", Method: errors.Method, Direction: directionRollback, Threshold: errors.Threshold,
+		Stable: stable.estimate(), Candidate: candidate.estimate(), Ratio: c.Odds.estimate(j.logSafe),
+		LogE: j.harm(c.Odds.Harm.logE(burstOf(m))), Idle: j.tooFew(m, candidate),
 	}
 	s.weight *= clientPart
 	return []standing{s}

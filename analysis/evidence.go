@@ -35,6 +35,7 @@ type Evidence struct {
 	Answers  *agreement    `json:"answers,omitempty"`
 	Warm     warmings      `json:"warm,omitempty"`
 	Shares   shares        `json:"shares"`
+	Units    *units        `json:"units,omitempty"` // nil: requests are drawn, not units
 }
 
 // Closed is what closed since the last update.
@@ -102,7 +103,7 @@ func (e Evidence) clone() Evidence {
 	for i := range e.Own {
 		e.Own[i] = e.Own[i].clone()
 	}
-	e.Shares, e.Answers = e.Shares.clone(), e.Answers.clone()
+	e.Shares, e.Answers, e.Units = e.Shares.clone(), e.Answers.clone(), e.Units.clone()
 	return e
 }
 
@@ -114,11 +115,12 @@ func (e *Evidence) observe(u *updater, windows []Window) {
 		return
 	}
 	e.advance(u, index)
+	var all []drawing
 	for _, s := range strata(windows, e.Arms) {
-		e.count(u, s)
+		all = append(all, e.count(u, s))
 	}
 	if e.Segments != nil {
-		e.Segments.add(windows, e.Arms, e.unspentOf(u.minutes))
+		e.Segments.add(all, e.unspentOf(u.minutes))
 	}
 	e.countTimes(u, windows)
 }
@@ -188,20 +190,32 @@ func (e *Evidence) unspentOf(minutes int64) float64 {
 	return (1 - firstPart) * float64(minutes-e.Restarts) / float64(minutes)
 }
 
-// count adds one stratum to every test of requests.
-func (e *Evidence) count(u *updater, s stratum) {
+// count adds one stratum to every test of requests, and gives what it is worth.
+func (e *Evidence) count(u *updater, s stratum) drawing {
 	e.Stable = e.Stable.plus(s.stable.rate())
 	e.Candidate = e.Candidate.plus(s.candidate.rate())
 	e.Pace.add(rate{Bad: s.candidate.requests})
-	e.Shares.add(s, u.declared[s.epoch])
+	d := e.Units.draw(s)
+	e.Shares.add(d.stratum(func(a armDrawing) sums { return a.split }), u.declared[s.epoch])
 	if e.Odds != nil {
-		e.Odds.add(&u.odds, s)
-		e.Clients.add(&u.odds, s)
+		e.addErrors(u, d)
 	}
 	for i, l := range u.limits {
 		if l.latency == 0 {
-			e.Limits[i].add(&u.grids[i], s.candidate.rate(), s.candidate.rate())
+			e.Limits[i].add(&u.grids[i], d.arms[ofCandidate].atRisk, d.arms[ofCandidate].safe.rate())
 			e.Limits[i].Stable.add(s.stable.rate())
 		}
 	}
+	return d
+}
+
+// addErrors compares the errors of both arms.
+func (e *Evidence) addErrors(u *updater, d drawing) {
+	harm := d.stratum(func(a armDrawing) sums { return a.harm })
+	if d.byUnits {
+		e.Odds.addApart(&u.odds, harm, d.stratum(func(a armDrawing) sums { return a.safe }))
+	} else {
+		e.Odds.add(&u.odds, harm)
+	}
+	e.Clients.add(&u.odds, d.arms[ofStable].clients, d.arms[ofCandidate].clients)
 }

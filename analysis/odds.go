@@ -41,19 +41,38 @@ func newOddsGrid(harmful, safe float64) oddsGrid {
 	return g
 }
 
-// add counts one stratum.
+// add counts one stratum, for harm and for safety.
 func (o *odds) add(g *oddsGrid, s stratum) {
-	d, informative := newDraw(s)
-	if !informative {
-		return
+	if d, informative := newDraw(s); informative {
+		o.addHarm(g, d)
+		o.addSafe(g, d)
 	}
-	harmNull, safeNull := d.log(g.harmNull), d.log(g.safeNull)
+}
+
+// addApart counts one stratum for harm and another for safety.
+func (o *odds) addApart(g *oddsGrid, harm, safe stratum) {
+	if d, informative := newDraw(harm); informative {
+		o.addHarm(g, d)
+	}
+	if d, informative := newDraw(safe); informative {
+		o.addSafe(g, d)
+	}
+}
+
+func (o *odds) addHarm(g *oddsGrid, d draw) {
+	null := d.log(g.harmNull)
 	for k, shift := range g.shifts {
-		o.Harm.Open[k] = o.Harm.Open[k].plus(fixed(d.log(g.harmNull+shift) - harmNull))
-		o.Safe.Open[k] = o.Safe.Open[k].plus(fixed(d.log(g.safeNull-shift) - safeNull))
+		o.Harm.Open[k] = o.Harm.Open[k].plus(fixed(d.log(g.harmNull+shift) - null))
 	}
 	for k, logPsi := range g.ladder {
 		o.Likelihood[k] = o.Likelihood[k].plus(fixed(d.log(logPsi)))
+	}
+}
+
+func (o *odds) addSafe(g *oddsGrid, d draw) {
+	null := d.log(g.safeNull)
+	for k, shift := range g.shifts {
+		o.Safe.Open[k] = o.Safe.Open[k].plus(fixed(d.log(g.safeNull-shift) - null))
 	}
 }
 

@@ -86,6 +86,8 @@ func (j *judgement) needed(missing []standing) string {
 	s, more := j.furthest(missing)
 	text := sprintf("%s %s %s has log-e %.2f of %.2f", s.Metric, s.Method, s.Threshold, s.LogE, s.LogNeeded)
 	switch pace := j.pace(); {
+	case s.Idle != "":
+		text += " and does not count: " + s.Idle
 	case s.metric == config.MetricAnswers && s.Idle != "":
 		text += ", and " + s.Idle
 	case s.metric == config.MetricAnswers && !math.IsInf(more, 1):

@@ -84,27 +84,31 @@ func (s *segments) clone() *segments {
 	return &c
 }
 
-// add counts the windows of one index. unspent is the part of the evidence that later
-// minutes will get; a segment that is first seen now has had all other parts.
-func (s *segments) add(windows []Window, arms Arms, unspent float64) {
-	for _, name := range namesOf(windows) { // in an order that no grouping changes
+// add counts what was drawn of one index. unspent is the part of the evidence that
+// later minutes will get; a segment that is first seen now has had all other parts.
+func (s *segments) add(all []drawing, unspent float64) {
+	for _, name := range namesOf(all) { // in an order that no grouping changes
 		s.find(name, unspent)
 	}
-	for _, w := range windows {
-		for _, c := range w.Segments {
-			if g := s.find(c.Name, unspent); g != nil {
-				g.add(w.Epoch, arms.side(w.Version), rate{N: c.Requests, Bad: c.Errors})
-			} else {
-				s.Left += c.Requests
+	for _, d := range all {
+		for of, arm := range d.arms {
+			for _, c := range arm.segments {
+				if g := s.find(c.Name, unspent); g != nil {
+					g.add(d.epoch, side(of), rate{N: c.Requests, Bad: c.Errors})
+				} else {
+					s.Left += c.Requests
+				}
 			}
 		}
 	}
 }
 
-func namesOf(windows []Window) (names []string) {
-	for _, w := range windows {
-		for _, c := range w.Segments {
-			names = append(names, c.Name)
+func namesOf(all []drawing) (names []string) {
+	for _, d := range all {
+		for _, arm := range d.arms {
+			for _, c := range arm.segments {
+				names = append(names, c.Name)
+			}
 		}
 	}
 	slices.Sort(names)

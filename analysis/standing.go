@@ -16,6 +16,7 @@ const (
 // Test.Method.
 const (
 	methodOdds  = "errors-versus-stable"
+	methodUnits = "unit-errors-versus-stable" // of sticky units, each of which counts once
 	methodLimit = "slo"
 	methodRank  = "pod-rank"
 	methodSplit = "split-integrity"
@@ -96,8 +97,9 @@ func (j *judgement) errorStandings() []standing {
 		return limits
 	}
 	part := partsOf(m, len(limits))
+	method, stable, candidate := j.compared()
 	t := Test{
-		Metric: string(m.Name), Method: methodOdds, Stable: j.e.Stable.estimate(), Candidate: j.e.Candidate.estimate(),
+		Metric: string(m.Name), Method: method, Stable: stable.estimate(), Candidate: candidate.estimate(),
 		Ratio: j.e.Odds.estimate(j.logSafe),
 	}
 	harm, safe := t, t
@@ -105,7 +107,7 @@ func (j *judgement) errorStandings() []standing {
 	harm.Threshold = m.VersusStable.RollbackIf.String()
 	safe.Direction, safe.LogE = directionPromotion, j.e.Odds.Safe.logE(burstOf(m))
 	safe.Threshold = m.VersusStable.PromoteIf.String()
-	harm.Idle = j.tooFew(m, j.e.Candidate)
+	harm.Idle = j.tooFew(m, candidate)
 	all := standing{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus}
 	clients := j.clientStandings(all)
 	all.weight *= 1 - clientPart
@@ -117,6 +119,14 @@ func (j *judgement) errorStandings() []standing {
 		all,
 		{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
 	}, clients, single, limits)
+}
+
+// compared is what errors are compared in: units where they are sticky, or requests.
+func (j *judgement) compared() (method string, stable, candidate rate) {
+	if u := j.e.Units.known(); u != nil {
+		return methodUnits, u.Arms[ofStable].Units, u.Arms[ofCandidate].Units
+	}
+	return methodOdds, j.e.Stable, j.e.Candidate
 }
 
 // harm is a rollback test's log e-value with the evidence that is not yet spent.
@@ -141,6 +151,7 @@ func (j *judgement) rankStandings(m config.Metric, l *latency, part parts) (ss [
 	specs := ranksOf(m)
 	for i, s := range specs {
 		t := rankTest(m.Name, s, l, &l.Ranks[i])
+		t.Idle = j.e.Units.few()
 		harm, safe := t, t
 		harm.Direction, harm.LogE = directionRollback, j.harm(logMean(l.Ranks[i].Harm[:]))
 		harm.Threshold = m.VersusStable.RollbackIf.String()
@@ -211,6 +222,9 @@ func (j *judgement) limitStandings(m config.Metric) []standing {
 		e := &j.e.Limits[i]
 		stable := e.Stable.rate()
 		t := Test{Metric: l.metric, Method: methodLimit, Stable: stable.estimate(), Candidate: e.Candidate.estimate(), Threshold: l.text}
+		if l.latency > 0 {
+			t.Idle = j.e.Units.few()
+		}
 		harm, safe := t, t
 		harm.Direction, harm.LogE = directionRollback, j.harm(e.Harm.logE(l.burst))
 		safe.Direction, safe.LogE = directionPromotion, e.Safe.logE(l.burst)
@@ -218,7 +232,10 @@ func (j *judgement) limitStandings(m config.Metric) []standing {
 		if stable.value() > l.share {
 			up.shared = sprintf("stable breaches %s %s too: %s of its last %d requests", l.metric, l.text, asPercent(stable.value()), stable.N)
 		}
-		down := standing{Test: safe, metric: m.Name, weight: part.limitOr, path: part.limitPath, slope: l.slope(e.Candidate)}
+		down := standing{Test: safe, metric: m.Name, weight: part.limitOr, path: part.limitPath}
+		if j.e.Units.known() == nil { // units do not come as requests do
+			down.slope = l.slope(e.Candidate)
+		}
 		ss = append(ss, up, down)
 	}
 	return ss

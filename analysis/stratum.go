@@ -10,6 +10,8 @@ import (
 type stratum struct {
 	epoch             uint64
 	stable, candidate sums
+	segments          [sides]SegmentCounts
+	units             [sides]UnitCounts
 }
 
 // sums are the counts of one arm.
@@ -21,6 +23,23 @@ func (s sums) plus(w Window) sums {
 	return sums{
 		s.requests + w.Requests, s.errors + w.Errors, s.abandoned + w.Abandoned, s.clientErrors + w.ClientErrors,
 	}
+}
+
+func (s *stratum) arm(of side) sums {
+	if of == ofCandidate {
+		return s.candidate
+	}
+	return s.stable
+}
+
+// and adds up.
+func (s sums) and(o sums) sums {
+	return sums{s.requests + o.requests, s.errors + o.errors, s.abandoned + o.abandoned, s.clientErrors + o.clientErrors}
+}
+
+// minus leaves a unit out.
+func (s sums) minus(c UnitCount) sums {
+	return sums{s.requests - c.Requests, s.errors - c.Errors, s.abandoned - c.Abandoned, s.clientErrors - c.ClientErrors}
 }
 
 // issued is every request that the split sent to the arm, answered or not.
@@ -53,11 +72,13 @@ func strata(windows []Window, arms Arms) []stratum {
 		if !found {
 			ss = slices.Insert(ss, at, stratum{epoch: w.Epoch})
 		}
-		arm := &ss[at].stable
-		if arms.side(w.Version) == ofCandidate {
+		arm, of := &ss[at].stable, arms.side(w.Version)
+		if of == ofCandidate {
 			arm = &ss[at].candidate
 		}
 		*arm = arm.plus(w)
+		ss[at].segments[of].merge(w.Segments)
+		ss[at].units[of].merge(w.Units)
 	}
 	return ss
 }

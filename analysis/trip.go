@@ -38,7 +38,8 @@ type Watch struct {
 	edged   time.Time // since when they are known
 	limit   float64   // of errors
 	wagers  [suspects]wager
-	fresh   [suspects]bool // something bad came since the last look
+	fresh   [suspects]bool             // something bad came since the last look
+	failed  *[suspects]map[Place]int64 // second of what was bad lately, by unit; nil: units do not count
 }
 
 // NewWatch watches the candidate of arms under a parsed policy. It suspects errors
@@ -53,6 +54,34 @@ func NewWatch(p config.PolicySpec, arms Arms) *Watch {
 		w.wagers[s], w.phi[s] = newWager(s.excess(), s.shifts()), 1
 	}
 	return w
+}
+
+// ByUnit counts units, not requests, for a split that keeps each unit with an arm: of one
+// whose request was bad nothing counts for the rest of the trail, so that what one user
+// asks for trips nothing.
+func (w *Watch) ByUnit() *Watch {
+	w.failed = &[suspects]map[Place]int64{}
+	for s := range w.failed {
+		w.failed[s] = map[Place]int64{}
+	}
+	return w
+}
+
+// once leaves out what is of units that were bad already.
+func (w *Watch) once(r Request, t tally) tally {
+	if w.failed == nil || r.Unit == "" {
+		return t
+	}
+	place, second := PlaceOf(r.Unit), r.Start.Unix()
+	for s, bad := range w.failed {
+		switch was, ok := bad[place]; {
+		case ok && second < was+trailLength:
+			t[s] = rate{}
+		case t[s].Bad > 0:
+			bad[place] = second
+		}
+	}
+	return t
 }
 
 // Split tells the watch how requests are shared from now on. It needs that to
@@ -97,7 +126,7 @@ func (w *Watch) addCandidate(r Request) {
 	if r.Start.Before(w.edged) {
 		e = edges{}
 	}
-	c := tallyOf(r, e)
+	c := w.once(r, tallyOf(r, e))
 	for s := range c {
 		w.fresh[s] = w.fresh[s] || c[s].Bad > 0
 	}

@@ -27,6 +27,9 @@ type Window struct {
 	FirstBytes Buckets
 	// Segments are parts of Requests and Errors. Empty where no segment is watched.
 	Segments SegmentCounts
+	// Units are parts of Requests, Errors, Abandoned and ClientErrors. Empty where no
+	// unit is sticky.
+	Units UnitCounts
 }
 
 // WindowKey identifies a window within an inference route.

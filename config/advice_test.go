@@ -86,8 +86,9 @@ func TestAdvice(t *testing.T) {
 			route + `spec.matches[0].method: matches nothing, found "GET": every gRPC request is a POST`,
 		}},
 		{"units stay, and requests are counted", "", []string{"  mirroring", "  stickiness: {header: x-user-id}\n  mirroring"}, []string{
-			route + "spec.stickiness: makes units stay, and the analysis counts requests as if each were drawn by itself: a few units that send much or fail often " +
-				"can pass for a version's fault, so its error bounds hold only where no unit sends much of the traffic",
+			route + "spec.stickiness: makes units what is drawn, so each counts once: with its first failure against a version, and with its first " +
+				"request for one; it takes as many units to promote as it would take requests, and latencies are not compared before " +
+				"each arm has had those of 30 units",
 		}},
 		{"a gRPC route and a cookie", "", []string{
 			"  target: v2\n  initialStable: v1\n", "", "{canary: {steps: [{weight: 5%}, {approve: {}}, {weight: 50%}]}}", "{split: {weights: {v1: 50%, v2: 50%}}}",

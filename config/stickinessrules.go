@@ -74,9 +74,9 @@ func (c *checker) adviseStickiness(s RouteSpec) {
 		return
 	}
 	if s.Strategy.Canary != nil {
-		c.refusef(stickinessPath, "makes units stay, and the analysis counts requests as if each were drawn by itself: "+
-			"a few units that send much or fail often can pass for a version's fault, so its error bounds hold only "+
-			"where no unit sends much of the traffic")
+		c.refusef(stickinessPath, "makes units what is drawn, so each counts once: with its first failure against a version, and with its first "+
+			"request for one; it takes as many units to promote as it would take requests, and latencies are not compared before "+
+			"each arm has had those of 30 units")
 	}
 	if s.Stickiness.ClientAddress != nil {
 		c.refusef(stickinessPath+".clientAddress", "is the same for all who come through one load balancer or NAT: "+

@@ -98,6 +98,7 @@ func (k *check) play(r analysis.Request) error {
 	}
 	for pod, p := range k.players {
 		q := r
+		q.Unit = "" // it was drawn for the version, not for the pod
 		if q.Version = "others"; pod == r.Pod {
 			q.Version = "pod"
 		}

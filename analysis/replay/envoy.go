@@ -29,6 +29,9 @@ func (r *reader) entry() (q analysis.Request, whose of, err error) {
 		return q, ofOther, err
 	}
 	q.Shadow = len(shadow) > 0
+	if q.Unit, err = r.unit(); err != nil {
+		return q, ofOther, err
+	}
 	if q.Version, err = r.version(); err != nil {
 		return q, ofOther, err
 	}

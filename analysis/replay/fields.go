@@ -55,7 +55,7 @@ func fieldOf(name []byte) (field, bool) {
 		return fieldLatency, true
 	case "ttfb_ms":
 		return fieldFirstByte, true
-	case "unit":
+	case "unit", "x_sluice_unit", "x-sluice-unit":
 		return fieldUnit, true
 	case "segment":
 		return fieldSegment, true

@@ -50,7 +50,7 @@ type player struct {
 func newPlayer(p config.PolicySpec, arms analysis.Arms) *player {
 	return &player{
 		policy: p, arms: arms,
-		evidence: analysis.NewEvidence(p, arms), watch: analysis.NewWatch(p, arms),
+		evidence: analysis.NewEvidence(p, arms).ByUnit(), watch: analysis.NewWatch(p, arms).ByUnit(),
 		verdict: analysis.Undecided,
 	}
 }

@@ -79,7 +79,7 @@ func (r *reader) request() (q analysis.Request, whose of, err error) {
 	if q.FirstByte, err = r.firstByte(q.Duration); err != nil {
 		return q, ofOther, err
 	}
-	if _, err := r.fields.text(fieldUnit, "unit"); err != nil { // no test needs it
+	if q.Unit, err = r.unit(); err != nil {
 		return q, ofOther, err
 	}
 	if q.Outcome, err = f.outcome(); err != nil {
@@ -162,6 +162,15 @@ func (r *reader) name(at field, name string) (string, error) {
 		return "", err
 	}
 	return r.keep(text), nil
+}
+
+// unit reads whose request it is. Envoy writes "-" for nobody's.
+func (r *reader) unit() (string, error) {
+	text, err := r.fields.text(fieldUnit, "unit")
+	if string(text) == "-" {
+		text = nil
+	}
+	return string(text[:min(len(text), analysis.LongestUnit)]), err
 }
 
 func (r *reader) keep(text []byte) string {

@@ -93,7 +93,7 @@ func (t *trip) found() string {
 func (p *player) closeTrip(now time.Time, outcome tripOutcome) {
 	t := p.open()
 	t.outcome, t.ended = outcome, now
-	p.watch = analysis.NewWatch(p.policy, p.arms)
+	p.watch = analysis.NewWatch(p.policy, p.arms).ByUnit()
 	p.watch.Split(p.share.split(p.arms))
 }
 

@@ -15,6 +15,7 @@ type sense struct {
 	rollout string // id
 	policy  config.PolicySpec
 	arms    analysis.Arms
+	sticky  bool // units are, so they are what counts
 
 	bins     *analysis.Bins  // nil until resume
 	pairs    *analysis.Pairs // nil where no answers are compared
@@ -44,11 +45,14 @@ func newSense(r canary.Rollout, key config.Key) *sense {
 		rollout:  r.ID,
 		policy:   r.Policy,
 		arms:     arms,
+		sticky:   r.Stickiness != nil,
 		evidence: analysis.NewEvidence(r.Policy, arms),
 		shares:   map[uint64]uint32{},
-		watch:    analysis.NewWatch(r.Policy, arms),
-		dark:     analysis.NewWatch(errorsOnly(r.Policy), arms),
 	}
+	if s.sticky {
+		s.evidence = s.evidence.ByUnit()
+	}
+	s.renew()
 	if m, compared := r.Policy.Answers(); compared {
 		s.pairs = analysis.NewPairs(m, arms)
 	}
@@ -115,6 +119,9 @@ func (s *sense) turn(was, is canary.Rollout, suspicion *analysis.Suspicion, epoc
 // renew forgets what was suspected.
 func (s *sense) renew() {
 	s.watch = analysis.NewWatch(s.policy, s.arms)
+	if s.sticky {
+		s.watch.ByUnit()
+	}
 	s.dark = analysis.NewWatch(errorsOnly(s.policy), s.arms)
 }
 

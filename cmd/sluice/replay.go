@@ -25,7 +25,8 @@ A recording has one JSON object a line, in the order in which requests ended:
 t is when the request started, in seconds, on any clock. t, version, status and
 latency_ms are required. A status of 0 or 5xx is an error; 4xx is the client's fault,
 499 a client that left. With --segments, a "segment" (a tenant, a language) is watched for
-errors of its own. unit is checked, and no test needs it yet.
+errors of its own. A unit says that the split drew it, and not the request by itself, as
+it does with sticky units: errors are then compared in units, each of which counts once.
 
 An Envoy's own JSON access log does, too, if json_format has start_time, duration,
 response_code, upstream_cluster and, better, response_flags, upstream_host, route_name,

@@ -79,9 +79,10 @@ func TestThePooledStatisticRaisesTheAlarm(t *testing.T) {
 
 func TestTheCommandPrintsATable(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, calibrate(&out, io.Discard, 0.05, "H3"))
+	require.NoError(t, calibrate(&out, io.Discard, 0.05, "H3", "candidate requests"))
 	require.Contains(t, out.String(), "| H3 |")
 	require.NotContains(t, out.String(), "| T1 |")
+	require.NotContains(t, out.String(), "1 pod of 20")
 	require.Equal(t, strings.Count(out.String(), "\n"), strings.Count(out.String(), " |\n")+strings.Count(out.String(), "|---|\n"))
 }
 

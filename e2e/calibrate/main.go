@@ -20,19 +20,20 @@ import (
 func main() {
 	scale := flag.Float64("scale", 1, "part of the runs of each experiment, above `0`")
 	only := flag.String("only", "", "the `tables` to run, as T5 or T1,H3")
+	what := flag.String("what", "", "a `part` of the descriptions of the experiments to run, as 0.8 busy")
 	flag.Parse()
-	if err := calibrate(os.Stdout, os.Stderr, *scale, *only); err != nil {
+	if err := calibrate(os.Stdout, os.Stderr, *scale, *only, *what); err != nil {
 		fmt.Fprintln(os.Stderr, "calibrate:", err)
 		os.Exit(1)
 	}
 }
 
 // calibrate prints a row per figure as it is measured, and gives what is broken.
-func calibrate(out, progress io.Writer, scale float64, only string) error {
+func calibrate(out, progress io.Writer, scale float64, only, what string) error {
 	fmt.Fprintln(out, "| table | what | published | measured | 95% interval | runs | standing |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|")
 	var broken []string
-	picked := pick(only)
+	picked := pick(only, what)
 	bar := newProgress(progress, len(picked))
 	for _, e := range picked {
 		runs := scaled(e.runs, scale)
@@ -51,10 +52,11 @@ func calibrate(out, progress io.Writer, scale float64, only string) error {
 	return nil
 }
 
-// pick is the experiments of some tables; of all where none is named.
-func pick(only string) (picked []experiment) {
+// pick is the experiments of some tables, of all where none is named, whose
+// description has a part.
+func pick(only, what string) (picked []experiment) {
 	for _, e := range experiments() {
-		if only == "" || strings.Contains(","+only+",", ","+e.table+",") {
+		if (only == "" || strings.Contains(","+only+",", ","+e.table+",")) && strings.Contains(e.what, what) {
 			picked = append(picked, e)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // promises is what Sluice promises: H2, how often an equal candidate is rolled
 // back, and H3, how soon harm is found.
 func promises() []experiment {
-	return slices.Concat(falseRollbacks(), queuedRollouts(), detections(), harmfulRollouts(), []experiment{wald()})
+	return slices.Concat(falseRollbacks(), queuedRollouts(), stickyUsers(), detections(), harmfulRollouts(), []experiment{wald()})
 }
 
 // falseRollbacks is H2: 20 requests a look, 3,000 looks, over a ramp while the error
