@@ -25,6 +25,19 @@ func rateBounds(r rate, alpha, planned float64) (low, high float64) {
 	return low, high
 }
 
+// usualTrials is what bounds that nobody planned for are narrowest at.
+const usualTrials = 1000
+
+// Bounds hold the estimated rate at every look together, with an error of alpha, as far
+// as its events are independent.
+func (e Estimate) Bounds(alpha float64) (low, high float64) {
+	low, high = rateBounds(rate{N: e.N, Bad: e.Count}, alpha, usualTrials)
+	if low < 1e-9 { // not even that is excluded
+		low = 0
+	}
+	return low, high
+}
+
 // turn is the last excluded point on the way from out to in, or out if none is.
 func turn(out, in float64, excluded func(float64) bool) float64 {
 	if !excluded(out) {

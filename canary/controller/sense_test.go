@@ -44,3 +44,30 @@ func TestFailuresThatTestersAskedForAreNoEvidence(t *testing.T) {
 		})
 	}
 }
+
+// Units that stay with an arm are what is drawn: none is blamed for what one user sends.
+func TestUnitsThatStayAreWhatCounts(t *testing.T) {
+	for _, sticky := range []bool{true, false} {
+		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		r := canary.Rollout{Policy: config.Standard(), Stable: "v1", Candidate: "v2"}
+		if sticky {
+			r.Stickiness = &config.Stickiness{Header: "x-user-id"}
+		}
+		s := newSense(r, config.Key{Namespace: "ml", Name: "filetype"})
+		s.bins = analysis.NewBins(now, time.Second)
+		tripped := false
+		for i := range 400 {
+			now = now.Add(50 * time.Millisecond)
+			for k := range 5 {
+				s.add(analysis.Request{Route: s.arms.Route, Version: "v1", Epoch: 1, Pod: "a:1", Start: now, Attempt: 1, Unit: fmt.Sprint(i, k)})
+			}
+			s.add(analysis.Request{Route: s.arms.Route, Version: "v2", Epoch: 1, Pod: "b:1", Start: now, Attempt: 1, Unit: "one user", Outcome: analysis.Failed})
+			_, found := s.watch.Look(now)
+			tripped = tripped || found
+		}
+		s.close(now.Add(time.Minute))
+		harmful := analysis.Judge(s.policy, s.evidence, now).Verdict == analysis.Harmful
+		require.Equal(t, !sticky, tripped, "trip, sticky %t", sticky)
+		require.Equal(t, !sticky, harmful, "verdict, sticky %t", sticky)
+	}
+}

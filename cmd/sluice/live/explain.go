@@ -136,20 +136,54 @@ func lookedAt(s controller.Snapshot) string {
 	return " before rollout " + s.Traces[0].Rollout + " ended"
 }
 
-// Sentence says what one test saw.
+// Sentence says what one test saw, what its evidence comes to, and what would change
+// the verdict.
 func Sentence(t analysis.Test) string {
-	about := fmt.Sprintf("%s by %s, for %s: ", t.Metric, t.Method, t.Direction)
+	about := fmt.Sprintf("%s by %s, for %s: ", metricOf(t), t.Method, t.Direction)
 	if t.Candidate.N == 0 {
 		return about + "no data; limit " + t.Threshold
 	}
-	parts := []string{about + facts(t), "limit " + t.Threshold, fmt.Sprintf("evidence %s of %s nats", nats(t.LogE), nats(t.LogNeeded))}
+	parts := []string{about + facts(t) + bounds(t), "limit " + t.Threshold, fmt.Sprintf("evidence %s of %s nats", nats(t.LogE), nats(t.LogNeeded))}
 	switch {
 	case t.Idle != "":
 		parts = append(parts, "idle: "+t.Idle)
 	case t.Passed:
 		parts = append(parts, "passed")
 	default:
-		parts = append(parts, "open")
+		parts = append(parts, "open: "+change(t))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// metricOf names what a test is of.
+func metricOf(t analysis.Test) string {
+	if t.Segment == "" {
+		return t.Metric
+	}
+	return t.Metric + " of " + t.Segment
+}
+
+// bounds are those of the candidate's rate where it is held against a limit of its own;
+// where it is compared, facts has those of the ratio.
+func bounds(t analysis.Test) string {
+	if t.Method != "slo" {
+		return ""
+	}
+	low, high := t.Candidate.Bounds(0.05)
+	return fmt.Sprintf(", 95%% bounds %.3g%% to %.3g%%", 100*low, 100*high)
+}
+
+// change says what would make a test decide.
+func change(t analysis.Test) string {
+	short := t.LogNeeded - t.LogE
+	switch t.Direction {
+	case "rollback":
+		return nats(short) + " nats more, alone, roll back"
+	case "integrity":
+		return nats(short) + " nats more hold the rollout"
+	}
+	if t.LogE <= 0 {
+		return "what came so far speaks for no promotion"
+	}
+	return fmt.Sprintf("passes with about %.2g times as much of the same", 1+short/t.LogE)
 }
