@@ -110,7 +110,7 @@ func (s State) halts(w Wait) bool {
 		return true
 	case WaitTrip:
 		return s.Rollout.OpenTrip() == nil
-	case WaitBlind, WaitReady, WaitStable, WaitDoubt, WaitAck, WaitTime, WaitRequests, WaitEvidence:
+	case WaitBlind, WaitReady, WaitStable, WaitDoubt, WaitAck, WaitTime, WaitRequests, WaitAnswers, WaitEvidence:
 	}
 	return false
 }
