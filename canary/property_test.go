@@ -72,6 +72,10 @@ func (w *world) reroute() {
 	case 1:
 		w.route.Target = ""
 		w.route.Strategy = config.Strategy{ABTest: &config.ABTest{Arms: map[string]config.Percent{"v1": percent(70), "v3": percent(30)}, Reference: "v3"}}
+		if rapid.Bool().Draw(w.t, "judged test") {
+			w.route.Strategy.ABTest.Outcomes = []config.ABOutcome{{Name: "clicks", Kind: config.ABRate}}
+			w.route.Strategy.ABTest.EndsBy.Decision = rapid.Bool().Draw(w.t, "ends by decision")
+		}
 		return
 	case 2:
 		w.route.Target = ""
@@ -128,6 +132,9 @@ func (w *world) draw() canary.Event {
 	case 10:
 		return canary.Observed{At: at, Proxy: "p", Epoch: w.state.Published.Epoch + uint64(rapid.IntRange(0, 1).Draw(t, "ahead"))}
 	case 11:
+		if running := w.state.RunningTest(); running != nil {
+			return canary.Concluded{At: at, Test: running.ID, Winner: "v1", Reason: "numbers"}
+		}
 		return canary.Disconnected{At: at, Proxy: "p", Remaining: rapid.IntRange(0, 1).Draw(t, "remaining")}
 	case 12:
 		return canary.Blinded{At: at, Reason: "gap"}

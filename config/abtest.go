@@ -87,8 +87,8 @@ const (
 // EndsBy is what ends an A/B test by itself, written as "decision", as a time, or as
 // "decision or" a time. The zero value is nothing.
 type EndsBy struct {
-	Decision bool
-	Date     time.Time
+	Decision bool      `json:"decision"`
+	Date     time.Time `json:"date"`
 }
 
 var errEndsBy = errors.New(`is not "decision", a time such as 2026-12-24T18:00:00Z, or "decision or" a time`)

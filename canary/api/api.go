@@ -44,6 +44,7 @@ type Archive interface {
 type Config struct {
 	Controller Controller
 	Archive    Archive
+	Outcomes   Outcomes
 	Proxies    func() any       // JSON-able list; what is known of every proxy
 	Ready      func() error     // nil when the control plane serves
 	Metrics    http.Handler     // of /metrics
@@ -58,8 +59,8 @@ type Server struct {
 
 // New checks c.
 func New(c Config) (*Server, error) {
-	if c.Controller == nil || c.Archive == nil || c.Proxies == nil || c.Ready == nil || c.Metrics == nil {
-		return nil, errors.New("api: Controller, Archive, Proxies, Ready and Metrics must be given")
+	if c.Controller == nil || c.Archive == nil || c.Outcomes == nil || c.Proxies == nil || c.Ready == nil || c.Metrics == nil {
+		return nil, errors.New("api: Controller, Archive, Outcomes, Proxies, Ready and Metrics must be given")
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -79,6 +80,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/routes/{namespace}/{name}/decisions", s.decisions)
 	mux.HandleFunc("GET /api/v1/routes/{namespace}/{name}/review", s.review)
 	mux.HandleFunc("POST /api/v1/routes/{namespace}/{name}/verbs/{verb}", s.verb)
+	mux.HandleFunc("POST /api/v1/routes/{namespace}/{name}/outcomes", s.outcomes)
 	mux.HandleFunc("GET /api/v1/proxies", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.Proxies()) })
 	mux.HandleFunc("GET /api/v1/events", s.events)
 	mux.Handle("GET /metrics", s.Metrics)

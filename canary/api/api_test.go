@@ -151,5 +151,5 @@ func TestOnlyThisHostMayAskAndOnlyJSONMayAct(t *testing.T) {
 
 func TestAServerNeedsItsParts(t *testing.T) {
 	_, err := api.New(api.Config{})
-	require.ErrorContains(t, err, "Controller, Archive, Proxies, Ready and Metrics must be given")
+	require.ErrorContains(t, err, "Controller, Archive, Outcomes, Proxies, Ready and Metrics must be given")
 }

@@ -138,6 +138,7 @@ type fleet struct {
 	mu       sync.Mutex
 	known    []controller.Snapshot
 	done     []canary.Event
+	told     []analysis.ABReport
 	decision canary.Decision
 	err      error
 }
@@ -162,6 +163,14 @@ func (f *fleet) Do(_ context.Context, _ config.Key, ev canary.Event) (canary.Dec
 	defer f.mu.Unlock()
 	f.done = append(f.done, ev)
 	return f.decision, f.err
+}
+
+// Tell takes outcomes of whatever test.
+func (f *fleet) Tell(_ context.Context, _ config.Key, reports []analysis.ABReport) (controller.Receipt, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, reports...)
+	return controller.Receipt{Test: "abtest-1", Taken: len(reports)}, f.err
 }
 
 func (f *fleet) replace(known ...controller.Snapshot) {
@@ -200,7 +209,7 @@ func (s shelf) Review(k config.Key, rollout string) (review.Review, error) {
 // serverOf makes a Server on a controller, with the rest as simple as can be.
 func serverOf(f *fleet, change ...func(*api.Config)) *api.Server {
 	c := api.Config{
-		Controller: f, Archive: shelf{}, Now: func() time.Time { return noon },
+		Controller: f, Archive: shelf{}, Outcomes: f, Now: func() time.Time { return noon },
 		Proxies: func() any { return []string{"sluice-7f3a"} },
 		Ready:   func() error { return nil },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "sluice_up 1") }),

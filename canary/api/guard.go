@@ -46,5 +46,5 @@ func writes(method string) bool { return method != http.MethodGet && method != h
 
 func isJSON(contentType string) bool {
 	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && media == "application/json"
+	return err == nil && (media == "application/json" || media == "application/x-ndjson")
 }

@@ -98,7 +98,7 @@ func (p *plane) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	p.web, err = api.New(api.Config{
-		Controller: p.manager, Archive: p.archive, Ready: p.ready, Log: p.log,
+		Controller: p.manager, Archive: p.archive, Outcomes: p.manager, Ready: p.ready, Log: p.log,
 		Proxies: func() any { return viewsOf(p.discovery.Proxies(), seen, p.manager.Snapshots()) },
 		Metrics: metricsHandler(newExporter(p.manager.Snapshots, p.logs.Counts)),
 	})

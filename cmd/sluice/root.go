@@ -48,6 +48,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newRun(), newDown())
 	root.AddCommand(newGet(), newStatus(), newExplain(), newProxies(), newReview())
 	root.AddCommand(newVerbs()...)
+	root.AddCommand(newOutcomes())
 	root.AddCommand(newLint(), newRender(), newBootstrap(), newRoute(), newPolicy(), newVersion())
 	root.AddCommand(newPlan(), newSimulate(), newReplay(), newAACheck())
 	return root

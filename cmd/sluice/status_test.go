@@ -56,6 +56,19 @@ func (p *play) Do(context.Context, config.Key, canary.Event) (canary.Decision, e
 	return canary.Decision{}, errors.New("play: takes no verbs")
 }
 
+// Tell refuses what was called a mistake.
+func (p *play) Tell(_ context.Context, _ config.Key, reports []analysis.ABReport) (r controller.Receipt, err error) {
+	r.Test = "abtest-1"
+	for i, report := range reports {
+		if report.Outcome == "mistake" {
+			r.Refused, r.Malformed = append(r.Refused, controller.Refusal{Index: i, Error: "outcome: is a mistake"}), r.Malformed+1
+			continue
+		}
+		r.Taken++
+	}
+	return r, nil
+}
+
 type noArchive struct{}
 
 func (noArchive) Decisions(config.Key, string) ([]canary.Decision, error) { return nil, nil }
@@ -68,7 +81,7 @@ func (noArchive) Review(config.Key, string) (review.Review, error) {
 func perform(t *testing.T, p *play) *httptest.Server {
 	t.Helper()
 	s, err := api.New(api.Config{
-		Controller: p, Archive: noArchive{}, Proxies: func() any { return nil },
+		Controller: p, Archive: noArchive{}, Outcomes: p, Proxies: func() any { return nil },
 		Ready: func() error { return nil }, Metrics: http.NotFoundHandler(),
 	})
 	require.NoError(t, err)

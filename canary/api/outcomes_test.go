@@ -1,0 +1,67 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary/controller"
+)
+
+const outcomesPath = "/api/v1/routes/ml/filetype/outcomes"
+
+func TestOutcomesAreTakenAsAnArrayOrAsLines(t *testing.T) {
+	want := []analysis.ABReport{
+		{Unit: "alice", Outcome: "clicks", Value: 1},
+		{Request: "r7", Outcome: "rating", Value: 4.5, At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+	}
+	first, second := `{"unit":"alice","outcome":"clicks","value":1}`, `{"request":"r7","outcome":"rating","value":4.5,"time":"2026-01-01T00:00:00Z"}`
+	for name, body := range map[string]string{"array": "\n[" + first + "," + second + "]", "lines": first + "\n" + second + "\n"} {
+		t.Run(name, func(t *testing.T) {
+			f := &fleet{}
+			f.replace(stepping())
+			w := ask(serverOf(f), http.MethodPost, outcomesPath, body)
+			require.Equal(t, 200, w.Code, w.Body)
+			require.JSONEq(t, `{"test":"abtest-1","taken":2,"malformed":0}`, w.Body.String())
+			require.Equal(t, want, f.told)
+		})
+	}
+}
+
+func TestWhatAreNoOutcomesIsRefusedWhole(t *testing.T) {
+	f := &fleet{}
+	f.replace(stepping())
+	one := `{"unit":"a","outcome":"clicks","value":1}`
+	for _, tt := range []struct{ name, body, want string }{
+		{"no value", `[` + one + `,{"unit":"a","outcome":"clicks"}]`, "outcome 1: value: is missing"},
+		{"a null", `[null]`, "outcome 0: value: is missing"},
+		{"an unknown field", `{"user":"a"}`, `outcome 0: json: unknown field \"user\"`},
+		{"no JSON", one + "clicks", "outcome 1: invalid character"},
+		{"half an array", "[" + one, "body: EOF"},
+		{"more than an array", "[]" + one, "body: goes on after the outcomes"},
+		{"too many", strings.Repeat(one, 10_001), "body: has more than 10000 outcomes: send them in parts"},
+		{"too much", strings.Repeat(" ", 9<<20), "body: http: request body too large"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := ask(serverOf(f), http.MethodPost, outcomesPath, tt.body)
+			require.Equal(t, http.StatusBadRequest, w.Code)
+			require.Contains(t, w.Body.String(), tt.want)
+		})
+	}
+	require.Empty(t, f.told)
+}
+
+func TestOutcomesWithoutATestAreRefusedAndABusyControllerSaysSo(t *testing.T) {
+	f := &fleet{err: controller.ErrNoTest}
+	f.replace(stepping())
+	w := ask(serverOf(f), http.MethodPost, outcomesPath, "[]")
+	require.Equal(t, http.StatusConflict, w.Code)
+	require.Contains(t, w.Body.String(), "no A/B test with outcomes runs")
+	f.err = controller.ErrBusy
+	require.Equal(t, http.StatusServiceUnavailable, ask(serverOf(f), http.MethodPost, outcomesPath, "[]").Code)
+	require.Equal(t, http.StatusNotFound, ask(serverOf(f), http.MethodPost, "/api/v1/routes/ml/other/outcomes", "[]").Code)
+}
