@@ -21,6 +21,7 @@ type exporter struct {
 
 	weight, epoch, phase, condition, requests, errors, mirrored *prometheus.Desc
 	evidence, needed, trips, proxies, delay, logs               *prometheus.Desc
+	compared, differing                                         *prometheus.Desc
 }
 
 func newExporter(snapshots func() []controller.Snapshot, counts func() accesslog.Counts) *exporter {
@@ -41,6 +42,8 @@ func newExporter(snapshots func() []controller.Snapshot, counts func() accesslog
 		mirrored:  desc("rollout_mirrored", "Mirrored copies of the newest rollout, by arm.", "version", "role"),
 		evidence:  desc("evidence_nats", "Log e-value of a test of the running rollout.", "metric", "method", "direction"),
 		needed:    desc("evidence_needed_nats", "Log e-value at which a test of the running rollout decides.", "metric", "method", "direction"),
+		compared:  desc("shadow_answers_compared", "Copied requests of the shadow, or of the newest rollout, whose answers were compared."),
+		differing: desc("shadow_answers_differing", "Of those, the ones to which the shadow gave another answer than stable."),
 		trips:     desc("rollout_trips", "Trips of the newest rollout."),
 		proxies:   desc("proxies", "Connected proxies."),
 		delay:     desc("log_delay_seconds", "Time from a request's end to its log entry, lately."),
@@ -52,7 +55,7 @@ func newExporter(snapshots func() []controller.Snapshot, counts func() accesslog
 func (e *exporter) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		e.weight, e.epoch, e.phase, e.condition, e.requests, e.errors, e.mirrored,
-		e.evidence, e.needed, e.trips, e.proxies, e.delay, e.logs,
+		e.evidence, e.needed, e.trips, e.proxies, e.delay, e.logs, e.compared, e.differing,
 	} {
 		ch <- d
 	}
@@ -102,6 +105,10 @@ func (e *exporter) collectRoute(s controller.Snapshot, set set) {
 	if s.State.Rollout != nil && s.Assessment != nil {
 		e.collectTests(s.Assessment.Tests, set)
 	}
+	if s.Assessment != nil && s.Assessment.Answers != nil {
+		set(e.compared, float64(s.Assessment.Answers.Pairs))
+		set(e.differing, float64(s.Assessment.Answers.Differ))
+	}
 }
 
 func (e *exporter) collectTrace(s controller.Snapshot, set set) {
@@ -134,6 +141,9 @@ func (e *exporter) collectTrace(s controller.Snapshot, set set) {
 
 func (e *exporter) collectTests(tests []analysis.Test, set set) {
 	for _, t := range tests {
+		if t.Segment != "" {
+			continue // tenants are too many to be labels
+		}
 		set(e.evidence, t.LogE, t.Metric, t.Method, t.Direction)
 		set(e.needed, t.LogNeeded, t.Metric, t.Method, t.Direction)
 	}

@@ -34,7 +34,13 @@ func midway() controller.Snapshot {
 		Conditions: []canary.Condition{{Type: canary.Ready, Status: canary.True, Reason: "Serving"}, {Type: canary.Stalled, Status: canary.Unknown, Reason: "Unknown"}},
 		Proxies:    []string{"a", "b"},
 		LogDelay:   30 * time.Millisecond,
-		Assessment: &analysis.Assessment{Tests: []analysis.Test{{Metric: "errors", Method: "slo", Direction: "rollback", LogE: 1.5, LogNeeded: 5.3}}},
+		Assessment: &analysis.Assessment{
+			Tests: []analysis.Test{
+				{Metric: "errors", Method: "slo", Direction: "rollback", LogE: 1.5, LogNeeded: 5.3},
+				{Metric: "errors", Method: "slo", Direction: "rollback", LogE: 0.5, LogNeeded: 5.3, Segment: "tenant-1"},
+			},
+			Answers: &analysis.Answers{Pairs: 400, Differ: 12},
+		},
 		Traces: []canary.Trace{{
 			Rollout: "v2-1", Arms: arms, Stable: canary.Exposure{Requests: 75}, Candidate: canary.Exposure{Requests: 25, Errors: 2, Mirrored: 3},
 			Served: []canary.Served{{Epoch: 7, Stable: 75, Candidate: 25}},
@@ -75,6 +81,8 @@ sluice_version_weight_ratio{name="filetype",namespace="ml",stage="observed",vers
 		`sluice_rollout_phase{name="filetype",namespace="ml",phase="Stepping"} 1`,
 		`sluice_rollout_errors{name="filetype",namespace="ml",role="candidate",version="v2"} 2`,
 		`sluice_access_log_entries_total{result="malformed: no cluster"} 1`,
+		`sluice_shadow_answers_compared{name="filetype",namespace="ml"} 400`,
+		`sluice_shadow_answers_differing{name="filetype",namespace="ml"} 12`,
 		"go_goroutines",
 	} {
 		require.Contains(t, answer.Body.String(), line)
