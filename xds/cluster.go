@@ -116,7 +116,7 @@ func upstreamProtocol(p config.Protocol) (*anypb.Any, error) {
 func healthCheck(p config.Protocol, h *config.Health) *corepb.HealthCheck {
 	interval := defaultInterval
 	if h != nil && h.Interval > 0 {
-		interval = h.Interval.D()
+		interval = max(h.Interval.D(), time.Millisecond) // Envoy rounds less to none, and would do nothing else
 	}
 	check := &corepb.HealthCheck{
 		Timeout:            duration(min(interval, time.Second)),

@@ -87,4 +87,8 @@ func hash(b []byte) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-func duration(d time.Duration) *durationpb.Duration { return durationpb.New(d) }
+// longest is the longest time that Envoy takes, which counts nanoseconds, too, and
+// refuses the last second of what fits.
+const longest = 9_223_372_035 * time.Second
+
+func duration(d time.Duration) *durationpb.Duration { return durationpb.New(min(d, longest)) }

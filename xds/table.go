@@ -115,7 +115,7 @@ func actionOf(in intent) *routepb.RouteAction {
 		Priority: corepb.RoutingPriority_HIGH,
 	}
 	if in.Timeouts.Request.D() >= streamIdle {
-		action.IdleTimeout = duration(in.Timeouts.Request.D() + time.Minute)
+		action.IdleTimeout = duration(min(in.Timeouts.Request.D(), longest-time.Minute) + time.Minute)
 	}
 	// Envoy draws once per request: policies of equal fractions copy the same requests.
 	for _, m := range []config.Share{in.split.Mirror, in.split.Repeat} {
