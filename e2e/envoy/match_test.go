@@ -122,37 +122,3 @@ func TestCallsAreMatchedByServiceAndMethod(t *testing.T) {
 		require.Equal(t, tt.served, strings.Join(append(header.Get("x-sluice"), trailer.Get("x-sluice")...), ","), tt.method)
 	}
 }
-
-// Clients from other addresses of this machine are other units, whatever their port.
-func TestUnitsAreClientAddresses(t *testing.T) {
-	s, publish := stickyStage(t, config.Stickiness{ClientAddress: &config.ClientAddress{}})
-	const clients = 300
-	ask := func() (c [clients]bool) {
-		for i := range clients {
-			from := &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+i/250), byte(1+i%250))}
-			client := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{LocalAddr: from}).DialContext, DisableKeepAlives: true}}
-			resp, err := client.Do(s.Request("filetype.ml", "/"))
-			require.NoError(t, err)
-			body, err := io.ReadAll(resp.Body)
-			require.NoError(t, err)
-			require.NoError(t, resp.Body.Close())
-			c[i] = string(body) == "v2"
-		}
-		return c
-	}
-	var last [clients]bool
-	for _, weight := range []uint32{1000, 2500, 5000} {
-		publish(weight, offset)
-		now := ask()
-		n := 0
-		for i := range now {
-			require.False(t, last[i] && !now[i], "moved back when the share grew to %d", weight)
-			if now[i] {
-				n++
-			}
-		}
-		require.InDelta(t, float64(weight)/config.WholeSplit, float64(n)/clients, 0.12)
-		last = now
-	}
-	require.Equal(t, last, ask(), "another connection is the same unit")
-}

@@ -1,7 +1,6 @@
 package envoy
 
 import (
-	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -163,7 +162,7 @@ func TestUnitsStayWhenACandidateIsCovered(t *testing.T) {
 		}
 		s.Publish(cfg, splitOf(filetype, 1, config.Carve("v1", "v2", 2500, 9000)))
 		s.Acked(filetype, 1)
-		return s.askUnits(byHeader, func(int, *http.Response) {})
+		return s.askUnits(byHeader())
 	}
 	require.Equal(t, ask(false), ask(true))
 }
