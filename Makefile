@@ -110,6 +110,16 @@ bench-xds: build parts ## measure how fast a weight reaches ten thousand proxies
 	bin/xdsbench $(BENCH)
 	$(GO) test ./e2e/envoy -count=1 -v -run 'TestFlipsUnderLoadFailNoRequest'
 
+.PHONY: bench-ingest
+bench-ingest: ## measure what an access-log entry costs, from its message to evidence
+	$(GO) build -o bin/ingest ./e2e/ingest
+	bin/ingest $(BENCH)
+
+.PHONY: soak
+soak: build parts ## promote and roll back fifty times under load, and divide twenty thousand users, at full length
+	$(GO) test ./e2e/plane -count=1 -v -timeout 30m -run 'TestPromoteAndRollbackCycles' -soak.cycles 50 -soak.requests 2000
+	$(GO) test ./e2e/envoy -count=1 -v -timeout 30m -run 'TestUnitsOnlyMove' -sticky.units 20000
+
 .PHONY: bench-serving
 bench-serving: parts clients ## measure what serving costs beside the raw runtime and other servers
 	$(CACHE)/clients/bin/pip install -q -r e2e/serving/bench/peers/requirements.txt
