@@ -55,6 +55,7 @@ type Share struct {
 // Step is one step of a rollout.
 type Step struct {
 	Weight string `json:"weight"`
+	Shadow string `json:"shadow,omitempty"` // what is copied to the candidate instead
 	// Least is what the policy asks for whatever the evidence: seconds, and requests
 	// of the candidate.
 	Least         Seconds `json:"least"`
@@ -166,6 +167,9 @@ func stepsOf(all []tried, c Config) []Step {
 	var steps []Step
 	for i, s := range c.Steps {
 		step := Step{Weight: s.Weight.String(), Least: inSeconds(least(c, s)), LeastRequests: c.Policy.Limits.MinRequestsPerStep}
+		if s.Shadow > 0 {
+			step.Shadow, step.LeastRequests = s.Shadow.String(), 0
+		}
 		var took []time.Duration
 		var requests []int
 		waits := map[string]int{}

@@ -179,7 +179,11 @@ func printSteps(w io.Writer, steps []forecast.Step) {
 		if s.Left > 0 {
 			likely, ninety, requests, waits = span(s.Likely), span(s.P90), fmt.Sprint(s.LikelyRequests), orDash(s.Bottleneck)
 		}
-		fmt.Fprintf(t, "  %d\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", i+1, orDash(s.Weight), span(s.Least), s.LeastRequests, likely, ninety, requests, waits)
+		weight := orDash(s.Weight)
+		if s.Shadow != "" {
+			weight = s.Shadow + " copied"
+		}
+		fmt.Fprintf(t, "  %d\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", i+1, weight, span(s.Least), s.LeastRequests, likely, ninety, requests, waits)
 	}
 	_ = t.Flush() // as above
 }
