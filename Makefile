@@ -40,11 +40,23 @@ $(CACHE)/clients/installed: e2e/serving/clients/requirements.txt
 
 .PHONY: test
 test: parts ## run the tests, those on the real Envoy and the real models too
-	$(GO) test -timeout 30m $$($(GO) list ./... | grep -v /e2e/serving/clients)
+	$(GO) test -timeout 30m $$($(GO) list ./... | grep -Ev '/e2e/(serving/clients|prometheus)$$')
 
 .PHONY: test-clients
 test-clients: parts clients ## drive sluice-serve with Triton's and KServe's own clients (half a gigabyte of Python)
 	$(GO) test -timeout 30m ./e2e/serving/clients
+
+PROMETHEUS_VERSION    := v0.316.0
+export PROMETHEUS_BIN ?= $(CACHE)/bin/prometheus-$(PROMETHEUS_VERSION)
+
+.PHONY: test-prometheus
+test-prometheus: $(PROMETHEUS_BIN) ## read metrics of one's own from a real Prometheus (builds it, some minutes)
+	$(GO) test -timeout 10m ./e2e/prometheus
+
+$(CACHE)/bin/prometheus-$(PROMETHEUS_VERSION):
+	GOBIN=$(CACHE)/bin/install-$$$$ && export GOBIN && \
+	  $(GO) install -tags remove_all_sd github.com/prometheus/prometheus/cmd/prometheus@$(PROMETHEUS_VERSION) && \
+	  mv $$GOBIN/prometheus $@ && rmdir $$GOBIN
 
 .PHONY: race
 race: parts ## run the tests of the acting packages under the race detector
