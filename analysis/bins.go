@@ -95,24 +95,28 @@ func (w *Window) count(r Request, late int64) {
 	w.Requests++
 	w.Late += late
 	if r.Segment != "" {
-		w.Segments.add(SegmentCount{Name: r.Segment, Requests: 1, Errors: rateOf(r.Outcome.Error()).Bad})
+		w.Segments.count(r)
 	}
-	switch r.Outcome {
-	case Succeeded:
-		w.Latencies.Add(r.Duration)
-	case Failed:
-		w.Errors++
+	w.Errors += rateOf(r.Outcome.Error()).Bad
+	countTimes(r, &w.Latencies, &w.FirstBytes)
+}
+
+// countTimes adds how long a request took, and its first byte. One that failed took no
+// time that means anything; a time-out is slower than anything.
+func countTimes(r Request, latencies, firstBytes *Buckets) {
+	switch {
+	case r.Outcome == Failed:
 		return
-	case TimedOut:
-		w.Errors++
-		w.Latencies.AddIndex(LastBucket)
-	case ClientFault, Abandoned: // counted above
+	case r.Outcome == TimedOut:
+		latencies.AddIndex(LastBucket)
+	default:
+		latencies.Add(r.Duration)
 	}
 	switch {
 	case r.FirstByte > 0:
-		w.FirstBytes.Add(r.FirstByte)
+		firstBytes.Add(r.FirstByte)
 	case r.Outcome == TimedOut:
-		w.FirstBytes.AddIndex(LastBucket)
+		firstBytes.AddIndex(LastBucket)
 	}
 }
 

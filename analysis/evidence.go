@@ -120,7 +120,7 @@ func (e *Evidence) observe(u *updater, windows []Window) {
 		all = append(all, e.count(u, s))
 	}
 	if e.Segments != nil {
-		e.Segments.add(all, e.unspentOf(u.minutes))
+		e.Segments.add(u, all, e.unspentOf(u.minutes))
 	}
 	e.countTimes(u, windows)
 }
@@ -144,7 +144,7 @@ func (e *Evidence) closeBlock(u *updater) {
 		e.Clients.Odds.closeBlock(u.burst)
 	}
 	if e.Segments != nil {
-		e.Segments.closeBlock(&u.odds, u.burst)
+		e.Segments.closeBlock(u, floorDiv(e.Through, u.block))
 	}
 	for i := range e.Limits {
 		e.Limits[i].closeBlock(u.limits[i].burst)

@@ -3,6 +3,8 @@ package analysis
 import (
 	"cmp"
 	"slices"
+
+	"github.com/sluice-dev/sluice/config"
 )
 
 // SegmentCounts are parts of a window's counts by segment: a tenant, a language.
@@ -14,15 +16,50 @@ type SegmentCount struct {
 	Name     string `json:"name"`
 	Requests int64  `json:"n"`
 	Errors   int64  `json:"bad"`
+	// Latencies and FirstBytes are as a window's.
+	Latencies  Buckets `json:"-"`
+	FirstBytes Buckets `json:"-"`
+}
+
+// times are a segment's, by kind.
+func (c *SegmentCount) times(of config.MetricName) Buckets {
+	if of == config.MetricTTFB {
+		return c.FirstBytes
+	}
+	return c.Latencies
 }
 
 func (c *SegmentCounts) add(o SegmentCount) {
-	at, found := slices.BinarySearchFunc(*c, o.Name, func(s SegmentCount, name string) int { return cmp.Compare(s.Name, name) })
+	s := c.of(o.Name)
+	s.Requests += o.Requests
+	s.Errors += o.Errors
+	s.Latencies.Merge(o.Latencies)
+	s.FirstBytes.Merge(o.FirstBytes)
+}
+
+// count adds one request with an outcome.
+func (c *SegmentCounts) count(r Request) {
+	s := c.of(r.Segment)
+	s.Requests++
+	s.Errors += rateOf(r.Outcome.Error()).Bad
+	countTimes(r, &s.Latencies, &s.FirstBytes)
+}
+
+// of finds a segment by name, or begins it.
+func (c *SegmentCounts) of(name string) *SegmentCount {
+	at, found := slices.BinarySearchFunc(*c, name, func(s SegmentCount, name string) int { return cmp.Compare(s.Name, name) })
 	if !found {
-		*c = slices.Insert(*c, at, SegmentCount{Name: o.Name})
+		*c = slices.Insert(*c, at, SegmentCount{Name: name})
 	}
-	(*c)[at].Requests += o.Requests
-	(*c)[at].Errors += o.Errors
+	return &(*c)[at]
+}
+
+// counts leaves the times out.
+func (c SegmentCounts) counts() (all SegmentCounts) {
+	for _, s := range c {
+		all = append(all, SegmentCount{Name: s.Name, Requests: s.Requests, Errors: s.Errors})
+	}
+	return all
 }
 
 func (c *SegmentCounts) merge(o SegmentCounts) {
@@ -31,11 +68,11 @@ func (c *SegmentCounts) merge(o SegmentCounts) {
 	}
 }
 
-// segmentPart is the part of the evidence on errors against stable that is the
-// segments' together, where they are watched.
+// segmentPart is the part of the evidence against stable, on errors and on each kind of
+// times, that is the segments' together, where they are watched.
 const segmentPart = 0.25
 
-// segments is the evidence on errors in single segments. A model that is broken for
+// segments is the evidence on errors and times in single segments. A model that is broken for
 // one tenant with 2% of the traffic passes every test of all requests. Each segment
 // has a process of its own with an equal, fixed part of the bound, whether or not
 // it is ever seen; so which are seen, and when, costs no validity. The first ones
@@ -55,6 +92,8 @@ type segment struct {
 	// compare; within an epoch arms are drawn alike, so a block may be one stratum
 	// whatever drifts in it (research: statistics §2a, the design-based proof).
 	Open []segmentStratum `json:"open,omitempty"`
+	// Times are compared pod by pod, as those of all requests are.
+	Times [timingCount]*latency `json:"times"`
 }
 
 // segmentStratum is what a segment had of both arms under one epoch.
@@ -64,12 +103,12 @@ type segmentStratum struct {
 	Candidate rate   `json:"candidate"`
 }
 
-// Segmented watches up to so many segments of requests, too, for errors against
-// stable. Call it on what NewEvidence gave, before anything is counted: the segments
-// take a quarter of that test's part of falseRollback. Without such a test in the
-// policy, it changes nothing.
+// Segmented watches up to so many segments of requests, too, for errors and times
+// against stable. Call it on what NewEvidence gave, before anything is counted: the
+// segments take a quarter of those tests' parts of falseRollback. Without such a test in
+// the policy, it changes nothing.
 func (e Evidence) Segmented(most int) Evidence {
-	if e.Odds != nil && most > 0 && e.Spans == 0 {
+	if (e.Odds != nil || e.Latency != nil || e.TTFB != nil) && most > 0 && e.Spans == 0 {
 		e.Segments = &segments{Most: most}
 	}
 	return e
@@ -80,20 +119,23 @@ func (s *segments) clone() *segments {
 	c.Each = slices.Clone(s.Each)
 	for i := range c.Each {
 		c.Each[i].Open = slices.Clone(c.Each[i].Open)
+		for k, l := range c.Each[i].Times {
+			c.Each[i].Times[k] = l.clone()
+		}
 	}
 	return &c
 }
 
 // add counts what was drawn of one index. unspent is the part of the evidence that
 // later minutes will get; a segment that is first seen now has had all other parts.
-func (s *segments) add(all []drawing, unspent float64) {
+func (s *segments) add(u *updater, all []drawing, unspent float64) {
 	for _, name := range namesOf(all) { // in an order that no grouping changes
-		s.find(name, unspent)
+		s.watch(u, name, unspent)
 	}
 	for _, d := range all {
 		for of, arm := range d.arms {
 			for _, c := range arm.segments {
-				if g := s.find(c.Name, unspent); g != nil {
+				if g := s.find(c.Name); g != nil {
 					g.add(d.epoch, side(of), rate{N: c.Requests, Bad: c.Errors})
 				} else {
 					s.Left += c.Requests
@@ -115,20 +157,62 @@ func namesOf(all []drawing) (names []string) {
 	return slices.Compact(names)
 }
 
-// find gives a segment by name, or nil where too many are watched already.
-func (s *segments) find(name string, unspent float64) *segment {
-	at, found := slices.BinarySearchFunc(s.Each, name, func(g segment, name string) int { return cmp.Compare(g.Name, name) })
-	switch {
-	case found:
-	case len(s.Each) >= s.Most:
+// watch begins with a segment, unless it is watched or too many are.
+func (s *segments) watch(u *updater, name string, unspent float64) {
+	at, found := slices.BinarySearchFunc(s.Each, name, compareSegment)
+	if found || len(s.Each) >= s.Most {
+		return
+	}
+	g := segment{Name: name}
+	notBegun(g.Harm.Past[:])
+	g.Harm.start(1 - unspent)
+	for i, specs := range u.ranks {
+		g.Times[i] = newLatency(specs)
+		g.Times[i].start(1 - unspent)
+	}
+	s.Each = slices.Insert(s.Each, at, g)
+}
+
+// find gives a segment by name, or nil where it is not watched.
+func (s *segments) find(name string) *segment {
+	at, found := slices.BinarySearchFunc(s.Each, name, compareSegment)
+	if !found {
 		return nil
-	default:
-		g := segment{Name: name}
-		notBegun(g.Harm.Past[:])
-		g.Harm.start(1 - unspent)
-		s.Each = slices.Insert(s.Each, at, g)
 	}
 	return &s.Each[at]
+}
+
+func compareSegment(g segment, name string) int { return cmp.Compare(g.Name, name) }
+
+// look sets the edges of times that past windows allow.
+func (s *segments) look(u *updater) {
+	if s == nil {
+		return
+	}
+	for i := range s.Each {
+		for k, l := range s.Each[i].Times {
+			l.look(u.ranks[k])
+		}
+	}
+}
+
+// addTimes counts the times of a window of a pod that is warm.
+func (s *segments) addTimes(u *updater, w Window, of side) {
+	if s == nil {
+		return
+	}
+	for _, c := range w.Segments {
+		g := s.find(c.Name)
+		if g == nil {
+			continue
+		}
+		for k, name := range timings() {
+			if l, times := g.Times[k], c.times(name); l != nil && len(times) > 0 {
+				l.add(u.ranks[k], w.Pod, times, of)
+				l.remember(times, of)
+			}
+		}
+	}
 }
 
 func (g *segment) add(epoch uint64, of side, r rate) {
@@ -144,14 +228,17 @@ func (g *segment) add(epoch uint64, of side, r rate) {
 }
 
 // closeBlock turns the block into evidence.
-func (s *segments) closeBlock(grid *oddsGrid, limit nats) {
+func (s *segments) closeBlock(u *updater, block int64) {
 	for i := range s.Each {
 		g := &s.Each[i]
 		for _, o := range g.Open {
-			g.weigh(grid, o)
+			g.weigh(&u.odds, o)
 		}
 		g.Open = nil
-		g.Harm.closeBlock(limit)
+		g.Harm.closeBlock(u.burst)
+		for _, l := range g.Times {
+			l.closeBlock(block, u.block)
+		}
 	}
 }
 
@@ -171,6 +258,9 @@ func (g *segment) weigh(grid *oddsGrid, o segmentStratum) {
 func (s *segments) start(part float64) {
 	for i := range s.Each {
 		s.Each[i].Harm.start(part)
+		for _, l := range s.Each[i].Times {
+			l.start(part)
+		}
 	}
 }
 
@@ -195,4 +285,34 @@ func (j *judgement) segmentStandings(all standing) []standing {
 		ss = append(ss, s)
 	}
 	return ss
+}
+
+// segmentRanks are the comparisons of one quantile of the segments' times, beside that of
+// all requests, whose bound they share.
+func (j *judgement) segmentRanks(all standing, kind, quantile int, spec rankSpec) []standing {
+	if j.e.Segments == nil {
+		return nil
+	}
+	var ss []standing
+	for _, g := range j.e.Segments.Each {
+		l := g.Times[kind]
+		if l == nil || l.Ranks[quantile].Candidate.N == 0 {
+			continue
+		}
+		s := all
+		s.Test = rankTest(all.metric, spec, l, &l.Ranks[quantile])
+		s.Segment, s.Direction, s.Threshold, s.Idle = g.Name, all.Direction, all.Threshold, all.Idle
+		s.LogE = j.harm(logMean(l.Ranks[quantile].Harm[:]))
+		s.weight = all.weight * segmentPart / float64(j.e.Segments.Most)
+		ss = append(ss, s)
+	}
+	return ss
+}
+
+// withoutSegments is what is left of a bound to all requests together.
+func (j *judgement) withoutSegments() float64 {
+	if j.e.Segments == nil {
+		return 1
+	}
+	return 1 - segmentPart
 }

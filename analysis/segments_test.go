@@ -3,6 +3,7 @@ package analysis
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -140,4 +141,76 @@ func TestWithoutACompareThereAreNoSegments(t *testing.T) {
 	p.Metrics[0].VersusStable = nil
 	require.Nil(t, NewEvidence(p, testArms()).Segmented(20).Segments)
 	require.Nil(t, NewEvidence(boundaryPolicy(), testArms()).Segmented(0).Segments)
+}
+
+// speeds are tenants' answers on four pods of either arm; those of tenant-0, with 2% of
+// the traffic, take so many times as long at the candidate.
+func speeds(rng *rand.Rand, index int64, share uint32, slower float64) Closed {
+	var ws []Window
+	for pod := range 8 {
+		ws = append(ws, windowOf(index, []string{"v1", "v2"}[pod/4], 1, fmt.Sprintf("pod-%d", pod), 0, 0))
+	}
+	for range poisson(rng, 200*WindowLength.Seconds()) {
+		r := Request{Segment: fmt.Sprintf("tenant-%d", 1+rng.IntN(4))}
+		if rng.Float64() < 0.02 {
+			r.Segment = "tenant-0"
+		}
+		pod, took := rng.IntN(4), 0.04*math.Exp(0.3*rng.NormFloat64())
+		if rng.Float64() < float64(share)/1e4 {
+			pod += 4
+			if r.Segment == "tenant-0" {
+				took *= slower
+			}
+		}
+		r.Duration = time.Duration(took * float64(time.Second))
+		ws[pod].count(r, 0)
+	}
+	return Closed{Windows: ws, Shares: map[uint64]uint32{1: share}}
+}
+
+func timed(seed uint64, e Evidence, p config.PolicySpec, slower float64, whole time.Duration) (Assessment, Evidence) {
+	rng := rand.New(rand.NewPCG(seed, 4))
+	var a Assessment
+	for index := range int64(whole / WindowLength) {
+		e = e.Update(p, speeds(rng, index, 2500, slower))
+		if index%40 == 0 {
+			if a = Judge(p, e, time.Unix(0, 0)); a.Verdict == Harmful {
+				break
+			}
+		}
+	}
+	return a, e
+}
+
+func TestAVersionThatIsSlowForOneTenantIsNamed(t *testing.T) {
+	p := fullPolicy()
+	p.Warmup = config.Warmup{}
+	found, missed := 0, 0
+	for seed := range uint64(4) {
+		all := NewEvidence(p, testArms())
+		a, e := timed(seed, all.Segmented(10), p, 1.5, 6*time.Minute)
+		if a.Verdict == Harmful {
+			found++
+			require.Equal(t, "tenant-0", a.Why.Segment, a.Reason)
+			require.Contains(t, a.Reason, "of tenant-0 pod-rank")
+		}
+		if a, _ := timed(seed, all, p, 1.5, 6*time.Minute); a.Verdict != Harmful {
+			missed++
+		}
+		var loaded Evidence
+		require.NoError(t, json.Unmarshal([]byte(bytesOf(t, e)), &loaded))
+		require.Equal(t, Judge(p, e, time.Unix(0, 0)), Judge(p, loaded, time.Unix(0, 0)))
+		t.Logf("with 5 segments, evidence is %d bytes", len(bytesOf(t, e)))
+	}
+	assert.Equal(t, 4, found)
+	assert.Equal(t, 4, missed, "all requests together hide it")
+}
+
+func TestSegmentsOfAnEquallyFastCandidateAreNotBlamed(t *testing.T) {
+	p := fullPolicy()
+	p.Warmup = config.Warmup{}
+	for seed := range uint64(10) {
+		a, _ := timed(100+seed, NewEvidence(p, testArms()).Segmented(10), p, 1, 2*time.Minute)
+		require.NotEqual(t, Harmful, a.Verdict, a.Reason)
+	}
 }

@@ -112,9 +112,7 @@ func (j *judgement) errorStandings() []standing {
 	clients := j.clientStandings(all)
 	all.weight *= 1 - clientPart
 	single := j.segmentStandings(all)
-	if j.e.Segments != nil {
-		all.weight *= 1 - segmentPart
-	}
+	all.weight *= j.withoutSegments()
 	return slices.Concat([]standing{
 		all,
 		{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
@@ -139,7 +137,7 @@ func (j *judgement) timeStandings() (ss []standing) {
 		m := metricOf(j.p, name)
 		limits := j.limitStandings(m)
 		if timed[i] != nil {
-			ss = append(ss, j.rankStandings(m, timed[i], partsOf(m, len(limits)))...)
+			ss = append(ss, j.rankStandings(m, i, timed[i], partsOf(m, len(limits)))...)
 		}
 		ss = append(ss, limits...)
 	}
@@ -147,7 +145,7 @@ func (j *judgement) timeStandings() (ss []standing) {
 }
 
 // rankStandings are the comparisons of one kind of times with stable.
-func (j *judgement) rankStandings(m config.Metric, l *latency, part parts) (ss []standing) {
+func (j *judgement) rankStandings(m config.Metric, kind int, l *latency, part parts) (ss []standing) {
 	specs := ranksOf(m)
 	for i, s := range specs {
 		t := rankTest(m.Name, s, l, &l.Ranks[i])
@@ -159,11 +157,11 @@ func (j *judgement) rankStandings(m config.Metric, l *latency, part parts) (ss [
 		safe.Threshold = m.VersusStable.PromoteIf.String()
 		harm.Ratio = j.rankRatio(harm, safe, m)
 		safe.Ratio = harm.Ratio
-		ss = append(
-			ss,
-			standing{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus / float64(len(specs))},
-			standing{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
-		)
+		all := standing{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus / float64(len(specs))}
+		single := j.segmentRanks(all, kind, i, s)
+		all.weight *= j.withoutSegments()
+		ss = append(ss, all, standing{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath})
+		ss = append(ss, single...)
 	}
 	return ss
 }

@@ -77,7 +77,7 @@ func strata(windows []Window, arms Arms) []stratum {
 			arm = &ss[at].candidate
 		}
 		*arm = arm.plus(w)
-		ss[at].segments[of].merge(w.Segments)
+		ss[at].segments[of].merge(w.Segments.counts())
 		ss[at].units[of].merge(w.Units)
 	}
 	return ss

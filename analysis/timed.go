@@ -10,6 +10,7 @@ func (e *Evidence) countTimes(u *updater, windows []Window) {
 	for i, l := range timed {
 		l.look(u.ranks[i])
 	}
+	e.Segments.look(u)
 	gathered := make([]limited, len(u.limits))
 	for _, w := range windows {
 		of := e.Arms.side(w.Version)
@@ -22,6 +23,7 @@ func (e *Evidence) countTimes(u *updater, windows []Window) {
 				l.remember(times, of)
 			}
 		}
+		e.Segments.addTimes(u, w, of)
 		e.countLimited(u, gathered, w, of)
 	}
 	for i, l := range gathered {

@@ -16,7 +16,8 @@ type PolicySpec struct {
 	Warmup     Warmup     `json:"warmup"`
 	Unit       Unit       `json:"unit"`
 	Metrics    []Metric   `json:"metrics"`
-	// Segments watches parts of the requests for errors of their own. Default none.
+	// Segments watches parts of the requests for errors and times of their own. Default
+	// none.
 	Segments *Segments `json:"segments,omitempty"`
 	Trip     Trip      `json:"trip"`
 }

@@ -90,9 +90,9 @@ func (c *checker) segments(s PolicySpec) {
 		c.refuse(path+".max", fmt.Sprintf("is not from 1 to %d", mostSegments), s.Segments.Max)
 	}
 	for _, m := range s.Metrics {
-		if m.Name == MetricErrors && m.VersusStable != nil {
+		if (m.Name == MetricErrors || m.Name.Timed()) && m.VersusStable != nil {
 			return
 		}
 	}
-	c.refusef(path, "needs a metric errors with versusStable: that is what is watched in each segment")
+	c.refusef(path, "needs a metric errors, latency or ttfb with versusStable: that is what is watched in each segment")
 }

@@ -25,7 +25,7 @@ A recording has one JSON object a line, in the order in which requests ended:
 t is when the request started, in seconds, on any clock. t, version, status and
 latency_ms are required. A status of 0 or 5xx is an error; 4xx is the client's fault,
 499 a client that left. With --segments, a "segment" (a tenant, a language) is watched for
-errors of its own. A unit says that the split drew it, and not the request by itself, as
+errors and times of its own. A unit says that the split drew it, and not the request by itself, as
 it does with sticky units: errors are then compared in units, each of which counts once.
 
 An Envoy's own JSON access log does, too, if json_format has start_time, duration,
@@ -84,7 +84,7 @@ func newReplay() *cobra.Command {
 	cmd.Flags().StringVar(&c.Stable, "stable", "", "version that users trust (required)")
 	cmd.Flags().StringVar(&c.Candidate, "candidate", "", "version that is judged (required)")
 	cmd.Flags().IntVar(&c.Segments, "segments", 0,
-		`how many segments, as "segment" in a line names them, are watched for errors of their own (20 is plenty)`)
+		`how many segments, as "segment" in a line names them, are watched for errors and times of their own (20 is plenty)`)
 	cmd.Flags().BoolVar(&skip, "skip-bad", false, "pass over lines that are not as they should be, and name them on standard error")
 	for _, name := range []string{"requests", "stable", "candidate"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
