@@ -138,6 +138,35 @@ func TestEvidenceSurvivesARestart(t *testing.T) {
 	})
 }
 
+// What came after the last save was never seen: a restart goes on as a run to which it
+// never came.
+func TestARestartIsAsIfWhatWasNotSavedNeverCame(t *testing.T) {
+	p := fullPolicy()
+	rapid.Check(t, func(t *rapid.T) {
+		ws := anyWindows(t)
+		anyUnits(t, ws)
+		saved := whole(ws, rapid.IntRange(0, len(ws)).Draw(t, "saved"))
+		back := whole(ws, rapid.IntRange(saved, len(ws)).Draw(t, "back"))
+		shares := declaredShares()
+		dies := NewEvidence(p, testArms()).Segmented(5).ByUnit().Update(p, Closed{Windows: ws[:saved], Shares: shares})
+		text := bytesOf(t, dies)
+		_ = dies.Update(p, Closed{Windows: ws[saved:back], Shares: shares}) // is lost
+		var loaded Evidence
+		require.NoError(t, json.Unmarshal([]byte(text), &loaded))
+		unseen := append(slices.Clone(ws[:saved]), ws[back:]...)
+		want := NewEvidence(p, testArms()).Segmented(5).ByUnit().Update(p, Closed{Windows: unseen, Shares: shares})
+		require.Equal(t, bytesOf(t, want), bytesOf(t, loaded.Update(p, Closed{Windows: ws[back:], Shares: shares})))
+	})
+}
+
+// whole moves a cut to the end of its index.
+func whole(ws []Window, cut int) int {
+	for cut > 0 && cut < len(ws) && ws[cut].Index == ws[cut-1].Index {
+		cut++
+	}
+	return cut
+}
+
 func TestAnUpdateLeavesTheOldEvidenceAlone(t *testing.T) {
 	p := fullPolicy()
 	rapid.Check(t, func(t *rapid.T) {

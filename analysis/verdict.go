@@ -62,7 +62,7 @@ type Answers struct {
 // Test is one sequential test's state.
 type Test struct {
 	Metric    string  `json:"metric"`            // "errors", "latency-p95", …
-	Method    string  `json:"method"`            // "errors-versus-stable", "slo", "pod-rank", "split-integrity"
+	Method    string  `json:"method"`            // "errors-versus-stable", "unit-errors-versus-stable", "slo", "pod-rank", "split-integrity"
 	Direction string  `json:"direction"`         // "rollback", "promotion" or "integrity"
 	Segment   string  `json:"segment,omitempty"` // that alone was tested; empty: all requests
 	LogE      float64 `json:"logE"`              // nats

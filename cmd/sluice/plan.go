@@ -106,6 +106,10 @@ func planOf(cmd *cobra.Command, c *config.Config, route config.InferenceRoute, t
 	if gates > 0 {
 		plan.Notes = append(plan.Notes, fmt.Sprintf("%d gates wait for people, and are left out", gates))
 	}
+	if route.Stickiness != nil {
+		plan.Notes = append(plan.Notes, "units are sticky, and each counts once: the evidence takes as many of them as it would take requests, "+
+			"and the times below are those of requests that are each drawn by themselves")
+	}
 	if traffic.Rate == 0 {
 		plan.Steps = forecast.Plan(policy, traffic.Steps, 0)
 		plan.Notes = append(plan.Notes, "without --rps nobody knows how long requests and evidence take to come")
