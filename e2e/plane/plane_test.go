@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"text/template"
@@ -32,7 +33,10 @@ const patience = 40 * time.Second
 // key of the one inference route of a scene.
 var key = config.Key{Namespace: "ml", Name: "filetype"}
 
-// backend is a stand-in model server that fails on demand.
+// user names the header that says whose request it is.
+const user = "X-User-Id"
+
+// backend is a stand-in model server that fails on demand, and for awful users.
 type backend struct {
 	*httptest.Server
 	failing atomic.Bool
@@ -43,7 +47,7 @@ func newBackend(t *testing.T) *backend {
 	b := &backend{}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.URL.Path == "/ready" && b.unready.Load(), r.URL.Path != "/ready" && b.failing.Load():
+		case r.URL.Path == "/ready" && b.unready.Load(), r.URL.Path != "/ready" && b.failing.Load(), strings.HasPrefix(r.Header.Get(user), "awful"):
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
