@@ -83,30 +83,21 @@ func (t ABTest) Judge(e ABEvidence) ABAssessment {
 	return a
 }
 
-// differences compares every two arms. Outcomes divide the error. The bounds of rates
-// hold for all arms at once, so those of their differences do; means divide their part
-// among pairs.
+// differences compares every two arms. Outcomes divide the error, and so do pairs.
 func (t ABTest) differences(o config.ABOutcome, cells []ABCell) []ABDifference {
-	type bounds struct{ low, high float64 }
-	alpha, k := t.Error.Fraction()/float64(len(t.Outcomes)), float64(len(cells))
-	planned := float64(t.Planned)
+	k, planned := float64(len(cells)), float64(t.Planned)
 	if planned == 0 {
 		planned = 1000
 	}
-	ofArm := make([]bounds, len(cells))
-	if o.Kind != config.ABMean {
-		for i, c := range cells {
-			ofArm[i].low, ofArm[i].high = rateBounds(rate{N: c.N, Bad: int64(math.Round(c.Sum.float() / abUnit))}, alpha/k, planned)
-		}
-	}
+	alpha := t.Error.Fraction() / float64(len(t.Outcomes)) / (k * (k - 1) / 2)
 	var ds []ABDifference
 	for j := range cells {
 		for i := range j {
 			d := ABDifference{Outcome: o.Name, Arm: cells[j].Arm, Than: cells[i].Arm, Estimate: cells[j].mean() - cells[i].mean(), Bounded: true}
 			if o.Kind != config.ABMean {
-				d.Low, d.High = ofArm[j].low-ofArm[i].high, ofArm[j].high-ofArm[i].low
+				d.Low, d.High = differenceBounds(cells[i].rate(), cells[j].rate(), alpha, planned)
 			} else if d.Bounded = min(cells[j].N, cells[i].N) >= leastForMeans; d.Bounded {
-				half := meanRadius(cells[j], cells[i], alpha/(k*(k-1)/2), 2*planned)
+				half := meanRadius(cells[j], cells[i], alpha, 2*planned)
 				d.Low, d.High = d.Estimate-half, d.Estimate+half
 			}
 			d.decide(o.Better)
@@ -115,6 +106,9 @@ func (t ABTest) differences(o config.ABOutcome, cells []ABCell) []ABDifference {
 	}
 	return ds
 }
+
+// rate of what is 0 or 1.
+func (c ABCell) rate() rate { return rate{N: c.N, Bad: int64(math.Round(c.Sum.float() / abUnit))} }
 
 // leastForMeans is how many units each arm needs before its variance is known.
 const leastForMeans = 100

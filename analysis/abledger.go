@@ -73,6 +73,26 @@ type ABCounts struct {
 	Moved   int64 `json:"moved"`   // units that two arms served; counted with the first
 }
 
+// String says where outcomes and units went, in one sentence.
+func (c ABCounts) String() string {
+	text := fmt.Sprintf("%d outcomes were reported: %d counted, %d waiting", c.Reported, c.Counted, c.Waiting)
+	some := func(n int64, format string) {
+		if n > 0 {
+			text += fmt.Sprintf(format, n)
+		}
+	}
+	some(c.Duplicate, ", %d duplicate")
+	some(c.Late, ", %d late")
+	some(c.Early, ", %d before their unit's first request")
+	some(c.Unknown, ", %d of nobody who was served")
+	some(c.Excess, ", %d more than are kept")
+	some(c.Refused, "; %d more were malformed")
+	text += fmt.Sprintf("; units counted %d, under observation %d", c.Closed, c.Open)
+	some(c.Moved, ", served by two arms %d")
+	some(c.Outside, "; requests left out %d")
+	return text
+}
+
 // ABLedger joins reports to the units that arms served, and counts every unit once:
 // when its time is over. What it comes to is the same in whatever order requests and
 // reports of the same time arrive. It is not safe for concurrent use.

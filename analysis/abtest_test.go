@@ -52,7 +52,7 @@ func tried(t *testing.T, test ABTest, seed uint64, units int, value func(*rand.R
 	for unit := range units {
 		arm := rng.IntN(len(test.Arms))
 		e.Add(test.Outcomes[0].Name, test.Arms[arm], fixedOf(value(rng, arm)))
-		if unit%20 == 19 {
+		if unit%150 == 149 {
 			if a = test.Judge(e); a.Winner != "" {
 				return a
 			}
@@ -79,7 +79,7 @@ func TestTheBestArmWins(t *testing.T) {
 }
 
 func TestEqualArmsHardlyEverHaveAWinner(t *testing.T) {
-	const runs = 60
+	const runs = 40
 	for name, test := range map[string]struct {
 		metric int
 		value  func(*rand.Rand, int) float64
@@ -102,6 +102,27 @@ func TestEqualArmsHardlyEverHaveAWinner(t *testing.T) {
 	}
 }
 
+// Two bounds that share the error are wider than one of the difference.
+func TestADifferenceIsBoundedByBothArmsTogether(t *testing.T) {
+	a, b := rate{N: 1000, Bad: 200}, rate{N: 1000, Bad: 230}
+	low, high := differenceBounds(a, b, .025, 1000)
+	lowA, highA := rateBounds(a, .0125, 1000)
+	lowB, highB := rateBounds(b, .0125, 1000)
+	t.Logf("from %.4f to %.4f; by two bounds from %.4f to %.4f", low, high, lowB-highA, highB-lowA)
+	require.Less(t, high-low, .75*((highB-lowA)-(lowB-highA)))
+	backLow, backHigh := differenceBounds(b, a, .025, 1000)
+	require.InDelta(t, -high, backLow, 1e-6)
+	require.InDelta(t, -low, backHigh, 1e-6)
+	low, high = differenceBounds(rate{}, rate{}, .05, 1000)
+	require.Equal(t, []float64{-1, 1}, []float64{low, high}, "nothing is known")
+	low, high = differenceBounds(rate{}, rate{N: 5}, .05, 1000)
+	require.InDelta(t, -1, low, 0)
+	require.Less(t, high, .99, "b is seldom")
+	low, high = differenceBounds(rate{N: 500}, rate{N: 500, Bad: 500}, .05, 1000)
+	require.Greater(t, low, .9)
+	require.InDelta(t, 1, high, 0)
+}
+
 func TestBoundsOfDifferencesHoldAtEveryLook(t *testing.T) {
 	const runs = 60
 	test := clicks()
@@ -119,7 +140,7 @@ func TestBoundsOfDifferencesHoldAtEveryLook(t *testing.T) {
 					value = rng.ExpFloat64() * []float64{1, .5}[arm]
 				}
 				e.Add(test.Outcomes[i].Name, test.Arms[arm], fixedOf(value))
-				if unit%20 == 19 {
+				if unit%150 == 149 {
 					d := test.Judge(e).Differences[i]
 					ok = ok && (!d.Bounded || d.Low <= truth && truth <= d.High)
 				}

@@ -92,7 +92,7 @@ const says = {
   promote: "Skips what the rollout waits for now.",
   hold: "Keeps the candidate's share from growing. Harm still rolls back.",
   resume: "Ends a hold, or sends an unsettled trip back to the first step.",
-  abort: "Ends the rollout: everything goes to the stable version at once. It always works.",
+  abort: "Ends the rollout: everything goes to the stable version at once. It always works. An A/B test ends, and its arms keep their shares.",
   rollback: "Leaves this rollout, or a promoted version, for the former stable one at once.",
   retry: "Begins a new rollout of the target that was rolled back.",
 };
@@ -104,15 +104,21 @@ const pathOf = (v) => `/api/v1/routes/${encodeURIComponent(v.state.route.namespa
 const phaseOf = (v) => (v.state.rollout ? v.state.rollout.phase : "Idle");
 const last = (v) => (v.state.history || [])[0];
 const rolloutOf = (v) => v.state.rollout || last(v);
+const testOf = (v) => (v.state.abTests || []).slice(0, 1).find((t) => !t.left);
+const seenOf = (v, t) => (v.abTraces || []).find((seen) => seen.test === t.id);
 const verdictOf = (v) => {
   const r = v.state.rollout;
+  if (testOf(v)) return null;
   return r ? (r.blind ? "blind" : r.verdict || "undecided") : (last(v) || {}).outcome;
 };
 
 function sentence(v) {
   const r = v.state.rollout;
+  const t = testOf(v);
+  if (t && t.ended) return `The A/B test ${t.id} ended (${t.cause})${t.winner ? ` and ${t.winner} won` : " without a winner"}; the arms keep their shares: ${t.reason}`;
+  if (t) return `The A/B test ${t.id} compares ${t.versions.length} arms: ${seenOf(v, t).standing.reason}`;
   if (!r && v.route.strategy.split) return "The split is fixed: its weights are written by hand.";
-  if (!r && v.route.strategy.abTest) return "An A/B test divides the users; nothing judges it, and it ends when another strategy is written.";
+  if (!r && v.route.strategy.abTest) return "The arms of an A/B test divide the users; it names no outcomes, so nothing is judged.";
   if (!r && last(v)) return `${v.state.stable} serves. ${last(v).candidate} was ${spoken(last(v).outcome)} (${last(v).cause}): ${last(v).reason}`;
   if (!r) return `${v.state.stable || "Nobody"} serves; there was no rollout yet.`;
   if (r.phase === "Baking") return `${r.candidate} is promoted and watched; ${r.stable} is kept.`;
@@ -211,6 +217,37 @@ function test(t) {
     (t.stable.n > 0 || t.candidate.n > 0) && h("p", { class: "faint small" }, [t.direction !== "integrity" && `stable ${arm(t, t.stable)}`, `candidate ${arm(t, t.candidate)}`, ratio(t.ratio), t.idle].filter(Boolean).join(" · ")));
 }
 
+const standings = { better: "good", worse: "bad" };
+const signed = (x) => `${x > 0 ? "+" : ""}${+x.toPrecision(4)}`;
+
+function against(d) {
+  if (!d) return [h("td", { class: "faint" }, "the reference"), h("td", null)];
+  if (!d.bounded) return [h("td", null, signed(d.estimate)), h("td", { class: "faint" }, "too few to bound")];
+  const word = !d.better ? "" : d.better === d.arm ? "better" : "worse";
+  return [h("td", null, signed(d.estimate)), h("td", { class: standings[word] || "wait" }, `surely from ${+d.low.toPrecision(4)} to ${+d.high.toPrecision(4)}${word && `: ${word}`}`)];
+}
+
+function outcome(t, seen, o) {
+  const difference = (arm) => seen.standing.differences.find((d) => d.outcome === o.name && d.arm === arm && d.than === t.spec.reference);
+  return h("div", { key: o.name }, h("h4", null, `${o.name} `, h("span", { class: "faint small" }, `${o.kind}, ${o.better} is better`)), h("table", { class: "table" },
+    h("thead", null, h("tr", null, ["arm", "units", "value", "difference", "bounds"].map((c) => h("th", { scope: "col" }, c)))),
+    h("tbody", null, seen.standing.arms.filter((r) => r.outcome === o.name).map((r) => h("tr", null, h("th", { scope: "row" }, r.arm),
+      h("td", null, r.n.toLocaleString()), h("td", null, String(+r.value.toPrecision(4))), against(difference(r.arm)))))));
+}
+
+function abTest(v) {
+  const t = testOf(v);
+  const seen = t && seenOf(v, t);
+  if (!seen) return null;
+  const c = seen.counts;
+  const lost = [[c.duplicate, "duplicate"], [c.late, "late"], [c.early, "before their unit's first request"], [c.unknown, "of nobody who was served"], [c.excess, "more than are kept"], [c.refused, "malformed"]];
+  return h("section", { key: "abtest" }, h("h3", null, `A/B test ${t.id}`),
+    h("p", { class: "faint small" }, `Bounds hold at every look, but for a chance of ${t.spec.error}.`),
+    t.spec.outcomes.map((o) => outcome(t, seen, o)),
+    h("ul", null, seen.standing.verdicts.map((r) => h("li", null, `${r.arm} is `, h("strong", { class: standings[r.standing] || "wait" }, r.standing), `: ${r.sentence}`))),
+    h("p", { class: "faint small" }, `${count(c.reported, "outcome")} reported: ${c.counted} counted, ${c.waiting} waiting${lost.filter(([n]) => n).map(([n, what]) => `, ${n} ${what}`).join("")}. ${count(c.closed, "unit")} counted, ${c.open} under observation.`));
+}
+
 function evidence(v) {
   const a = v.assessment;
   if (!a) return v.state.rollout && h("section", { key: "evidence" }, h("h3", null, "Evidence"), h("p", { class: "faint" }, "none was looked at yet"));
@@ -258,7 +295,7 @@ function log(v) {
 }
 
 function card(v) {
-  const r = rolloutOf(v);
+  const r = testOf(v) || rolloutOf(v);
   const name = nameOf(v);
   const verdict = verdictOf(v);
   return h("article", { class: "card", key: name, id: `route-${name}`, "aria-label": name },
@@ -272,7 +309,7 @@ function card(v) {
       h("button", { type: "button", key: verb, class: verb === "abort" || verb === "reject" || verb === "rollback" ? "stop" : "act", onclick: () => ask(name, verb) }, verb))),
     said.get(name) && h("p", { class: "good", key: "said", role: "status" }, said.get(name)),
     waits(v), h("div", { class: "columns", key: "columns" }, reach(v), shares(v), steps(v), users(v)),
-    evidence(v), trips(v), conditions(v), log(v));
+    abTest(v), evidence(v), trips(v), conditions(v), log(v));
 }
 
 // ---- what is known ----

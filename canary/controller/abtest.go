@@ -20,6 +20,7 @@ type comparison struct {
 	began    time.Time
 	ledger   *analysis.ABLedger
 	standing analysis.ABAssessment
+	judged   int64 // units, when it was
 }
 
 // Receipt says what became of outcomes that were sent. What was taken is saved within
@@ -154,7 +155,10 @@ func (c *Controller) lookTest(now time.Time) {
 	if is == nil || !is.ledger.Close(now, c.grace()) {
 		return
 	}
-	is.judge()
+	if n := is.ledger.Counts().Closed; n != is.judged {
+		is.judge()
+		is.judged = n
+	}
 	t := c.state.RunningTest()
 	decided := t.Spec.EndsBy.Decision && is.standing.Winner != "" && c.gap == ""
 	due := !t.Spec.EndsBy.Date.IsZero() && !now.Before(t.Spec.EndsBy.Date)
@@ -186,6 +190,26 @@ func (c *Controller) seenTests() []canary.ABTrace {
 		return c.tests
 	}
 	return append([]canary.ABTrace{c.test.trace()}, c.tests...)
+}
+
+// ABTrace finds what was seen of an A/B test by its id.
+func (s Snapshot) ABTrace(id string) (canary.ABTrace, bool) {
+	for _, t := range s.ABTraces {
+		if t.Test == id {
+			return t, true
+		}
+	}
+	return canary.ABTrace{}, false
+}
+
+// ABTest is the A/B test that is configured, be it over, and what was seen of it; false
+// where none is.
+func (s Snapshot) ABTest() (canary.ABTest, canary.ABTrace, bool) {
+	if len(s.State.ABTests) == 0 || s.State.ABTests[0].Left {
+		return canary.ABTest{}, canary.ABTrace{}, false
+	}
+	trace, _ := s.ABTrace(s.State.ABTests[0].ID)
+	return s.State.ABTests[0], trace, true
 }
 
 // Tell takes outcomes of the A/B test that runs on an inference route. It answers

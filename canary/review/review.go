@@ -31,8 +31,8 @@ type Review struct {
 	Schema  string     `json:"schema"`
 	Hash    string     `json:"hash"` // sha256 of this JSON with an empty hash, hex
 	Route   config.Key `json:"route"`
-	Rollout string     `json:"rollout"`
-	At      time.Time  `json:"at"` // when it was made
+	Rollout string     `json:"rollout"` // its id, or that of an A/B test
+	At      time.Time  `json:"at"`      // when it was made
 
 	Decision Decision   `json:"decision"`
 	Change   Change     `json:"change"`
@@ -46,6 +46,9 @@ type Review struct {
 	Log         []Entry           `json:"log"`
 	Policy      config.PolicySpec `json:"policy"`
 	Commands    []Command         `json:"commands,omitempty"` // what a person can do now
+
+	// ABTest is of an A/B test, whose review has no change, steps, evidence and policy.
+	ABTest *ABTest `json:"abTest,omitempty"`
 }
 
 // Decision is how the rollout ended, or stands.
@@ -150,11 +153,7 @@ func Build(f Facts, now time.Time) (Review, error) {
 		Policy:      f.Rollout.Policy,
 	}
 	for _, d := range f.Decisions {
-		entry := entryOf(d)
-		r.Log = append(r.Log, entry)
-		if d.Actor != canary.Machine {
-			r.Overrides = append(r.Overrides, entry)
-		}
+		r.add(entryOf(d))
 	}
 	if f.Finished == nil {
 		r.Commands = commands(f)

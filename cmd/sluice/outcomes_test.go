@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
 )
 
@@ -37,6 +39,32 @@ func TestOutcomesAreSentAndRefusedOnesNamedByTheirPlace(t *testing.T) {
 			require.Equal(t, tt.code, code, errs.String())
 			require.Equal(t, tt.out, out.String())
 			require.Equal(t, tt.errs, errs.String())
+		})
+	}
+}
+
+func TestGetShowsHowAnABTestStands(t *testing.T) {
+	tested := func(change func(*canary.ABTest, *canary.ABTrace)) controller.Snapshot {
+		s := over(canary.OutcomeRolledBack) // what was before
+		s.State.ABTests, s.ABTraces = []canary.ABTest{{ID: "abtest-2"}}, []canary.ABTrace{{Test: "abtest-2"}}
+		change(&s.State.ABTests[0], &s.ABTraces[0])
+		return s
+	}
+	for _, tt := range []struct {
+		name, verdict string
+		change        func(*canary.ABTest, *canary.ABTrace)
+	}{
+		{"nothing is sure", "undecided", func(*canary.ABTest, *canary.ABTrace) {}},
+		{"an arm wins", "v2 wins", func(_ *canary.ABTest, seen *canary.ABTrace) { seen.Standing.Winner = "v2" }},
+		{"an arm won", "v2 wins", func(test *canary.ABTest, _ *canary.ABTrace) { test.Ended, test.Winner = time.Unix(1, 0), "v2" }},
+		{"no arm won", "no winner", func(test *canary.ABTest, _ *canary.ABTrace) { test.Ended = time.Unix(1, 0) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := perform(t, &play{acts: []controller.Snapshot{tested(tt.change)}})
+			code, stdout, stderr := sluice(t, "get", "--server", server.URL)
+			require.Zero(t, code, stderr)
+			got := cells(t, stdout)
+			require.Equal(t, []string{"abtest-2", tt.verdict}, []string{got["CANDIDATE"], got["VERDICT"]}, stdout)
 		})
 	}
 }

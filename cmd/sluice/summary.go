@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
 	"github.com/sluice-dev/sluice/config"
@@ -27,6 +28,9 @@ func summaryOf(s controller.Snapshot, now time.Time) summary {
 		Step: "-", Weight: "-", Acked: "-", Observed: "-", Verdict: "-", Age: "-",
 	}
 	r := s.State.Rollout
+	if test, seen, ok := s.ABTest(); ok {
+		return line.tested(test, seen, now)
+	}
 	if r == nil {
 		return line.ended(s, now)
 	}
@@ -53,6 +57,20 @@ func splitText(split config.Split) string {
 		}
 	}
 	return orDash(strings.Join(parts, ","))
+}
+
+// tested says how an A/B test stands, or how it ended.
+func (s summary) tested(test canary.ABTest, seen canary.ABTrace, now time.Time) summary {
+	from, verdict := test.Began, string(analysis.ABUndecided)
+	winner := seen.Standing.Winner
+	if !test.Runs() {
+		from, verdict, winner = test.Ended, "no winner", test.Winner
+	}
+	if winner != "" {
+		verdict = winner + " wins"
+	}
+	s.Candidate, s.Verdict, s.Age = test.ID, verdict, now.Sub(from).Truncate(time.Second).String()
+	return s
 }
 
 // ended says how the newest rollout ended.

@@ -50,7 +50,8 @@ func verbHelps() []verbHelp {
 		},
 		{
 			"abort", "End the current rollout: everything to stable, at once",
-			"Abort always works: no gate, pause, missing metric or unready pod can hold it.",
+			"Abort always works: no gate, pause, missing metric or unready pod can hold it. An A/B test\n" +
+				"ends likewise; its arms keep their shares until another strategy is written.",
 			"  sluice abort ml/filetype --reason 'wrong model'",
 		},
 		{

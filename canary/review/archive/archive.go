@@ -80,7 +80,7 @@ func New(c Config) (*Archive, error) {
 
 // Record notes that a route's newest ended rollout may read differently now.
 func (a *Archive) Record(d canary.Decision, s controller.Snapshot) {
-	if d.Rollout == "" || len(s.State.History) == 0 || s.State.History[0].ID != d.Rollout {
+	if d.Rollout == "" || !over(s.State, d.Rollout) {
 		return
 	}
 	select {

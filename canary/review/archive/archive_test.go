@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
 	"github.com/sluice-dev/sluice/canary/review"
@@ -293,4 +294,34 @@ func TestADecisionBetweenRolloutsWritesNothing(t *testing.T) {
 	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)
 	require.Empty(t, entries)
+}
+
+func TestAnABTestThatEndsHasAReviewAndStaysWhileItIsConfigured(t *testing.T) {
+	folder := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := ended()
+		s.State.ABTests = []canary.ABTest{
+			{ID: "abtest-3", Began: time.Unix(9, 0).UTC()},
+			{ID: "abtest-2", Began: time.Unix(5, 0).UTC(), Ended: time.Unix(9, 0).UTC(), Cause: canary.CauseEdited, Left: true},
+		}
+		s.ABTraces = []canary.ABTrace{{Test: "abtest-3"}, {Test: "abtest-2", Counts: analysis.ABCounts{Reported: 7, Unknown: 7}}}
+		a := newArchive(t, folder, holding(s))
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- a.Run(ctx) }()
+		a.Record(canary.Decision{Route: key, Rollout: "abtest-3"}, s) // it runs
+		a.Record(canary.Decision{Route: key, Rollout: "abtest-2"}, s)
+		synctest.Wait()
+		stop()
+		require.ErrorIs(t, <-done, context.Canceled)
+		data, err := os.ReadFile(filepath.Join(folder, "ml", "filetype", "abtest-2", "review.json"))
+		require.NoError(t, err)
+		r, err := review.Parse(data)
+		require.NoError(t, err)
+		require.EqualValues(t, 7, r.ABTest.Counts.Unknown)
+		require.NoDirExists(t, filepath.Join(folder, "ml", "filetype", "abtest-3"))
+		newest, err := a.Review(key, "")
+		require.NoError(t, err)
+		require.Equal(t, "abtest-3", newest.Rollout)
+	})
 }

@@ -10,7 +10,24 @@ import (
 
 func known(s canary.State, rollout string) bool {
 	_, _, ok := find(s, rollout)
-	return ok
+	_, test := findTest(s, rollout)
+	return ok || test
+}
+
+// findTest gives an A/B test by id.
+func findTest(s canary.State, id string) (canary.ABTest, bool) {
+	for _, t := range s.ABTests {
+		if t.ID == id {
+			return t, true
+		}
+	}
+	return canary.ABTest{}, false
+}
+
+// over says whether a rollout, the newest, or an A/B test has ended.
+func over(s canary.State, id string) bool {
+	t, test := findTest(s, id)
+	return test && !t.Runs() || len(s.History) > 0 && s.History[0].ID == id
 }
 
 // find gives a rollout by id, with its end if it has ended.
@@ -28,13 +45,17 @@ func find(s canary.State, rollout string) (canary.Rollout, *canary.Finished, boo
 
 // build makes the review of a rollout that the snapshot knows.
 func (a *Archive) build(s controller.Snapshot, rollout string) (review.Review, error) {
-	r, finished, ok := find(s.State, rollout)
-	if !ok {
-		return review.Review{}, fmt.Errorf("%s: there is no rollout %q", s.State.Route, rollout)
-	}
 	decisions, err := a.Log.Decisions(s.State.Route, rollout)
 	if err != nil {
 		return review.Review{}, err
+	}
+	if t, ok := findTest(s.State, rollout); ok {
+		trace, _ := s.ABTrace(rollout)
+		return review.BuildABTest(review.ABFacts{Route: s.State.Route, Test: t, Trace: trace, Decisions: decisions}, s.At)
+	}
+	r, finished, ok := find(s.State, rollout)
+	if !ok {
+		return review.Review{}, fmt.Errorf("%s: there is no rollout %q", s.State.Route, rollout)
 	}
 	facts := review.Facts{Route: s.State.Route, Rollout: r, Finished: finished, Decisions: decisions, Versions: s.Route.Versions}
 	if trace, ok := s.Trace(rollout); ok {

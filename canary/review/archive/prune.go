@@ -78,6 +78,9 @@ func excess(filed []string, keep int, s canary.State) []string {
 	for _, f := range s.History {
 		stays[f.ID] = true
 	}
+	for _, t := range s.ABTests {
+		stays[t.ID] = true
+	}
 	returns := map[string]bool{s.Stable: true}
 	for _, f := range s.Formers {
 		returns[f.Version.Name] = true
@@ -100,6 +103,9 @@ func excess(filed []string, keep int, s canary.State) []string {
 func (a *Archive) newest(k config.Key, s canary.State) (string, error) {
 	if s.Rollout != nil {
 		return s.Rollout.ID, nil
+	}
+	if len(s.ABTests) > 0 && !s.ABTests[0].Left {
+		return s.ABTests[0].ID, nil
 	}
 	if len(s.History) > 0 {
 		return s.History[0].ID, nil

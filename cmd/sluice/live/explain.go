@@ -15,6 +15,7 @@ func Explain(s controller.Snapshot, look Look) string {
 	t.under(0, nil, put(strong, "%s", s.State.Route), put(plain, ": %s", standing(s)))
 	t.explainTrouble(s)
 	t.explainRollout(s)
+	t.explainTest(s)
 	t.explainEnd(s)
 	t.explainEvidence(s)
 	return t.String()
@@ -79,7 +80,7 @@ func orNothing(basisPoints *uint32) string {
 
 // explainEnd says what ended the last rollout, and who knows.
 func (t *sheet) explainEnd(s controller.Snapshot) {
-	if s.State.Rollout != nil || len(s.State.History) == 0 {
+	if _, _, tested := s.ABTest(); tested || s.State.Rollout != nil || len(s.State.History) == 0 {
 		return
 	}
 	f := s.State.History[0]

@@ -57,6 +57,7 @@ func Screen(s controller.Snapshot, look Look) string {
 	t.alarms(s)
 	t.waits(s)
 	t.share(s)
+	t.abTest(s)
 	t.steps(s)
 	t.requests(s)
 	t.evidence(s)

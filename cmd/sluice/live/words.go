@@ -56,7 +56,7 @@ func count(n int64, one, many string) string {
 func verdictOf(s canary.State) string {
 	r := s.Rollout
 	switch {
-	case r == nil && len(s.History) == 0:
+	case r == nil && len(s.History) == 0, r == nil && len(s.ABTests) > 0 && !s.ABTests[0].Left:
 		return ""
 	case r == nil:
 		return string(s.History[0].Outcome)
@@ -87,6 +87,9 @@ func spoken(word string) string { return canary.Outcome(word).Words() }
 // standing says in one sentence where an inference route stands.
 func standing(s controller.Snapshot) string {
 	r := s.State.Rollout
+	if test, seen, ok := s.ABTest(); ok {
+		return testStanding(test, seen)
+	}
 	switch {
 	case r != nil && r.Phase == canary.Baking:
 		return fmt.Sprintf("%s is promoted and watched; %s is kept", r.Candidate, r.Stable)
@@ -95,7 +98,7 @@ func standing(s controller.Snapshot) string {
 	case s.Route.Strategy.Split != nil:
 		return "the split is fixed: its weights are written by hand"
 	case s.Route.Strategy.ABTest != nil:
-		return "an A/B test divides the users; nothing judges it, and it ends when another strategy is written"
+		return "the arms of an A/B test divide the users; it names no outcomes, so nothing is judged"
 	case s.Route.Strategy.Shadow != nil:
 		return shadowText(*s.Route.Strategy.Shadow, s.Assessment != nil)
 	case len(s.State.History) > 0:
