@@ -3,70 +3,7 @@ package analysis
 import (
 	"cmp"
 	"slices"
-
-	"github.com/sluice-dev/sluice/config"
 )
-
-// SegmentCounts are parts of a window's counts by segment: a tenant, a language.
-// Sorted by name; requests without a segment are in none.
-type SegmentCounts []SegmentCount
-
-// SegmentCount is one segment's part of a window.
-type SegmentCount struct {
-	Name     string `json:"name"`
-	Requests int64  `json:"n"`
-	Errors   int64  `json:"bad"`
-	// Latencies and FirstBytes are as a window's.
-	Latencies  Buckets `json:"-"`
-	FirstBytes Buckets `json:"-"`
-}
-
-// times are a segment's, by kind.
-func (c *SegmentCount) times(of config.MetricName) Buckets {
-	if of == config.MetricTTFB {
-		return c.FirstBytes
-	}
-	return c.Latencies
-}
-
-func (c *SegmentCounts) add(o SegmentCount) {
-	s := c.of(o.Name)
-	s.Requests += o.Requests
-	s.Errors += o.Errors
-	s.Latencies.Merge(o.Latencies)
-	s.FirstBytes.Merge(o.FirstBytes)
-}
-
-// count adds one request with an outcome.
-func (c *SegmentCounts) count(r Request) {
-	s := c.of(r.Segment)
-	s.Requests++
-	s.Errors += rateOf(r.Outcome.Error()).Bad
-	countTimes(r, &s.Latencies, &s.FirstBytes)
-}
-
-// of finds a segment by name, or begins it.
-func (c *SegmentCounts) of(name string) *SegmentCount {
-	at, found := slices.BinarySearchFunc(*c, name, func(s SegmentCount, name string) int { return cmp.Compare(s.Name, name) })
-	if !found {
-		*c = slices.Insert(*c, at, SegmentCount{Name: name})
-	}
-	return &(*c)[at]
-}
-
-// counts leaves the times out.
-func (c SegmentCounts) counts() (all SegmentCounts) {
-	for _, s := range c {
-		all = append(all, SegmentCount{Name: s.Name, Requests: s.Requests, Errors: s.Errors})
-	}
-	return all
-}
-
-func (c *SegmentCounts) merge(o SegmentCounts) {
-	for _, s := range o {
-		c.add(s)
-	}
-}
 
 // segmentPart is the part of the evidence against stable, on errors and on each kind of
 // times, that is the segments' together, where they are watched.
@@ -262,57 +199,4 @@ func (s *segments) start(part float64) {
 			l.start(part)
 		}
 	}
-}
-
-// segmentStandings are the tests of the segments that the candidate has served.
-func (j *judgement) segmentStandings(all standing) []standing {
-	if j.e.Segments == nil {
-		return nil
-	}
-	var ss []standing
-	for _, g := range j.e.Segments.Each {
-		if g.Candidate.N == 0 {
-			continue
-		}
-		s := all
-		s.Test = Test{
-			Metric: all.Metric, Method: all.Method, Direction: directionRollback, Threshold: all.Threshold, Segment: g.Name,
-			Stable: g.Stable.estimate(), Candidate: g.Candidate.estimate(),
-		}
-		s.LogE = j.harm(g.Harm.logE(burstOf(metricOf(j.p, all.metric))))
-		s.weight = all.weight * segmentPart / float64(j.e.Segments.Most)
-		s.Idle = j.tooFew(metricOf(j.p, all.metric), g.Candidate)
-		ss = append(ss, s)
-	}
-	return ss
-}
-
-// segmentRanks are the comparisons of one quantile of the segments' times, beside that of
-// all requests, whose bound they share.
-func (j *judgement) segmentRanks(all standing, kind, quantile int, spec rankSpec) []standing {
-	if j.e.Segments == nil {
-		return nil
-	}
-	var ss []standing
-	for _, g := range j.e.Segments.Each {
-		l := g.Times[kind]
-		if l == nil || l.Ranks[quantile].Candidate.N == 0 {
-			continue
-		}
-		s := all
-		s.Test = rankTest(all.metric, spec, l, &l.Ranks[quantile])
-		s.Segment, s.Direction, s.Threshold, s.Idle = g.Name, all.Direction, all.Threshold, all.Idle
-		s.LogE = j.harm(logMean(l.Ranks[quantile].Harm[:]))
-		s.weight = all.weight * segmentPart / float64(j.e.Segments.Most)
-		ss = append(ss, s)
-	}
-	return ss
-}
-
-// withoutSegments is what is left of a bound to all requests together.
-func (j *judgement) withoutSegments() float64 {
-	if j.e.Segments == nil {
-		return 1
-	}
-	return 1 - segmentPart
 }
