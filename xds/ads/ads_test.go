@@ -1,6 +1,7 @@
 package ads_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -332,6 +333,25 @@ func TestAnEditedClusterIsFollowedByItsEndpoints(t *testing.T) {
 
 // Envoy does not ask for scopes again when a listener that needs them comes or
 // changes on a stream that has them.
+func TestEndpointsOfAnEditedClusterComeAfterIt(t *testing.T) {
+	story(t, func(s *stage) {
+		s.publish(filetype(), split(1, 500))
+		p := s.start("a")
+		more := filetype()
+		more.Routes[0].Versions = append(more.Routes[0].Versions, route("filetype", "v3").Versions...)
+		s.publish(more, split(1, 500))
+		slow := p.receive() // and does not answer yet
+		require.Equal(t, []string{"Cluster ml/filetype/v3"}, spell([]*discoverypb.DeltaDiscoveryResponse{slow}))
+		edited := filetype()
+		edited.Routes[0].Versions = slices.Clone(more.Routes[0].Versions)
+		edited.Routes[0].Versions[1].Health = &config.Health{Path: "/ready"}
+		s.publish(edited, split(1, 500))
+		require.Empty(t, p.heard(), "its endpoints would be taken for those of the cluster before")
+		p.ack(slow)
+		require.Equal(t, []string{"Cluster ml/filetype/v2", "ClusterLoadAssignment ml/filetype/v2"}, p.heard())
+	})
+}
+
 func TestAChangedListenerIsFollowedByItsScopes(t *testing.T) {
 	story(t, func(s *stage) {
 		s.publish(filetype(), split(1, 500))

@@ -70,9 +70,10 @@ func (s *Server) answer(w *watch, whole, regardless bool) {
 	if w.anew {
 		w.distrust()
 	}
-	whole = whole || w.anew || w.more
-	w.anew, w.more = false, false
+	whole = whole || w.anew || w.more || w.behind
+	w.anew, w.more, w.behind = false, false, false
 	set, removed := w.lacks(whole)
+	set = slices.DeleteFunc(set, func(e *entry) bool { return s.early(w, e) })
 	if len(set)+len(removed) == 0 {
 		set = w.nextSuspect()
 	}
@@ -98,7 +99,32 @@ func (s *Server) respond(w *watch, set []*entry, removed []string) errand {
 	slow := c.unread > roomy
 	c.unread += n
 	c.outbox.push(r)
+	if w.fanout.typ == xds.TypeCluster {
+		s.follow(c)
+	}
 	return errand{c, slow}
+}
+
+// early says whether a proxy must not hear of endpoints yet, and has it told of them
+// with their cluster: Envoy waits 15 s for the endpoints of a cluster that was edited,
+// unless they come after it.
+func (s *Server) early(w *watch, e *entry) bool {
+	if e.ref.Type != xds.TypeEndpoint {
+		return false
+	}
+	cluster, clusters := s.fanouts[xds.TypeCluster].entries[e.ref.Name], w.session.watches[xds.TypeCluster]
+	if cluster == nil || clusters == nil || !clusters.hears(e.ref.Name) || clusters.has(cluster) {
+		return false
+	}
+	w.behind = true
+	return true
+}
+
+// follow tells a proxy of the endpoints that waited for the clusters it is told of.
+func (s *Server) follow(c *session) {
+	if w := c.watches[xds.TypeEndpoint]; w != nil && w.behind && w.waits {
+		s.answer(w, true, false)
+	}
 }
 
 // yield ends a turn, and gives it to the next.

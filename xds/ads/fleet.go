@@ -91,7 +91,7 @@ func (s *Server) apply(c xds.Change, now time.Time) []errand {
 		delete(s.ballots, e.ref)
 		fan.listeners(r.Name, func(w *watch) {
 			s.await(e, w.session, now)
-			if tell(w) {
+			if !s.early(w, e) && tell(w) {
 				w.set = append(w.set, e)
 			}
 		})

@@ -15,6 +15,7 @@ type watch struct {
 	waits    bool // nothing is unanswered: it may be told what comes
 	anew     bool // it is to be told everything again
 	more     bool // it lacks what did not fit into the last response
+	behind   bool // it lacks endpoints of clusters that the proxy is to hear of before
 	queued   bool // it waits for its turn
 	held     map[string]*held
 	spare    []held   // made in one piece, for the collector's sake
