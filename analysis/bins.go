@@ -85,7 +85,7 @@ func (w *Window) count(r Request, late int64) {
 	}
 	switch r.Outcome {
 	case Abandoned:
-		w.Abandoned++
+		w.abandon(r, late)
 		return
 	case ClientFault:
 		w.ClientErrors++
@@ -99,6 +99,21 @@ func (w *Window) count(r Request, late int64) {
 	}
 	w.Errors += rateOf(r.Outcome.Error()).Bad
 	countTimes(r, &w.Latencies, &w.FirstBytes)
+}
+
+// abandon counts a request whose client left. One that left before the request was
+// due to be judged says nothing. One that waited for longer than that tells of an
+// answer that came too late for it: otherwise a version that hangs would look like one
+// that nobody asks, as long as its users lose patience before a time-out does.
+func (w *Window) abandon(r Request, late int64) {
+	w.Abandoned++
+	if late == 0 {
+		return
+	}
+	w.Latencies.Add(r.Duration)
+	if r.FirstByte == 0 {
+		w.FirstBytes.Add(r.Duration)
+	}
 }
 
 // countTimes adds how long a request took, and its first byte. One that failed took no

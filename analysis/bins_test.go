@@ -88,6 +88,14 @@ func TestWhatARequestCountsAs(t *testing.T) {
 			&analysis.Window{Requests: 1, Errors: 1, Latencies: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}}, FirstBytes: buckets(ms(5))},
 		},
 		{"a client that left is only counted as that", at(0, ms(5), analysis.Abandoned), &analysis.Window{Abandoned: 1}},
+		{
+			"a client that lost patience after its answer was due tells how slow that is at least", at(0, ms(1100), analysis.Abandoned),
+			&analysis.Window{Abandoned: 1, Latencies: buckets(ms(1100)), FirstBytes: buckets(ms(1100))},
+		},
+		{
+			"a client that left a long stream saw its first byte", firstByte(at(0, ms(1100), analysis.Abandoned), ms(5)),
+			&analysis.Window{Abandoned: 1, Latencies: buckets(ms(1100))},
+		},
 		{"a client's fault is only counted as that", at(0, ms(5), analysis.ClientFault), &analysis.Window{ClientErrors: 1}},
 		{"a retry counts nowhere", retry, nil},
 		{"a tester's failure counts nowhere", pinned, nil},

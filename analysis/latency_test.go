@@ -79,6 +79,19 @@ func TestLatencyAgainstStable(t *testing.T) {
 	}
 }
 
+// Nobody waits for the time-out of a version that hangs: its clients leave after 2 s.
+func TestAVersionWhoseClientsLosePatienceIsHarmful(t *testing.T) {
+	ws := fourPods(800, took(100*time.Millisecond), took(2*time.Second))
+	for i := range ws {
+		if ws[i].Version == "v2" {
+			ws[i].Abandoned, ws[i].Requests = ws[i].Requests, 0
+		}
+	}
+	a := judged(latencyPolicy(1.1), 5000, ws)
+	assert.Equal(t, Harmful, a.Verdict, a.Reason)
+	assert.Contains(t, a.Reason, "latency-p50 pod-rank >1.1x")
+}
+
 // The first bytes of both arms come at once; the candidate's answers begin late.
 func TestTheTimeToFirstByteAgainstStable(t *testing.T) {
 	p := latencyPolicy(1.1)

@@ -97,7 +97,9 @@ func (r *reference) quantile(q float64) time.Duration {
 }
 
 func (s *referenceSums) add(q Request, bucket uint16) {
-	s.errors = s.errors.plus(rateOf(q.Outcome.Error()))
+	if q.Outcome != Abandoned {
+		s.errors = s.errors.plus(rateOf(q.Outcome.Error()))
+	}
 	if q.Outcome == Failed {
 		return
 	}

@@ -72,7 +72,7 @@ const (
 	Failed              // 5xx, a gRPC server error, UO, UH, NC, UF, UC: an error of the arm
 	TimedOut            // UT, a reset after headers: an error, and slower than any limit
 	ClientFault         // 4xx, a gRPC client error: neither an error nor a latency, compared on its own
-	Abandoned           // the client left: censored, counted nowhere but in totals
+	Abandoned           // the client left: no error; it took longer than its Duration, and nobody knows how long
 )
 
 // Error says whether the outcome counts against the arm.

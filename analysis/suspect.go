@@ -63,17 +63,21 @@ func (t tally) plus(o tally) tally {
 	return t
 }
 
-// tallyOf says what one completed request is to each suspect. Unknown edges count
-// nothing.
+// tallyOf says what one ended request is to each suspect. Unknown edges count nothing.
+// Of a request whose client left it is known that it took longer than that, and so
+// nothing unless that is past an edge.
 func tallyOf(r Request, e edges) tally {
 	var t tally
-	t[suspectErrors] = rateOf(r.Outcome.Error())
+	if r.Outcome != Abandoned {
+		t[suspectErrors] = rateOf(r.Outcome.Error())
+	}
 	if r.Outcome == Failed {
 		return t // a fast failure is no fast success
 	}
 	for i, s := range edgeSuspects() {
-		if e[i] > 0 {
-			t[s] = rateOf(r.Outcome == TimedOut || r.Duration > e[i])
+		slow := r.Outcome == TimedOut || r.Duration > e[i]
+		if e[i] > 0 && (slow || r.Outcome != Abandoned) {
+			t[s] = rateOf(slow)
 		}
 	}
 	return t

@@ -102,12 +102,13 @@ func (w *Watch) Add(r Request) {
 	if w.looked != 0 && r.Start.Unix() > w.looked+clockSkew {
 		return // it would push everything else out
 	}
-	if r.Version == w.arms.Stable {
+	switch {
+	case r.Version == w.arms.Candidate:
+		w.addCandidate(r)
+	case r.Outcome != Abandoned || w.edges[1] > 0 && r.Duration > w.edges[1]: // as with the candidate's
 		w.stable.add(r)
 		w.disperseStable(r)
-		return
 	}
-	w.addCandidate(r)
 }
 
 // disperseStable notes how slow a request of stable's was by its own quantiles.
@@ -138,7 +139,7 @@ const clockSkew = 2
 
 // counted says whether a request is of one of the arms and says something of it.
 func counted(r Request, arms Arms) bool {
-	return r.Route == arms.Route && r.Outcome != ClientFault && r.Outcome != Abandoned &&
+	return r.Route == arms.Route && r.Outcome != ClientFault &&
 		(r.Version == arms.Stable || r.Version == arms.Candidate)
 }
 

@@ -125,6 +125,14 @@ func TestWatchTripsOn(t *testing.T) {
 			},
 			"errors", 2 * time.Second, 3,
 		},
+		{
+			"a candidate that hangs, so that clients lose patience",
+			func(b *bench) {
+				b.pass(10*time.Second, 40, nil)
+				b.pass(20*time.Second, 40, b.answers(8, twoPods(), time.Second, Abandoned))
+			},
+			"latency-p95", 12 * time.Second, 30,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(standard(), 500)
@@ -195,7 +203,18 @@ func TestWatchDoesNotTripOn(t *testing.T) {
 		}},
 		{"clients that err or leave", func(b *bench) {
 			b.pass(20*time.Second, 40, b.answers(8, twoPods(), ms(2), ClientFault))
-			b.pass(20*time.Second, 40, b.answers(8, twoPods(), time.Second, Abandoned))
+			b.pass(20*time.Second, 40, b.answers(8, twoPods(), ms(20), Abandoned))
+		}},
+		{"clients that lose patience with stable as often", func(b *bench) {
+			b.pass(2*time.Minute, 40, func(i int) {
+				b.answers(8, twoPods(), ms(40), Succeeded)(i)
+				if i%80 == 0 {
+					b.watch.Add(b.request("v1", "a:1", time.Second, Abandoned))
+				}
+				if i%160 == 0 {
+					b.watch.Add(b.request("v2", twoPods()[i/160%2], time.Second, Abandoned))
+				}
+			})
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -20,8 +20,10 @@ type Window struct {
 	Abandoned int64 // the client left
 	// ClientErrors were answered with a client error: neither in Requests nor in Errors.
 	ClientErrors int64
-	Late         int64   // of Requests: ended later than the window's age, counted where they ended
-	Latencies    Buckets // of Succeeded and TimedOut (in the last bucket) requests
+	Late         int64 // of Requests: ended later than the window's age, counted where they ended
+	// Latencies are of Succeeded and TimedOut requests, the latter in the last bucket, and of
+	// Abandoned ones whose client waited for longer than the age: they took longer than that.
+	Latencies Buckets
 	// FirstBytes are times to the first byte of the same requests, as far as known; a
 	// time-out without one is in the last bucket.
 	FirstBytes Buckets
