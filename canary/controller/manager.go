@@ -113,6 +113,9 @@ func (m *Manager) Configure(ctx context.Context, c *config.Config) error {
 			refused = append(refused, fmt.Errorf("%s: %w", route.Key, err))
 		}
 	}
+	if ctx.Err() != nil {
+		return errors.Join(refused...) // nothing is withdrawn by half a configuration
+	}
 	for _, k := range m.keys() {
 		if _, ok := c.Route(k); !ok {
 			m.remove(k)

@@ -48,7 +48,10 @@ func newPlane(ctx context.Context, o runOptions, out, errOut io.Writer) (p *plan
 	if p.tracing, err = newTracing(ctx); err != nil {
 		return nil, errors.Join(err, p.store.Close())
 	}
-	return p, p.assemble(ctx)
+	if err := p.assemble(ctx); err != nil {
+		return nil, errors.Join(err, p.close()) //nolint:contextcheck // ctx may have ended
+	}
+	return p, nil
 }
 
 // readable says whether the state of every inference route can be read. Without
@@ -129,21 +132,24 @@ func newLog(w io.Writer, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
 }
 
-// deliver brings an edit of the manifests into force, or says why not.
-func (p *plane) deliver(u file.Update) {
+// deliver brings an edit of the manifests into force, or says why not. What is under
+// way when ctx ends is left: those who would take it may have ended before.
+func (p *plane) deliver(ctx context.Context, u file.Update) {
 	if u.Err != nil {
 		p.log.Error("manifests refused; the configuration before stays in force", "error", u.Err)
 		p.manager.Refuse(u.Err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	p.publisher.judge(u.Config.Policies)
-	if err := p.manager.Configure(ctx, u.Config); err != nil {
-		p.log.Error("some inference routes keep their configuration before", "error", err)
+	refused := p.manager.Configure(ctx, u.Config)
+	if ctx.Err() != nil {
+		return // half of it must not pass for the first configuration
+	}
+	if refused != nil {
+		p.log.Error("some inference routes keep their configuration before", "error", refused)
 	}
 	if err := p.prober.Configure(ctx, p.inForce()); err != nil {
-		p.log.Error("endpoints are not probed", "error", err)
+		return // ctx has ended
 	}
 	select {
 	case <-p.configured:

@@ -58,7 +58,7 @@ type plane struct {
 func runControlPlane(ctx context.Context, o runOptions, out, errOut io.Writer) (err error) {
 	p, err := newPlane(ctx, o, out, errOut)
 	if err != nil {
-		return failure(err)
+		return failure(ignoreCanceled(err))
 	}
 	//nolint:contextcheck // what is closed when ctx has ended needs another
 	defer func() { err = errors.Join(err, failure(p.close())) }()
@@ -195,5 +195,9 @@ func (p *plane) ready() error {
 func (p *plane) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	return errors.Join(os.Remove(filepath.Join(p.folder.Dir, runFileName)), p.tracing.Close(ctx), p.store.Close())
+	removed := os.Remove(filepath.Join(p.folder.Dir, runFileName))
+	if errors.Is(removed, os.ErrNotExist) {
+		removed = nil // it ends before it has served
+	}
+	return errors.Join(removed, p.tracing.Close(ctx), p.store.Close())
 }

@@ -28,8 +28,9 @@ type Config struct {
 	// together. Names that begin with a dot and subfolders are left out.
 	Path string
 	// Deliver takes what is there when Run begins and after every edit that changes
-	// it, from Run's goroutine, one call at a time.
-	Deliver func(Update)
+	// it, from Run's goroutine, one call at a time. Its context is Run's: when that ends
+	// nobody may be there any more to take what is delivered.
+	Deliver func(context.Context, Update)
 	// Settle is how long nothing may have happened before an edit is read, so that
 	// a file is not read half written. Default 20ms.
 	Settle time.Duration
@@ -69,18 +70,19 @@ func (s *Source) Run(ctx context.Context) error {
 	defer func() { _ = watcher.Close() }() // nothing is left to be told
 
 	var last state
-	for {
+	for ctx.Err() == nil {
 		if err := s.watch(watcher); err != nil {
 			return fmt.Errorf("%s: cannot be watched: %w", s.config.Path, err)
 		}
 		if now := readState(s.config.Path); !now.equal(last) {
 			last = now
-			s.config.Deliver(now.update())
+			s.config.Deliver(ctx, now.update())
 		}
 		if err := s.wait(ctx, watcher); err != nil {
 			return err
 		}
 	}
+	return ctx.Err()
 }
 
 // watch follows every folder in which an edit can happen, and no other. A folder

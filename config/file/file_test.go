@@ -52,7 +52,7 @@ func watch(t *testing.T, path string) <-chan file.Update {
 	updates := make(chan file.Update, 100)
 	source, err := file.New(file.Config{
 		Path:    path,
-		Deliver: func(u file.Update) { updates <- u },
+		Deliver: func(_ context.Context, u file.Update) { updates <- u },
 		Settle:  time.Millisecond,
 	})
 	require.NoError(t, err)
@@ -297,7 +297,7 @@ func TestAStreamOfEditsIsReadInTheEnd(t *testing.T) {
 }
 
 func TestASourceNeedsAPathAndSomebodyToDeliverTo(t *testing.T) {
-	_, err := file.New(file.Config{Deliver: func(file.Update) {}})
+	_, err := file.New(file.Config{Deliver: func(context.Context, file.Update) {}})
 	require.EqualError(t, err, "file: Path is empty")
 
 	_, err = file.New(file.Config{Path: "routes.yaml"})

@@ -162,8 +162,12 @@ func (m *Minder) adopt(ctx context.Context) (process, error) {
 func (m *Minder) start(ctx context.Context) (process, error) {
 	if p, ok := running(m.cfg.Folder); ok {
 		m.cfg.Log.Info("envoy is replaced", "pid", p.PID)
-		if err := end(ctx, m.admin, p, m.cfg.Drain, m.cfg.Grace); err != nil {
+		// What it serves is drained even if ctx ends meanwhile: then no other follows.
+		if err := end(context.WithoutCancel(ctx), m.admin, p, m.cfg.Drain, m.cfg.Grace); err != nil {
 			return process{}, err
+		}
+		if ctx.Err() != nil {
+			return process{}, ctx.Err()
 		}
 	}
 	if err := os.WriteFile(m.cfg.Folder.bootstrap(), m.bootstrap, 0o600); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -28,23 +29,39 @@ type Binary struct {
 }
 
 // Find looks for an Envoy: $ENVOY_BIN, then PATH, then the fetched one (empty:
-// none). It refuses one that is older than Oldest.
+// none). It refuses one that is older than Oldest. When ctx ends the error is that.
 func Find(ctx context.Context, fetched string) (Binary, error) {
 	path, err := locate(fetched)
 	if err != nil {
 		return Binary{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	out, err := ask(ctx, path, "--version")
 	if err != nil {
-		return Binary{}, fmt.Errorf("%s --version: %w", path, err)
+		return Binary{}, err
 	}
-	version, err := parseVersion(string(out))
+	version, err := parseVersion(out)
 	if err != nil {
 		return Binary{}, fmt.Errorf("%s --version: %w", path, err)
 	}
 	return Binary{Path: path, Version: version}, nil
+}
+
+// ask gives what a program prints. It has a group of its own: a signal to ours is
+// heard as the end of ctx, not as its death.
+func ask(ctx context.Context, path, flag string) (string, error) {
+	limited, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(limited, path, flag)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("%s %s: %w", path, flag, ctx.Err())
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", path, flag, err)
+	}
+	return string(out), nil
 }
 
 func locate(fetched string) (string, error) {
