@@ -6,7 +6,6 @@ package prometheus
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,7 +29,7 @@ import (
 )
 
 // begun is when the tests began: what was exported 30 s before is old.
-var begun = time.Now() //nolint:gochecknoglobals // one server serves all tests
+var begun = time.Now()
 
 // exporter serves metrics of two versions, whose counters grow with every scrape.
 func exporter(t *testing.T) string {
@@ -48,7 +47,7 @@ func exporter(t *testing.T) string {
 }
 
 // listening is where a server says that it listens.
-var listening = regexp.MustCompile(`msg="Listening on" .*address=(\S+)`) //nolint:gochecknoglobals // compiled once
+var listening = regexp.MustCompile(`msg="Listening on" .*address=(\S+)`)
 
 // serve starts a Prometheus that scrapes an address every second, and waits for a number.
 func serve(t *testing.T, scraped string) string {
@@ -138,6 +137,7 @@ func TestCountersOfAServerRollAVersionBack(t *testing.T) {
 	poller, err := prom.New(prom.Config{Rollouts: b})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- poller.Run(ctx) }()
 	evidence := analysis.NewEvidence(policy, arms)
@@ -146,7 +146,7 @@ func TestCountersOfAServerRollAVersionBack(t *testing.T) {
 		if a := analysis.Judge(policy, evidence, time.Now()); a.Verdict == analysis.Harmful {
 			assert.Equal(t, "empty-answers", a.Why.Metric)
 			cancel()
-			require.True(t, errors.Is(<-ended, context.Canceled))
+			require.ErrorIs(t, <-ended, context.Canceled)
 			return
 		}
 	}
