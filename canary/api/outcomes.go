@@ -114,7 +114,7 @@ func ends(decoder *json.Decoder, open int) error {
 
 // Tell sends outcomes, at most MostOutcomes. Where no A/B test runs it is ErrRefused.
 func (c *Client) Tell(ctx context.Context, k config.Key, outcomes []Outcome) (receipt controller.Receipt, err error) {
-	body, err := json.Marshal(outcomes)
+	body, err := json.Marshal(append([]Outcome{}, outcomes...)) // none is not null
 	if err != nil {
 		return receipt, err
 	}

@@ -21,10 +21,14 @@ type comparison struct {
 	ledger   *analysis.ABLedger
 	standing analysis.ABAssessment
 	judged   int64 // units, when it was
+
+	saved   *analysis.ABSaved // what is kept of the ledger, as of keptAt
+	keptAt  time.Time
+	changed bool // since then
 }
 
 // Receipt says what became of outcomes that were sent. What was taken is saved within
-// Keep; a batch may be sent again, for what repeats is counted once.
+// Keep, or a minute where units are many; a batch may be sent again, for what repeats is counted once.
 type Receipt struct {
 	Test  string `json:"test"` // id of the one that they were taken for
 	Taken int    `json:"taken"`
@@ -44,16 +48,16 @@ const keptRefusals = 20
 
 // newComparison begins to count for a test.
 func newComparison(t canary.ABTest) *comparison {
-	c := &comparison{id: t.ID, began: t.Began, ledger: analysis.NewABLedger(analysis.NewABTest(t.Spec))}
+	c := &comparison{id: t.ID, began: t.Began, keptAt: t.Began, ledger: analysis.NewABLedger(analysis.NewABTest(t.Spec))}
 	c.judge()
 	return c
 }
 
-func (c *comparison) judge() { c.standing = c.ledger.Test().Judge(c.ledger.Evidence()) }
+func (t *comparison) judge() { t.standing = t.ledger.Test().Judge(t.ledger.Evidence()) }
 
 // trace is what was seen so far.
-func (c *comparison) trace() canary.ABTrace {
-	return canary.ABTrace{Test: c.id, Standing: c.standing, Counts: c.ledger.Counts()}
+func (t *comparison) trace() canary.ABTrace {
+	return canary.ABTrace{Test: t.id, Standing: t.standing, Counts: t.ledger.Counts()}
 }
 
 // restoreTest goes on with the A/B test that was saved. Users are served also where its
@@ -73,7 +77,7 @@ func (c *Controller) restoreTest(kept canary.Checkpoint) {
 		c.Log.Error("A/B test counts anew", "test", t.ID, "error", err)
 		return
 	}
-	c.test.ledger = ledger
+	c.test.ledger, c.test.saved = ledger, &kept.ABTest.ABSaved
 	c.test.judge()
 }
 
@@ -117,7 +121,7 @@ func (c *Controller) served(requests []analysis.Request) {
 			c.test.ledger.Serve(r)
 		}
 	}
-	c.dirty = true
+	c.test.changed = true
 }
 
 // Tell takes outcomes of the A/B test that runs. The error is ErrNoTest or
@@ -144,7 +148,7 @@ func (c *Controller) Tell(now time.Time, reports []analysis.ABReport) (Receipt, 
 			receipt.Refused = append(receipt.Refused, Refusal{Index: i, Error: err.Error()})
 		}
 	}
-	c.dirty = true
+	c.test.changed = true
 	return receipt, nil
 }
 
@@ -157,7 +161,7 @@ func (c *Controller) lookTest(now time.Time) {
 	}
 	if n := is.ledger.Counts().Closed; n != is.judged {
 		is.judge()
-		is.judged = n
+		is.judged, is.changed = n, true
 	}
 	t := c.state.RunningTest()
 	decided := t.Spec.EndsBy.Decision && is.standing.Winner != "" && c.gap == ""
@@ -176,12 +180,39 @@ func (c *Controller) grace() time.Duration {
 	return c.route.Timeouts.Request.D() + flushed
 }
 
+// keepTest saves what came of the A/B test since it was saved last. A ledger of many
+// units takes its time to be written, so it is written more seldom.
+func (c *Controller) keepTest(now time.Time) {
+	t := c.test
+	if t == nil || !t.changed || c.state.Fault != nil || now.Sub(t.keptAt) < t.pause() {
+		return
+	}
+	t.keep(now)
+	if err := c.flush(now); err != nil {
+		t.changed = true
+		c.event(canary.SaveFailed{At: now, Text: err.Error()})
+	}
+}
+
+// keep takes down what is to be saved.
+func (t *comparison) keep(now time.Time) {
+	saved := t.ledger.Save()
+	t.saved, t.keptAt, t.changed = &saved, now, false
+}
+
+// pause is how long a ledger is not written: Keep, and as much again for each 50,000
+// units, up to a minute.
+func (t *comparison) pause() time.Duration {
+	counts := t.ledger.Counts()
+	return min(Keep*time.Duration(1+(counts.Open+counts.Closed)/50_000), time.Minute)
+}
+
 // keptTest is what is saved of the A/B test that runs.
 func (c *Controller) keptTest() *canary.KeptABTest {
-	if c.test == nil {
+	if c.test == nil || c.test.saved == nil {
 		return nil
 	}
-	return &canary.KeptABTest{ID: c.test.id, ABSaved: c.test.ledger.Save()}
+	return &canary.KeptABTest{ID: c.test.id, ABSaved: *c.test.saved}
 }
 
 // seenTests is what was seen of A/B tests, newest first.

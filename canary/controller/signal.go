@@ -132,6 +132,7 @@ func (c *Controller) Tick(now time.Time) {
 		c.lookTest(now)
 		c.event(canary.Tick{At: now})
 	}
+	c.keepTest(now)
 	c.keep(now)
 }
 
@@ -285,6 +286,10 @@ func (c *Controller) keep(now time.Time) {
 
 // leave saves what is not saved, as the last thing that is done.
 func (c *Controller) leave(now time.Time) {
+	if t := c.test; t != nil && t.changed {
+		t.keep(now)
+		c.dirty = true
+	}
 	if !c.dirty {
 		return
 	}
