@@ -85,7 +85,7 @@ func (o options) measureAll(ctx context.Context, out io.Writer) error {
 	}
 	ours := whole
 	ours.cpu -= receiving.cpu
-	ours.allocated -= min(ours.allocated, receiving.allocated)
+	ours.allocated = 0 // the two receive into buffers of different kinds
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(out, "%d access-log entries on %d streams, each request with two; %d cores\n\n", o.entries, o.streams, runtime.NumCPU())
 	fmt.Fprintln(w, "\tentries per core-second\tallocated per entry\t")
@@ -106,7 +106,11 @@ func (o options) measureAll(ctx context.Context, out io.Writer) error {
 }
 
 func row(w io.Writer, what string, c cost) {
-	fmt.Fprintf(w, "%s\t%.0f\t%d B\t\n", what, c.perCore(), c.allocated/uint64(c.entries))
+	allocated := "-"
+	if c.allocated > 0 {
+		allocated = fmt.Sprintf("%d B", c.allocated/uint64(c.entries))
+	}
+	fmt.Fprintf(w, "%s\t%.0f\t%s\t\n", what, c.perCore(), allocated)
 }
 
 func mebibytes(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -126,12 +126,15 @@ func (s *Server) Publish(cfg *config.Config, splits map[config.Key]config.Split)
 // patienceOf gives the AckTimeout of each inference route whose policy has one.
 func patienceOf(cfg *config.Config) map[config.Key]time.Duration {
 	patience := map[config.Key]time.Duration{}
+	known := map[config.Key]time.Duration{} // by policy: most routes share one
 	for _, r := range cfg.Routes {
-		if r.Strategy.Canary == nil {
-			continue
+		policy := config.Key{Namespace: r.Namespace, Name: r.Analysis.Policy}
+		if _, ok := known[policy]; !ok {
+			spec, _ := cfg.Policy(policy)
+			known[policy] = spec.Limits.AckTimeout.D()
 		}
-		if p, ok := cfg.Policy(config.Key{Namespace: r.Namespace, Name: r.Analysis.Policy}); ok && p.Limits.AckTimeout > 0 {
-			patience[r.Key] = p.Limits.AckTimeout.D()
+		if timeout := known[policy]; timeout > 0 {
+			patience[r.Key] = timeout
 		}
 	}
 	return patience
