@@ -162,7 +162,7 @@ func (m *machine) beginIfAsked() {
 }
 
 // reconfigure takes a configuration over while a rollout runs. What the rollout
-// copied does not change under it.
+// copied does not change under it, but that mirroring can be forbidden at any time.
 func (m *machine) reconfigure(e Configured) {
 	m.accept(e)
 	r := m.Rollout
@@ -174,13 +174,28 @@ func (m *machine) reconfigure(e Configured) {
 	case m.Asked.Target == "" || m.Asked.Target == r.Stable:
 		m.end(OutcomeCancelled, CauseTarget, fmt.Sprintf("the target went back to %s", r.Stable))
 	case target == r.Try:
-	case r.Phase == Baking && target.Target == r.Candidate:
-		// promoted already: there is nothing to try again
+		m.forbid()
+	case r.Phase == Baking && target.Target == r.Candidate: // promoted already: there is nothing to try again
+		m.forbid()
 	case r.Phase == Baking:
 		m.end(OutcomePromoted, CauseTarget, fmt.Sprintf("baking was cut short by the new target %s", target.Target))
 		m.beginIfAsked()
 	default:
 		m.end(OutcomeSuperseded, CauseTarget, fmt.Sprintf("target %s at attempt %d took its place", target.Target, target.Attempt))
 		m.beginIfAsked()
+	}
+}
+
+// forbid takes mirroring away from the rollout that runs, as if it had never had it: an open
+// trip is left to onTrip, and a shadow step copies nothing any more. Nothing gives it back.
+func (m *machine) forbid() {
+	r := m.Rollout
+	if m.route.Mirroring == config.MirroringAllowed || r.Mirroring != config.MirroringAllowed {
+		return
+	}
+	r.Mirroring = config.MirroringForbidden
+	m.sayf("mirroring is forbidden for the rest of rollout %s", r.ID)
+	if r.OpenTrip() != nil && r.Policy.Trip.OnTrip != config.FallbackRetry {
+		m.unsettled("mirroring is forbidden")
 	}
 }

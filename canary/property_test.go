@@ -247,6 +247,10 @@ func (w *world) checkShares(next canary.State) {
 	}
 	require.EqualValues(w.t, config.WholeSplit, sum)
 	require.Empty(w.t, cmp.Diff(next.Published, next.Split(w.route)), "what is published is what the state says")
+	if w.route.Strategy.Canary != nil && w.route.Mirroring == config.MirroringForbidden {
+		require.Zero(w.t, next.Published.Mirror, "what is forbidden now is not mirrored, whatever a rollout began with")
+		require.Zero(w.t, next.Published.Repeat)
+	}
 }
 
 // checkRecord: a state changes only together with one decision.

@@ -129,9 +129,9 @@ type Fault struct {
 	Again time.Time `json:"again"` // when it is tried next
 }
 
-// Rollout is one try to replace stable by a candidate. Policy, steps, bake and
-// mirroring are copies from when it began and do not change under it. Stickiness
-// is one, too; Admit refuses an edit of it.
+// Rollout is one try to replace stable by a candidate. Policy, steps and bake are
+// copies from when it began and do not change under it. Mirroring is one that only
+// ever becomes Forbidden. Stickiness is one, too; Admit refuses an edit of it.
 type Rollout struct {
 	ID        string `json:"id"` // candidate-n, unique within the route
 	Stable    string `json:"stable"`

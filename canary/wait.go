@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/config"
 )
 
 // Wait is one thing that growth waits for.
@@ -145,6 +146,9 @@ func (r *Rollout) waitAnswers(name string, a analysis.Assessment) []Wait {
 	told := "no answer was compared yet"
 	if a.Answers != nil {
 		told = a.Answers.Reason
+	}
+	if r.Mirroring != config.MirroringAllowed {
+		told += "; mirroring is forbidden now, so none will be"
 	}
 	return []Wait{{WaitAnswers, fmt.Sprintf("%s waits for the shadow's answers to be like stable's: %s", name, told)}}
 }

@@ -22,6 +22,8 @@ const (
 type intent struct {
 	config.InferenceRoute
 	split config.Split
+	// dropped is why the split's mirror is not served; nil where it is, or there is none.
+	dropped error
 	// segments is the header whose value names a request's segment; empty for none.
 	segments string
 }
@@ -68,6 +70,11 @@ func newIntent(r config.InferenceRoute, splits map[config.Key]config.Split) (int
 	if err := checkSplit(r, split); err != nil {
 		return intent{}, fmt.Errorf("split of epoch %d: %w", split.Epoch, err)
 	}
+	dropped := checkMirrors(r, split)
+	if dropped != nil { // copies that may not be made hold up no weight
+		split.Mirror, split.Repeat = config.Share{}, config.Share{}
+		dropped = fmt.Errorf("split of epoch %d: served without its mirror: %w", split.Epoch, dropped)
+	}
 	if err := errors.Join(checkOverrides(r)...); err != nil {
 		return intent{}, err
 	}
@@ -88,7 +95,7 @@ func newIntent(r config.InferenceRoute, splits map[config.Key]config.Split) (int
 		hosts[i] = strings.ToLower(h)
 	}
 	r.Hostnames = hosts
-	return intent{InferenceRoute: r, split: split}, nil
+	return intent{InferenceRoute: r, split: split, dropped: dropped}, nil
 }
 
 func byPath(matches []config.Match) []config.Match {
@@ -112,6 +119,12 @@ func checkSplit(r config.InferenceRoute, s config.Split) error {
 	if sum != config.WholeSplit {
 		errs = append(errs, fmt.Errorf("shares: sum to %d, not to %d", sum, config.WholeSplit))
 	}
+	return errors.Join(errs...)
+}
+
+// checkMirrors says why a split's copies may not be made.
+func checkMirrors(r config.InferenceRoute, s config.Split) error {
+	var errs []error
 	if s.Repeat.Weight != 0 && s.Repeat.Weight != s.Mirror.Weight {
 		errs = append(errs, fmt.Errorf("repeat: weight %d is not the mirror's, %d", s.Repeat.Weight, s.Mirror.Weight))
 	}

@@ -249,6 +249,38 @@ func TestAClusterEditMakesItsEndpointsNew(t *testing.T) {
 	require.Equal(t, a.Endpoints[1], b.Endpoints[1])
 }
 
+func TestAMirrorThatMayNotBeIsLeftOutAndTheWeightsAreServed(t *testing.T) {
+	share := func(v string, w uint32) config.Share { return config.Share{Version: v, Weight: w} }
+	for name, tt := range map[string]struct {
+		route          config.InferenceRoute
+		mirror, repeat config.Share
+		want           string
+	}{
+		"a mirror nobody allowed":     {route("good"), share("v3-3", 1), config.Share{}, "mirroring is not Allowed"},
+		"a mirror of more than all":   {route("good", mirroring), share("v3-3", 10001), config.Share{}, "weight 10001 is above 10000"},
+		"a repetition of others":      {route("good", mirroring), share("v3-3", 2), share("v3-2", 1), "repeat: weight 1 is not the mirror's, 2"},
+		"a mirror to nobody":          {route("good", mirroring), share("v9", 1), config.Share{}, `mirror: version "v9"`},
+		"a repetition nobody allowed": {route("good"), config.Share{}, share("v3-2", 1), "mirroring is not Allowed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := configOf(tt.route)
+			want, err := xds.Translate(cfg, stableOnly(cfg))
+			require.NoError(t, err)
+			require.Empty(t, want.Unmirrored)
+			splits := stableOnly(cfg)
+			split := splits[tt.route.Key]
+			split.Mirror, split.Repeat = tt.mirror, tt.repeat
+			splits[tt.route.Key] = split
+			got, err := xds.Translate(cfg, splits)
+			require.NoError(t, err)
+			require.ErrorContains(t, got.Unmirrored[tt.route.Key], tt.want)
+			require.ErrorContains(t, got.Unmirrored[tt.route.Key], "served without its mirror")
+			got.Unmirrored = want.Unmirrored
+			require.Equal(t, want, got, "as without a mirror")
+		})
+	}
+}
+
 func TestABadRouteFailsAloneAndIsNamed(t *testing.T) {
 	good := route("good")
 	split := func(shares ...config.Share) config.Split { return config.Split{Epoch: 2, Shares: shares} }
@@ -263,10 +295,6 @@ func TestABadRouteFailsAloneAndIsNamed(t *testing.T) {
 		"a wrong sum":                  {route("bad"), new(split(share("v3-2", 9999))), "shares: sum to 9999, not to 10000"},
 		"a sum that overflows":         {route("bad"), new(split(share("v3-2", 1<<31), share("v3-2", 1<<31), share("v3-2", 10000))), "sum to 4294977296"},
 		"an unknown version":           {route("bad"), new(split(share("v9", 10000))), `shares: version "v9" is not one`},
-		"a mirror nobody allowed":      {route("bad"), &config.Split{Shares: config.Whole("v3-2"), Mirror: share("v3-3", 1)}, "mirroring is not Allowed"},
-		"a mirror of more than all":    {route("bad", mirroring), &config.Split{Shares: config.Whole("v3-2"), Mirror: share("v3-3", 10001)}, "weight 10001 is above 10000"},
-		"a repetition of others":       {route("bad", mirroring), &config.Split{Shares: config.Whole("v3-2"), Mirror: share("v3-3", 2), Repeat: share("v3-2", 1)}, "repeat: weight 1 is not the mirror's, 2"},
-		"a mirror to nobody":           {route("bad", mirroring), &config.Split{Shares: config.Whole("v3-2"), Mirror: share("v9", 1)}, `mirror: version "v9"`},
 		"an endpoint that is a name":   {route("bad", endpoint("model.internal:80")), new(split(config.Whole("v3-2")...)), `version "v3-2": endpoints[0]: "model.internal:80": is not an IP address`},
 		"an endpoint without a port":   {route("bad", endpoint("10.0.0.1")), new(split(config.Whole("v3-2")...)), `"10.0.0.1": is not an IP address (or localhost) and a port`},
 		"port 0":                       {route("bad", endpoint("10.0.0.1:0")), new(split(config.Whole("v3-2")...)), "port 0"},

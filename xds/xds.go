@@ -36,6 +36,9 @@ type Resources struct {
 	Placed map[config.Key]Place
 	// Refused lists the inference routes that Translate returned an error for, sorted.
 	Refused []config.Key
+	// Unmirrored says, by inference route, why one that is placed is served without its
+	// split's mirror. Its weights are served all the same.
+	Unmirrored map[config.Key]error
 }
 
 // Place names the resources that carry one inference route.
@@ -90,13 +93,16 @@ func blames(errs []*RouteError, k config.Key) bool {
 // assemble builds the resources of intents that are each valid alone. What is
 // returned beside them says which do not go together with the others.
 func (t *Translator) assemble(intents []intent) (Resources, []*RouteError) {
-	r := Resources{Placed: make(map[config.Key]Place, len(intents))}
+	r := Resources{Placed: make(map[config.Key]Place, len(intents)), Unmirrored: map[config.Key]error{}}
 	var bad []*RouteError
 	for _, in := range intents {
 		clusters, endpoints, err := t.backendsOf(in)
 		if err != nil {
 			bad = append(bad, &RouteError{in.Key, err})
 			continue
+		}
+		if in.dropped != nil {
+			r.Unmirrored[in.Key] = &RouteError{in.Key, in.dropped}
 		}
 		r.Clusters = append(r.Clusters, clusters...)
 		r.Endpoints = append(r.Endpoints, endpoints...)

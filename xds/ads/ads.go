@@ -60,6 +60,7 @@ type Server struct {
 	publishing sync.Mutex
 	translator xds.Translator
 	good       map[config.Key]intent // the last that was translated, per inference route
+	unmirrored map[config.Key]error  // as last logged
 
 	mu sync.Mutex
 	fleet
@@ -114,6 +115,7 @@ func (s *Server) Publish(cfg *config.Config, splits map[config.Key]config.Split)
 		resources = s.withLastGood(cfg, splits, refused)
 	}
 	s.remember(cfg, splits, resources, refused)
+	s.unmirror(resources.Unmirrored)
 	s.mu.Lock()
 	s.wanted = resources
 	s.patience = patienceOf(cfg)
@@ -121,6 +123,16 @@ func (s *Server) Publish(cfg *config.Config, splits map[config.Key]config.Split)
 	s.mu.Unlock()
 	s.rouse()
 	return err
+}
+
+// unmirror logs which mirrors are left out, each once.
+func (s *Server) unmirror(now map[config.Key]error) {
+	for k, why := range now {
+		if before, told := s.unmirrored[k]; !told || before.Error() != why.Error() {
+			s.cfg.Log.Warn("mirror left out", "route", k.String(), "reason", why)
+		}
+	}
+	s.unmirrored = now
 }
 
 // patienceOf gives the AckTimeout of each inference route whose policy has one.
