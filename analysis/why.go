@@ -44,6 +44,7 @@ const (
 	WhyShared     WhyKind = "Shared"     // undecided: stable breaches the limit, too
 	WhyUnmeasured WhyKind = "Unmeasured" // undecided: a metric from elsewhere says nothing
 	WhySignals    WhyKind = "Signals"    // blind: signals are missing or disagree
+	WhyNoProxy    WhyKind = "NoProxy"    // undecided: no proxy is connected
 )
 
 // whyOf names a test as a reason.

@@ -78,10 +78,10 @@ func condition(t ConditionType, s ConditionStatus, reason, format string, args .
 
 func (s State) ready() Condition {
 	switch {
-	case s.Proxies == 0:
-		return condition(Ready, Unknown, "NoProxy", "no proxy is connected")
 	case s.Nack != nil:
 		return condition(Ready, False, "Refused", "%s refused epoch %d and keeps what it had: %s", s.Nack.Proxy, s.Nack.Epoch, s.Nack.Text)
+	case s.Proxies == 0:
+		return condition(Ready, Unknown, "NoProxy", "no proxy is connected")
 	case s.Stable != "" && s.known(s.Stable, 0):
 		return condition(Ready, False, "NoReadyEndpoint", "%s is stable and has no ready endpoint", s.Stable)
 	}

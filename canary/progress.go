@@ -43,13 +43,17 @@ type Reach struct {
 }
 
 // Reach of the candidate's share; t is what was seen of the rollout that runs.
-// There is none between rollouts.
+// There is none between rollouts. What proxies had that have left is not yet what
+// those that come will have.
 func (s State) Reach(t Trace) (reach Reach, ok bool) {
 	r := s.Rollout
 	if r == nil {
 		return Reach{}, false
 	}
 	reach.Wanted = s.Published.Weight(r.Candidate)
+	if s.Proxies == 0 {
+		return reach, true
+	}
 	for _, p := range r.Passages {
 		if !p.Acked.IsZero() {
 			reach.Acked = new(p.Weight)

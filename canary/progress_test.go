@@ -63,6 +63,7 @@ func TestProgress(t *testing.T) {
 func TestReach(t *testing.T) {
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	s := State{
+		Proxies:   1,
 		Published: config.Split{Epoch: 9, Shares: config.Carve("v1", "v2", 2500, 3000)},
 		Rollout: &Rollout{Candidate: "v2", Passages: []Passage{
 			{Epoch: 8, Weight: 500, Acked: now},
@@ -73,6 +74,12 @@ func TestReach(t *testing.T) {
 		got, ok := s.Reach(Trace{Served: []Served{{Epoch: 8, Stable: 95, Candidate: 5}, {Epoch: 9, Stable: 3, Candidate: 1}}})
 		require.True(t, ok)
 		require.Equal(t, Reach{Wanted: 2500, Acked: new(uint32(500)), Observed: new(uint32(2500))}, got)
+	})
+	t.Run("with no proxy connected nobody has it", func(t *testing.T) {
+		alone := s
+		alone.Proxies = 0
+		got, _ := alone.Reach(Trace{Served: []Served{{Epoch: 8, Stable: 95, Candidate: 5}}})
+		require.Equal(t, Reach{Wanted: 2500}, got)
 	})
 	t.Run("nothing is observed before the first log entry", func(t *testing.T) {
 		got, _ := s.Reach(Trace{})

@@ -103,7 +103,7 @@ func (m *machine) leave(e Disconnected) {
 	if e.Remaining > 0 {
 		return
 	}
-	m.Acked = 0
+	m.Acked, m.Nack = 0, nil
 	if r := m.Rollout; r != nil {
 		r.Clock, r.Base = time.Time{}, Uncounted
 	}

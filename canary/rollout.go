@@ -156,9 +156,6 @@ func (m *machine) file(f Finished) {
 	m.History = m.History[:min(len(m.History), KeptHistory)]
 }
 
-// keptFormers bounds the list of former stables; no rollback window is longer.
-const keptFormers = 10
-
 // retire lists the version that was stable among the formers. A former that came
 // back drops those above it and leaves the one it replaced out.
 func (m *machine) retire(r Rollout) {
@@ -172,7 +169,7 @@ func (m *machine) retire(r Rollout) {
 			m.Formers = append([]Former{{Version: v, Until: m.now}}, m.Formers...)
 		}
 	}
-	m.Formers = m.Formers[:min(len(m.Formers), keptFormers)]
+	m.Formers = m.Formers[:min(len(m.Formers), config.MostFormers)]
 }
 
 // dropFormers forgets the newest n.

@@ -138,6 +138,9 @@ func (c *checker) forTime(path string, d Duration) {
 
 func (c *checker) rollbackWindow(path string, w RollbackWindow) {
 	c.atLeast(path+".versions", int64(w.Versions), 0)
+	if w.Versions > MostFormers {
+		c.refuse(path+".versions", fmt.Sprintf("is above %d: no more former versions are remembered", MostFormers), w.Versions)
+	}
 	c.notNegative(path+".age", w.Age)
 	if w.Versions == 0 && w.Age != 0 && c.sound(path) {
 		c.refuse(path+".age", "bounds nothing: rollbackWindow.versions is 0, so no version may come back", w.Age)

@@ -99,6 +99,7 @@ func (c *Controller) Snapshot(now time.Time) Snapshot {
 	if c.state.Rollout == nil {
 		return s
 	}
+	s.Assessment = c.shown()
 	s.Waits = c.state.Waits(c.assessment(), now)
 	s.Remedy = remedy(c.assessment())
 	if c.sense != nil && c.sense.ruling != nil {
@@ -106,6 +107,18 @@ func (c *Controller) Snapshot(now time.Time) Snapshot {
 		s.Ruling = &Ruling{Text: r.Reason, N: r.N, LogE: r.LogE, LogNeeded: r.LogNeeded}
 	}
 	return s
+}
+
+// shown is the last assessment as it stands now: with no proxy connected there is
+// nobody for whom the candidate could be healthy.
+func (c *Controller) shown() *analysis.Assessment {
+	if c.last == nil || c.state.Proxies > 0 || c.last.Verdict != analysis.Healthy {
+		return c.last
+	}
+	a := *c.last
+	a.Verdict, a.Why = analysis.Undecided, analysis.Why{Kind: analysis.WhyNoProxy}
+	a.Reason = "no proxy is connected; before, " + a.Reason
+	return &a
 }
 
 // assessment is the last one, or an empty one that says so.

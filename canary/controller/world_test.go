@@ -209,6 +209,24 @@ func TestAHealthyCandidateIsPromotedOnEvidence(t *testing.T) {
 	requireReplays(t, l.store.decisions)
 }
 
+func TestWithNoProxyConnectedNothingIsHealthyOrAcknowledged(t *testing.T) {
+	l := newLab(t, spec())
+	l.start()
+	l.until(10*time.Minute, func(s controller.Snapshot) bool {
+		return s.State.Rollout != nil && s.Assessment != nil && s.Assessment.Verdict == analysis.Healthy
+	})
+	l.ctl.Disconnected(l.world.Now(), "proxy-0")
+
+	s := l.ctl.Snapshot(l.world.Now())
+
+	require.Equal(t, analysis.Undecided, s.Assessment.Verdict)
+	require.Contains(t, s.Assessment.Reason, "no proxy is connected; before, every required promotion test has passed")
+	require.Equal(t, analysis.WhyNoProxy, s.Assessment.Why.Kind)
+	reach, _ := s.State.Reach(s.Traces[0])
+	require.Nil(t, reach.Acked)
+	require.Nil(t, reach.Observed)
+}
+
 func TestABrokenCandidateTripsAndIsRolledBack(t *testing.T) {
 	sp := spec()
 	sp.Candidate.Faults = []world.Fault{{Errors: 1}}

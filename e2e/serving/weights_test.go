@@ -167,7 +167,7 @@ func TestEnvoyShiftsLoadToTheReplicaThatReportsLess(t *testing.T) {
 	for range 40 { // until reports have become weights
 		counts = shares(t, client, 100)
 		t.Log(counts)
-		if counts["fast"] >= 2*counts["slow"] {
+		if 2*counts["fast"] >= 3*counts["slow"] {
 			return
 		}
 	}
