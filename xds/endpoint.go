@@ -67,8 +67,8 @@ func pipe(path string) *corepb.Address {
 	return &corepb.Address{Address: &corepb.Address_Pipe{Pipe: &corepb.Pipe{Path: path}}}
 }
 
-// tableName and listenerName are short: a table's name is sent twice with every
-// change of a weight.
+// tableName is short: it is sent twice with every change of a weight.
 func tableName(port uint32, host string) string { return host + ":" + strconv.Itoa(int(port)) }
 
-func listenerName(port uint32) string { return "sluice-" + strconv.Itoa(int(port)) }
+// ListenerName names the one Listener of a port.
+func ListenerName(port uint32) string { return "sluice-" + strconv.Itoa(int(port)) }

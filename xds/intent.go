@@ -26,6 +26,9 @@ type intent struct {
 	dropped error
 	// segments is the header whose value names a request's segment; empty for none.
 	segments string
+	// former says that requests came there before it moved, closed that no new
+	// connections do.
+	former, closed bool
 }
 
 // readIntents pairs routes with splits, in the order of keys.

@@ -31,7 +31,7 @@ func (p port) listener(tables []string) (Resource, error) {
 		return Resource{}, err
 	}
 	listener := &listenerpb.Listener{
-		Name:    listenerName(p.number),
+		Name:    ListenerName(p.number),
 		Address: socketAddress(p.routes[0].Listener.Address, p.number),
 		// With it two Envoys that were given the same port would share its users
 		// without a word; without it the second is refused, and says so.
@@ -44,7 +44,7 @@ func (p port) listener(tables []string) (Resource, error) {
 	if p.models() {
 		listener.PerConnectionBufferLimitBytes = wrapperspb.UInt32(modelBody)
 	}
-	r, err := newResource(listenerName(p.number), listener)
+	r, err := newResource(ListenerName(p.number), listener)
 	for _, table := range tables {
 		r.Needs = append(r.Needs, Ref{TypeRoute, table})
 	}
@@ -65,7 +65,7 @@ func (p port) connectionManager() (*hcmpb.HttpConnectionManager, error) {
 		return nil, err
 	}
 	m := &hcmpb.HttpConnectionManager{
-		StatPrefix:                    listenerName(p.number),
+		StatPrefix:                    ListenerName(p.number),
 		AccessLog:                     logs,
 		StripPortMode:                 &hcmpb.HttpConnectionManager_StripAnyHostPort{StripAnyHostPort: true},
 		NormalizePath:                 wrapperspb.Bool(true),
@@ -124,7 +124,7 @@ func (p port) chooseTable(m *hcmpb.HttpConnectionManager) {
 		return
 	}
 	m.RouteSpecifier = &hcmpb.HttpConnectionManager_ScopedRoutes{ScopedRoutes: &hcmpb.ScopedRoutes{
-		Name: listenerName(p.number),
+		Name: ListenerName(p.number),
 		ScopeKeyBuilder: &hcmpb.ScopedRoutes_ScopeKeyBuilder{Fragments: []*hcmpb.ScopedRoutes_ScopeKeyBuilder_FragmentBuilder{{
 			Type: &hcmpb.ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtractor_{
 				HeaderValueExtractor: &hcmpb.ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtractor{

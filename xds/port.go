@@ -55,24 +55,39 @@ func (t *Translator) add(p port, r *Resources) []*RouteError {
 		}
 		r.Routes = append(r.Routes, config)
 		for _, in := range one.routes {
-			r.Placed[in.Key] = p.place(in, one)
+			if place := p.place(in, one); in.former {
+				r.Former[in.Key] = append(r.Former[in.Key], place)
+			} else {
+				r.Placed[in.Key] = place
+			}
 		}
 	}
 	scopes, err := t.scopesOf(p, tables)
-	if err == nil {
-		var listener Resource
-		listener, err = t.listener(p, tables)
-		r.Listeners = append(r.Listeners, listener)
-		r.Scopes = append(r.Scopes, scopes...)
-	}
 	if err != nil {
 		return blameAll(p.routes, err)
 	}
+	r.Scopes = append(r.Scopes, scopes...)
+	if p.closed() {
+		return nil
+	}
+	listener, err := t.listener(p, tables)
+	if err != nil {
+		return blameAll(p.routes, err)
+	}
+	r.Listeners = append(r.Listeners, listener)
 	return nil
 }
 
+// closed says that nobody is to connect to the port any more.
+func (p port) closed() bool {
+	return !slices.ContainsFunc(p.routes, func(in intent) bool { return !in.closed })
+}
+
 func (p port) place(in intent, t table) Place {
-	place := Place{Epoch: in.split.Epoch, Table: t.name, Listener: listenerName(p.number)}
+	place := Place{Epoch: in.split.Epoch, Table: t.name, Listener: ListenerName(p.number)}
+	if in.closed {
+		place.Listener = ""
+	}
 	if p.scoped {
 		place.Scopes = []string{loaderKey(t.name)}
 		for _, host := range in.Hostnames {

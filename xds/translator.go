@@ -22,12 +22,16 @@ type Translator struct {
 // splits hold must not be written to afterwards: it is compared with what comes
 // next.
 func (t *Translator) Translate(cfg *config.Config, splits map[config.Key]config.Split) (Resources, error) {
-	intents, refused := readIntents(cfg, splits)
-	defer t.turn()
+	return t.TranslateMoving(cfg, splits, nil)
+}
+
+// sound assembles those of intents that go together, and gives them, and what was
+// refused of the others.
+func (t *Translator) sound(intents []intent, refused []*RouteError) (Resources, []intent, []*RouteError) {
 	for {
 		resources, bad := t.assemble(intents)
 		if len(bad) == 0 {
-			return finish(resources, refused)
+			return resources, intents, refused
 		}
 		refused = append(refused, bad...)
 		intents = slices.DeleteFunc(intents, func(in intent) bool { return blames(bad, in.Key) })
@@ -153,7 +157,7 @@ func (t *Translator) listener(p port, tables []table) (Resource, error) {
 	}
 	slices.Sort(names)
 	input := listenerInput{p.number, p.routes[0].Listener.Address, p.scoped, p.models(), p.cookies(), names}
-	out := t.listeners.of(listenerName(p.number), input, func() resources {
+	out := t.listeners.of(ListenerName(p.number), input, func() resources {
 		r, err := p.listener(names)
 		return resources{[]Resource{r}, err}
 	})

@@ -34,6 +34,8 @@ type Resources struct {
 
 	// Placed says where each inference route went. One that was refused is absent.
 	Placed map[config.Key]Place
+	// Former says where inference routes that move are led as well.
+	Former map[config.Key][]Place
 	// Refused lists the inference routes that Translate returned an error for, sorted.
 	Refused []config.Key
 	// Unmirrored says, by inference route, why one that is placed is served without its
@@ -45,7 +47,7 @@ type Resources struct {
 type Place struct {
 	Epoch    uint64
 	Table    string   // the one RouteConfiguration; a change of weight changes nothing else
-	Listener string   // the one Listener
+	Listener string   // the one Listener; empty where nobody is to connect any more
 	Scopes   []string // that lead to the table; sorted, none on a port without scopes
 	Clusters []string // one per version, also the names of their endpoints; sorted
 }
@@ -93,9 +95,15 @@ func blames(errs []*RouteError, k config.Key) bool {
 // assemble builds the resources of intents that are each valid alone. What is
 // returned beside them says which do not go together with the others.
 func (t *Translator) assemble(intents []intent) (Resources, []*RouteError) {
-	r := Resources{Placed: make(map[config.Key]Place, len(intents)), Unmirrored: map[config.Key]error{}}
+	r := Resources{
+		Placed: make(map[config.Key]Place, len(intents)), Former: map[config.Key][]Place{},
+		Unmirrored: map[config.Key]error{},
+	}
 	var bad []*RouteError
 	for _, in := range intents {
+		if in.former {
+			continue // its backends are those of the present
+		}
 		clusters, endpoints, err := t.backendsOf(in)
 		if err != nil {
 			bad = append(bad, &RouteError{in.Key, err})

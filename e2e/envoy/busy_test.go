@@ -65,6 +65,9 @@ func TestABusyPortIsLeftOrWaitedFor(t *testing.T) {
 
 			publish(taken, 3)
 			refused(3)
+			s.Acked(filetype, 3) // where it was
+			require.Equal(t, "v1", s.ask(free, "filetype.ml", "/"))
+			s.Forget()
 			release()
 			s.Acked(filetype, 3)
 			require.Equal(t, "v1", s.ask(taken, "filetype.ml", "/"))

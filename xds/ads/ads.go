@@ -19,7 +19,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -61,6 +60,7 @@ type Server struct {
 	translator xds.Translator
 	good       map[config.Key]intent // the last that was translated, per inference route
 	unmirrored map[config.Key]error  // as last logged
+	published  published
 
 	mu sync.Mutex
 	fleet
@@ -71,6 +71,13 @@ type Server struct {
 type intent struct {
 	route config.InferenceRoute
 	split config.Split
+}
+
+// published is what wanted was translated from.
+type published struct {
+	cfg     *config.Config
+	splits  map[config.Key]config.Split
+	formers xds.Formers
 }
 
 // New gives a Server that serves nothing yet.
@@ -109,20 +116,36 @@ func (s *Server) Register(g *grpc.Server) {
 func (s *Server) Publish(cfg *config.Config, splits map[config.Key]config.Split) error {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	resources, err := s.translator.Translate(cfg, splits)
-	refused := resources.Refused
+	next := published{cfg, splits, s.published.formers}
+	resources, err := s.translator.TranslateMoving(cfg, splits, next.formers)
 	if err != nil {
-		resources = s.withLastGood(cfg, splits, refused)
+		next = s.withLastGood(next, resources.Refused)
+		// What is refused even so, is refused for what replaced it: that goes first.
+		resources, _ = s.translator.TranslateMoving(next.cfg, next.splits, next.formers)
 	}
-	s.remember(cfg, splits, resources, refused)
+	before := routesOf(s.good)
+	s.remember(next, resources)
+	next.formers = next.formers.Next(before, routesOf(s.good), s.hasOpened)
+	if len(next.formers)+len(s.published.formers) > 0 {
+		resources, _ = s.translator.TranslateMoving(next.cfg, next.splits, next.formers) // and err is what it was
+	}
+	s.published = next
 	s.unmirror(resources.Unmirrored)
 	s.mu.Lock()
-	s.wanted = resources
 	s.patience = patienceOf(cfg)
-	s.carry(resources.Placed)
+	s.mu.Unlock()
+	s.want(resources)
+	return err
+}
+
+// want makes resources what proxies should end up with.
+func (s *Server) want(resources xds.Resources) {
+	s.mu.Lock()
+	s.wanted = resources
+	s.carry(resources)
+	s.reminding = true
 	s.mu.Unlock()
 	s.rouse()
-	return err
 }
 
 // unmirror logs which mirrors are left out, each once.
@@ -152,18 +175,19 @@ func patienceOf(cfg *config.Config) map[config.Key]time.Duration {
 	return patience
 }
 
-// withLastGood translates again, the refused inference routes as they were.
-func (s *Server) withLastGood(cfg *config.Config, splits map[config.Key]config.Split, refused []config.Key) xds.Resources {
+// withLastGood gives the refused inference routes as they were, and the others as
+// they are.
+func (s *Server) withLastGood(p published, refused []config.Key) published {
 	bad := map[config.Key]bool{}
 	for _, k := range refused {
 		bad[k] = true
 	}
-	mixed := &config.Config{}
+	mixed := &config.Config{Policies: p.cfg.Policies}
 	old := map[config.Key]config.Split{}
-	for _, r := range cfg.Routes {
+	for _, r := range p.cfg.Routes {
 		if !bad[r.Key] {
 			mixed.Routes = append(mixed.Routes, r)
-			old[r.Key] = splits[r.Key]
+			old[r.Key] = p.splits[r.Key]
 		}
 	}
 	for _, k := range refused {
@@ -172,24 +196,32 @@ func (s *Server) withLastGood(cfg *config.Config, splits map[config.Key]config.S
 			old[k] = good.split
 		}
 	}
-	// What is refused even so, is refused for what replaced it: that goes first.
-	resources, _ := s.translator.Translate(mixed, old)
-	return resources
+	return published{mixed, old, p.formers}
 }
 
-func (s *Server) remember(cfg *config.Config, splits map[config.Key]config.Split, r xds.Resources, refused []config.Key) {
+// remember keeps what was translated of p. What was refused even as it had been is
+// still good, for when what replaced it goes.
+func (s *Server) remember(p published, r xds.Resources) {
 	next := make(map[config.Key]intent, len(r.Placed))
-	for _, k := range refused {
+	for _, k := range r.Refused {
 		if good, ok := s.good[k]; ok {
 			next[k] = good
 		}
 	}
-	for _, route := range cfg.Routes {
-		if _, placed := r.Placed[route.Key]; placed && !slices.Contains(refused, route.Key) {
-			next[route.Key] = intent{route, splits[route.Key]}
+	for _, route := range p.cfg.Routes {
+		if _, placed := r.Placed[route.Key]; placed {
+			next[route.Key] = intent{route, p.splits[route.Key]}
 		}
 	}
 	s.good = next
+}
+
+func routesOf(good map[config.Key]intent) map[config.Key]config.InferenceRoute {
+	routes := make(map[config.Key]config.InferenceRoute, len(good))
+	for k, i := range good {
+		routes[k] = i.route
+	}
+	return routes
 }
 
 // Run brings changes to proxies until ctx is done, then ends every stream. It
@@ -206,6 +238,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		events, told, due := s.advance()
+		due = earlier(due, s.move())
 		for _, e := range told {
 			e.run()
 		}
@@ -258,6 +291,7 @@ func (s *Server) advance() (events []Event, told []errand, due time.Time) {
 		}
 		due = earlier(due, s.expire(now))
 	}
+	s.remind(now)
 	events, s.events = s.events, nil
 	return events, told, due
 }

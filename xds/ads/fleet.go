@@ -15,9 +15,14 @@ type fleet struct {
 	sessions     map[*session]struct{} // that have said who they are
 	ballots      map[xds.Ref]*ballot
 	placed       map[config.Key]xds.Place
+	former       map[config.Key][]xds.Place       // where those that move are led as well
+	opened       map[string]bool                  // served listeners that some proxy has taken
+	closed       map[config.Key]time.Time         // when the former ports of an inference route were
 	carried      map[string]map[config.Key]uint64 // table to inference routes and epochs, as wanted
 	patience     map[config.Key]time.Duration     // how long proxies are waited for; of the others, AckTimeout
 	announced    map[config.Key]uint64            // the epoch told by Acked, if all have it
+	landed       []config.Key                     // have no listening former port any more, which is to be told
+	reminding    bool                             // that listeners are refused is to be told
 	refusing     map[*watch]struct{}              // may have refused listeners
 	turns        turns
 	refusedNodes map[string]bool // by id and reason
@@ -39,6 +44,8 @@ func newFleet() fleet {
 		fanouts:      map[xds.Type]*fanout{},
 		sessions:     map[*session]struct{}{},
 		ballots:      map[xds.Ref]*ballot{},
+		opened:       map[string]bool{},
+		closed:       map[config.Key]time.Time{},
 		carried:      map[string]map[config.Key]uint64{},
 		announced:    map[config.Key]uint64{},
 		refusing:     map[*watch]struct{}{},
@@ -52,16 +59,34 @@ func newFleet() fleet {
 }
 
 // carry notes which inference routes each table stands for.
-func (f *fleet) carry(placed map[config.Key]xds.Place) {
-	f.placed = placed
-	f.carried = map[string]map[config.Key]uint64{}
-	for k, p := range placed {
-		if f.carried[p.Table] == nil {
-			f.carried[p.Table] = map[config.Key]uint64{}
+func (f *fleet) carry(r xds.Resources) {
+	for k, places := range f.former {
+		if listening(places) && !listening(r.Former[k]) {
+			delete(f.announced, k) // it is nobody's refusal any more
+			f.landed = append(f.landed, k)
 		}
-		f.carried[p.Table][k] = p.Epoch
 	}
-	maps.DeleteFunc(f.announced, func(k config.Key, _ uint64) bool { _, there := placed[k]; return !there })
+	f.placed, f.former = r.Placed, r.Former
+	f.carried = map[string]map[config.Key]uint64{}
+	for k, p := range r.Placed {
+		f.carries(k, p)
+		for _, p := range r.Former[k] {
+			f.carries(k, p)
+		}
+	}
+	maps.DeleteFunc(f.announced, func(k config.Key, _ uint64) bool { _, there := r.Placed[k]; return !there })
+}
+
+func (f *fleet) carries(k config.Key, p xds.Place) {
+	if f.carried[p.Table] == nil {
+		f.carried[p.Table] = map[config.Key]uint64{}
+	}
+	f.carried[p.Table][k] = p.Epoch
+}
+
+// places lists where an inference route is led: where it is wanted first.
+func (f *fleet) places(k config.Key) []xds.Place {
+	return append([]xds.Place{f.placed[k]}, f.former[k]...)
 }
 
 // unanswered lists what a connected proxy has not yet answered or has refused.
@@ -99,6 +124,9 @@ func (s *Server) apply(c xds.Change, now time.Time) []errand {
 	for _, n := range c.Removed {
 		fan.put(n, nil)
 		delete(s.ballots, xds.Ref{Type: c.Type, Name: n})
+		if c.Type == xds.TypeListener {
+			delete(s.opened, n)
+		}
 		fan.listeners(n, func(w *watch) {
 			w.forgive(n)
 			if tell(w) {

@@ -45,11 +45,11 @@ func (s *Server) answered(w *watch, nonce string, nack *statuspb.Status) {
 
 // took notes that a proxy has e now.
 func (s *Server) took(w *watch, e *entry, now time.Time) {
-	w.forgive(e.ref.Name)
 	if e.ref.Type == xds.TypeListener {
-		s.repeatScopes(w.session)
+		s.listensNow(w.session, e.ref)
 		defer s.settled(e, now)
 	}
+	w.forgive(e.ref.Name)
 	if h := w.held[e.ref.Name]; h != nil && h.acked != e {
 		h.take(e, now.UnixNano())
 		if h.toldAt == 0 {
@@ -61,10 +61,25 @@ func (s *Server) took(w *watch, e *entry, now time.Time) {
 	}
 	b := s.ballots[e.ref]
 	if b == nil || b.entry != e {
-		s.announce(e, now)
+		s.settled(e, now)
 		return
 	}
 	s.drop(b, w.session)
+}
+
+// listensNow notes that a proxy has taken a listener, which it may have refused
+// before.
+func (s *Server) listensNow(c *session, listener xds.Ref) {
+	s.opened[listener.Name] = true
+	s.repeatScopes(c)
+	if _, stood := s.refusalOf(c, listener.Name); !stood {
+		return
+	}
+	for _, r := range s.concerns(listener) {
+		if len(s.former[r.Route]) == 0 { // or it will be told when that is closed
+			delete(s.announced, r.Route)
+		}
+	}
 }
 
 // refused notes that a proxy keeps what it had before e.
@@ -74,14 +89,21 @@ func (s *Server) refused(w *watch, e *entry, text string, now time.Time) {
 	if b := s.ballots[e.ref]; b != nil && b.entry == e {
 		b.refused[w.session] = true
 	}
-	if e.ref.Type == xds.TypeListener {
+	if e.ref.Type == xds.TypeListener && !w.session.listens(e.ref.Name) {
 		s.excuse(w.session, e.ref.Name)
 	}
 	if known {
 		return // and told
 	}
 	for _, r := range s.concerns(e.ref) {
-		s.tell(Nacked{Route: r.Route, Epoch: r.Epoch, Proxy: w.session.proxy, Resource: e.ref, Text: text, At: now})
+		if e.ref.Type != xds.TypeListener {
+			s.tell(Nacked{Route: r.Route, Epoch: r.Epoch, Proxy: w.session.proxy, Resource: e.ref, Text: text, At: now})
+			continue
+		}
+		delete(s.announced, r.Route) // so that it is told once this is over
+		s.announce(r.Route, now)     // where it stays, if it was anywhere
+		s.reminding = true
+		s.rouse()
 	}
 }
 
@@ -100,6 +122,9 @@ func (s *Server) drop(b *ballot, c *session) {
 	delete(b.refused, c)
 	delete(b.late, c)
 	if len(b.waiting) > 0 {
+		if len(s.former) > 0 {
+			s.settled(b.entry, s.cfg.Now()) // the others may have refused it
+		}
 		return
 	}
 	if len(b.late) == 0 {
@@ -109,40 +134,64 @@ func (s *Server) drop(b *ballot, c *session) {
 	s.rouse() // the plan may go on
 }
 
-// settled tells of the tables that e is or leads to: nobody is waited for to take
-// e any more.
+// settled tells of the inference routes that e is a part of the way to: nobody is
+// waited for to take e any more.
 func (s *Server) settled(e *entry, now time.Time) {
-	tables := s.fanouts[xds.TypeRoute].entries
+	if len(s.former) == 0 && !s.everyoneHas(e) {
+		return
+	}
+	var routes []config.Key
 	switch e.ref.Type {
 	case xds.TypeRoute:
-		s.announce(e, now)
+		routes = slices.Collect(maps.Keys(e.carries))
 	case xds.TypeScope:
-		s.announce(tables[e.table], now)
-	case xds.TypeListener:
-		if !s.everyoneHas(e) {
-			return
+		if t := s.fanouts[xds.TypeRoute].entries[e.table]; t != nil {
+			routes = slices.Collect(maps.Keys(t.carries))
 		}
-		for _, place := range s.placed {
-			if place.Listener == e.ref.Name {
-				s.announce(tables[place.Table], now)
+	case xds.TypeListener:
+		for k := range s.placed {
+			if slices.ContainsFunc(s.places(k), func(p xds.Place) bool { return p.Listener == e.ref.Name }) {
+				routes = append(routes, k)
 			}
 		}
 	case xds.TypeCluster, xds.TypeEndpoint: // a table waits for them before it is served
 	}
+	slices.SortFunc(routes, config.Key.Compare)
+	for _, k := range routes {
+		s.announce(k, now)
+	}
 }
 
-// announce tells that every proxy waited for has taken a table, once per epoch
-// unless tellAgain asks for more.
-func (s *Server) announce(e *entry, now time.Time) {
-	if e == nil || e.takers == 0 || !s.everyoneHas(e) {
+// announce tells that every proxy waited for has an inference route's split
+// wherever requests come in, once per epoch unless tellAgain asks for more.
+func (s *Server) announce(k config.Key, now time.Time) {
+	epoch, takers := s.epochOf(k), s.takers(k)
+	if takers == 0 || s.announced[k] == epoch || !s.led(k, epoch) {
 		return
 	}
-	for _, k := range slices.SortedFunc(maps.Keys(e.carries), config.Key.Compare) {
-		if epoch := e.carries[k]; s.announced[k] != epoch && s.led(k, e.ref.Name) {
-			s.announced[k] = epoch
-			s.tell(Acked{Route: k, Epoch: epoch, Proxies: e.takers, At: now})
+	s.announced[k] = epoch
+	s.tell(Acked{Route: k, Epoch: epoch, Proxies: takers, At: now})
+	s.reminding = s.reminding || len(s.refusing) > 0
+}
+
+// epochOf gives the split that is served of an inference route.
+func (s *Server) epochOf(k config.Key) uint64 {
+	place := s.placed[k]
+	if t := s.fanouts[xds.TypeRoute].entries[place.Table]; t != nil && len(s.former[k]) == 0 {
+		return t.carries[k]
+	}
+	return place.Epoch
+}
+
+// takers counts the proxies that have a table of an inference route.
+func (s *Server) takers(k config.Key) int {
+	n := 0
+	for _, place := range s.places(k) {
+		if e := s.fanouts[xds.TypeRoute].entries[place.Table]; e != nil {
+			n = max(n, e.takers)
 		}
 	}
+	return n
 }
 
 // everyoneHas says whether all who are waited for have taken e, which is served.
@@ -151,20 +200,58 @@ func (s *Server) everyoneHas(e *entry) bool {
 	return s.fanouts[e.ref.Type].entries[e.ref.Name] == e && (b == nil || len(b.waiting)+len(b.refused) == 0)
 }
 
-// led says whether an inference route's listener and hostnames lead to a table,
-// on every proxy. A table behind a listener that was refused serves nobody.
-func (s *Server) led(k config.Key, table string) bool {
-	place := s.placed[k]
-	if place.Table != table {
+// led says whether an inference route's listener and hostnames lead to its split
+// of an epoch, on every proxy. A table behind a listener that was refused serves
+// nobody, and nobody is asked for it where there is a former one.
+func (s *Server) led(k config.Key, epoch uint64) bool {
+	if len(s.former[k]) == 0 {
+		return s.leads(k, epoch, s.placed[k], func(e *entry) bool {
+			return s.everyoneHas(e) || e.ref.Type == xds.TypeListener && s.opensTo(e)
+		})
+	}
+	for c := range s.sessions {
+		has := func(e *entry) bool {
+			_, kept := s.refusalOf(c, e.ref.Name)
+			return !s.ballots[e.ref].owed(c) || e.ref.Type == xds.TypeListener && kept && c.listens(e.ref.Name)
+		}
+		for _, place := range s.places(k) {
+			if s.listens(c, place) && !s.leads(k, epoch, place, has) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// listens says whether requests come in at a place, on a proxy, or may soon.
+func (s *Server) listens(c *session, place xds.Place) bool {
+	l := s.fanouts[xds.TypeListener].entries[place.Listener]
+	return place.Listener == "" || l != nil && !s.shuts(c, place.Listener)
+}
+
+// leads says whether a place leads to the split of an epoch, for whoever has what
+// is on the way there.
+func (s *Server) leads(k config.Key, epoch uint64, place xds.Place, has func(*entry) bool) bool {
+	if l := s.fanouts[xds.TypeListener].entries[place.Listener]; place.Listener != "" && (l == nil || !has(l)) {
 		return false
 	}
-	if l := s.fanouts[xds.TypeListener].entries[place.Listener]; l == nil || !s.everyoneHas(l) {
+	t := s.fanouts[xds.TypeRoute].entries[place.Table]
+	if t == nil || t.carries[k] != epoch || !has(t) {
 		return false
 	}
 	return !slices.ContainsFunc(place.Scopes, func(n string) bool {
 		scope := s.fanouts[xds.TypeScope].entries[n]
-		return scope == nil || scope.table != table || !s.everyoneHas(scope)
+		return scope == nil || scope.table != place.Table || !has(scope)
 	})
+}
+
+// owed says whether a proxy's answer is missing, or was no.
+func (b *ballot) owed(c *session) bool {
+	if b == nil {
+		return false
+	}
+	_, waits := b.waiting[c]
+	return waits || b.refused[c]
 }
 
 // tellAgain makes the next announcement of a table one, though nothing changed.
@@ -240,14 +327,25 @@ func (s *Server) concerns(ref xds.Ref) []concern {
 	var list []concern
 	for k, p := range s.placed {
 		route, _, err := name.ParseCluster(ref.Name)
-		hit := ref.Type == xds.TypeRoute && p.Table == ref.Name ||
-			ref.Type == xds.TypeListener && p.Listener == ref.Name ||
-			ref.Type == xds.TypeScope && slices.Contains(p.Scopes, ref.Name) ||
-			err == nil && route == k && (ref.Type == xds.TypeCluster || ref.Type == xds.TypeEndpoint)
-		if hit {
+		hit := slices.ContainsFunc(s.places(k), func(p xds.Place) bool { return onTheWay(p, ref) })
+		if hit || err == nil && route == k && (ref.Type == xds.TypeCluster || ref.Type == xds.TypeEndpoint) {
 			list = append(list, concern{k, p.Epoch})
 		}
 	}
 	slices.SortFunc(list, func(a, b concern) int { return a.Route.Compare(b.Route) })
 	return list
+}
+
+// onTheWay says whether requests come to a place by a resource.
+func onTheWay(p xds.Place, ref xds.Ref) bool {
+	switch ref.Type {
+	case xds.TypeRoute:
+		return p.Table == ref.Name
+	case xds.TypeListener:
+		return p.Listener == ref.Name
+	case xds.TypeScope:
+		return slices.Contains(p.Scopes, ref.Name)
+	case xds.TypeCluster, xds.TypeEndpoint:
+	}
+	return false
 }

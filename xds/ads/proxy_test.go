@@ -120,7 +120,9 @@ type proxy struct {
 	mu    sync.Mutex
 	inbox []*discoverypb.DeltaDiscoveryResponse
 
-	holds map[string]bool // kind and name, by acknowledgeAll
+	holds  map[string]bool   // kind and name, by acknowledgeAll and obey
+	bodies map[string]string // by name, by obey
+	asked  map[string]bool   // tables, by obey
 }
 
 func (s *stage) dial(id string) *proxy {
@@ -128,7 +130,10 @@ func (s *stage) dial(id string) *proxy {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	stream, err := discoverypb.NewAggregatedDiscoveryServiceClient(s.conn).DeltaAggregatedResources(ctx)
 	require.NoError(s.t, err)
-	p := &proxy{s: s, stream: stream, cancel: cancel, node: &corepb.Node{Id: id}, gone: make(chan struct{})}
+	p := &proxy{
+		s: s, stream: stream, cancel: cancel, node: &corepb.Node{Id: id}, gone: make(chan struct{}),
+		bodies: map[string]string{}, asked: map[string]bool{},
+	}
 	go func() {
 		defer close(p.gone)
 		for {

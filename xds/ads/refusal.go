@@ -149,12 +149,38 @@ func inName(text string, i int) bool {
 	return c == '-' || c == '/' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
+// remind tells which ports are not open yet, and again whenever something was
+// published or acknowledged where requests come in meanwhile.
+func (s *Server) remind(now time.Time) {
+	if !s.reminding {
+		return
+	}
+	s.reminding = false
+	for _, k := range s.landed {
+		s.announce(k, now)
+	}
+	s.landed = nil
+	for w := range s.refusing {
+		for n, r := range w.refused {
+			ref := xds.Ref{Type: w.fanout.typ, Name: n}
+			if _, stands := s.refusalOf(w.session, n); !stands {
+				continue
+			}
+			for _, c := range s.concerns(ref) {
+				s.tell(Nacked{Route: c.Route, Epoch: c.Epoch, Proxy: w.session.proxy, Resource: ref, Text: r.text, At: now})
+			}
+		}
+	}
+}
+
 // excuse no longer waits for tables that only a refused listener would load.
 func (f *fleet) excuse(c *session, listener string) {
-	for _, place := range f.placed {
-		if b := f.ballots[xds.Ref{Type: xds.TypeRoute, Name: place.Table}]; place.Listener == listener && b != nil {
-			if _, waits := b.waiting[c]; waits {
-				b.refused[c] = true
+	for k := range f.placed {
+		for _, place := range f.places(k) {
+			if b := f.ballots[xds.Ref{Type: xds.TypeRoute, Name: place.Table}]; place.Listener == listener && b != nil {
+				if _, waits := b.waiting[c]; waits {
+					b.refused[c] = true
+				}
 			}
 		}
 	}
@@ -166,10 +192,55 @@ func (f *fleet) behindRefusal(e *entry, c *session) bool {
 	if e.ref.Type != xds.TypeRoute || w == nil || len(w.refused) == 0 {
 		return false
 	}
-	for _, place := range f.placed {
-		if r := w.refused[place.Listener]; place.Table == e.ref.Name && r.entry != nil && r.entry == f.fanouts[xds.TypeListener].entries[place.Listener] {
-			return true
+	for k := range e.carries {
+		for _, place := range f.places(k) {
+			if place.Table == e.ref.Name && f.shuts(c, place.Listener) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// refusalOf gives a proxy's refusal of a listener as it is served.
+func (f *fleet) refusalOf(c *session, listener string) (refusal, bool) {
+	w := c.watches[xds.TypeListener]
+	if w == nil {
+		return refusal{}, false
+	}
+	r := w.refused[listener]
+	return r, r.entry != nil && r.entry == w.fanout.entries[listener]
+}
+
+// shuts says whether a proxy refuses a listener, and has not kept an older one
+// under its name.
+func (f *fleet) shuts(c *session, listener string) bool {
+	_, refused := f.refusalOf(c, listener)
+	return refused && !c.listens(listener)
+}
+
+// listens says whether a proxy has a listener, in any version.
+func (c *session) listens(listener string) bool {
+	h := c.holds(xds.TypeListener, listener)
+	return h != nil && h.acked != nil
+}
+
+// opensTo says whether requests come in at a listener on every proxy that is
+// waited for, be it an older version of it that was kept.
+func (f *fleet) opensTo(l *entry) bool {
+	b := f.ballots[l.ref]
+	if b == nil || b.entry != l {
+		return true
+	}
+	for c := range b.waiting {
+		if !b.refused[c] || !c.listens(l.ref.Name) {
+			return false
+		}
+	}
+	for c := range b.refused {
+		if !c.listens(l.ref.Name) {
+			return false
+		}
+	}
+	return true
 }

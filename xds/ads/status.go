@@ -27,7 +27,9 @@ type RouteStatus struct {
 	Route     config.Key `json:"route"`
 	Published Mark       `json:"published"` // what all proxies should have
 	Sent      Mark       `json:"sent"`
-	Acked     Mark       `json:"acked"`
+	// Acked is what requests meet, wherever they come in: at a former port, too, while
+	// the one that is wanted is refused.
+	Acked Mark `json:"acked"`
 	// Nack is why the proxy refused the table that was sent, or the listener that leads
 	// there; empty if it did neither.
 	Nack     string    `json:"nack,omitempty"`
@@ -67,19 +69,33 @@ func (s *Server) Proxies() []ProxyStatus {
 func (s *Server) routesOf(c *session) []RouteStatus {
 	var list []RouteStatus
 	for _, k := range slices.SortedFunc(maps.Keys(s.placed), config.Key.Compare) {
-		table := s.placed[k].Table
-		r := RouteStatus{Route: k}
-		if e := s.fanouts[xds.TypeRoute].entries[table]; e != nil {
-			r.Published = Mark{e.carries[k], e.published}
-		}
-		if w := c.watches[xds.TypeRoute]; w != nil {
-			w.fill(&r, table)
-		}
-		c.fillListener(&r, s.placed[k].Listener)
-		r.Late = s.late(c, s.placed[k])
-		list = append(list, r)
+		list = append(list, s.routeOf(c, k))
 	}
 	return list
+}
+
+// routeOf counts a former port as long as requests come in there: what they meet
+// last is how far the inference route has come.
+func (s *Server) routeOf(c *session, k config.Key) RouteStatus {
+	r := RouteStatus{Route: k}
+	serves := false
+	for _, place := range s.places(k) {
+		if e := s.fanouts[xds.TypeRoute].entries[place.Table]; e != nil && e.carries[k] > r.Published.Epoch {
+			r.Published = Mark{e.carries[k], e.published}
+		}
+		r.Late = r.Late || s.late(c, place)
+		s.fillNack(&r, c, place)
+		sent, acked := c.marks(k, place.Table)
+		switch {
+		case !c.serves(place):
+			if !serves && r.Sent.At.IsZero() {
+				r.Sent = sent
+			}
+		case !serves || acked.Epoch < r.Acked.Epoch:
+			r.Sent, r.Acked, serves = sent, acked, true
+		}
+	}
+	return r
 }
 
 // late says whether a proxy was given up on for anything that leads to a table.
@@ -94,24 +110,39 @@ func (s *Server) late(c *session, place xds.Place) bool {
 	})
 }
 
-// fill notes how far a table has come.
-func (w *watch) fill(r *RouteStatus, table string) {
-	if h := w.held[table]; h != nil {
-		r.Sent = markOf(h.told, r.Route, h.toldAt)
-		r.Acked = markOf(h.acked, r.Route, h.ackedAt)
+// serves says whether requests come in at a place, as far as a proxy has said.
+func (c *session) serves(place xds.Place) bool {
+	if place.Listener == "" {
+		return c.holds(xds.TypeRoute, place.Table) != nil
 	}
-	if n, refused := w.refused[table]; refused {
-		r.Nack, r.NackedAt = n.text, n.at
-	}
+	return c.listens(place.Listener)
 }
 
-// fillListener notes that no request comes to a table.
-func (c *session) fillListener(r *RouteStatus, listener string) {
-	w := c.watches[xds.TypeListener]
-	if w == nil || r.Nack != "" {
+func (c *session) holds(t xds.Type, resource string) *held {
+	if w := c.watches[t]; w != nil {
+		return w.held[resource]
+	}
+	return nil
+}
+
+// marks says how far a table has come.
+func (c *session) marks(k config.Key, table string) (sent, acked Mark) {
+	h := c.holds(xds.TypeRoute, table)
+	if h == nil {
+		return Mark{}, Mark{}
+	}
+	return markOf(h.told, k, h.toldAt), markOf(h.acked, k, h.ackedAt)
+}
+
+// fillNack notes that a table was refused, or that no request comes there.
+func (s *Server) fillNack(r *RouteStatus, c *session, place xds.Place) {
+	if r.Nack != "" {
 		return
 	}
-	if n := w.refused[listener]; n.entry != nil && n.entry == w.fanout.entries[listener] {
+	if w := c.watches[xds.TypeRoute]; w != nil {
+		r.Nack, r.NackedAt = w.refused[place.Table].text, w.refused[place.Table].at
+	}
+	if n, stands := s.refusalOf(c, place.Listener); stands && r.Nack == "" {
 		r.Nack, r.NackedAt = n.text, n.at
 	}
 }

@@ -1,0 +1,106 @@
+package xds
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/sluice-dev/sluice/config"
+)
+
+// Former is how requests came to an inference route before it moved to another
+// port. While proxies are not known to listen on the new one, which may be taken,
+// they are led there as before, under the split now in force.
+type Former struct {
+	Route config.InferenceRoute // its listener, and what that listener can tell apart
+	// Closed says that nobody listens there any more. Connections that are open yet
+	// are still led.
+	Closed bool
+}
+
+// Formers are the former ports of inference routes that move, the oldest first.
+type Formers map[config.Key][]Former
+
+// Next gives the formers once now has replaced before. A port that is wanted again
+// is none, nor is one that opened says no proxy has listened on.
+func (f Formers) Next(before, now map[config.Key]config.InferenceRoute, opened func(port uint32) bool) Formers {
+	next := Formers{}
+	for k, route := range now {
+		list := f[k]
+		if was, known := before[k]; known {
+			list = slices.DeleteFunc(slices.Clone(list), func(o Former) bool { return o.port() == was.Listener.Port })
+			list = append(list, Former{Route: was})
+		}
+		list = slices.DeleteFunc(slices.Clone(list), func(o Former) bool {
+			return o.port() == route.Listener.Port || !o.Closed && !opened(o.port())
+		})
+		if len(list) > 0 {
+			next[k] = list
+		}
+	}
+	return next
+}
+
+// Close gives the formers once proxies listen on the new port of an inference
+// route.
+func (f Formers) Close(k config.Key) Formers {
+	next := maps.Clone(f)
+	next[k] = slices.Clone(f[k])
+	for i := range next[k] {
+		next[k][i].Closed = true
+	}
+	return next
+}
+
+// Drop gives the formers once the connections to those of an inference route that
+// were closed have drained.
+func (f Formers) Drop(k config.Key) Formers {
+	next := maps.Clone(f)
+	next[k] = slices.DeleteFunc(slices.Clone(f[k]), func(o Former) bool { return o.Closed })
+	if len(next[k]) == 0 {
+		delete(next, k)
+	}
+	return next
+}
+
+func (f Former) port() uint32 { return f.Route.Listener.Port }
+
+// of gives an inference route as its former port can tell its requests apart.
+func (f Former) of(route config.InferenceRoute) config.InferenceRoute {
+	route.Listener = f.Route.Listener
+	route.Hostnames, route.Matches, route.Stickiness = f.Route.Hostnames, f.Route.Matches, f.Route.Stickiness
+	return route
+}
+
+// readFormers pairs former ports with what intents now say. One that does not fit
+// what is said now is left out.
+func readFormers(intents []intent, cfg *config.Config, splits map[config.Key]config.Split, formers Formers) []intent {
+	var list []intent
+	for _, wanted := range intents {
+		for _, f := range formers[wanted.Key] {
+			in, err := newIntent(f.of(wanted.InferenceRoute), splits)
+			if err != nil {
+				continue
+			}
+			in.segments = segmentsOf(cfg, wanted.InferenceRoute)
+			in.former, in.closed = true, f.Closed
+			list = append(list, in)
+		}
+	}
+	return list
+}
+
+// TranslateMoving is Translate with the former ports of inference routes that move.
+// What does not go together with what is wanted yields to it.
+func (t *Translator) TranslateMoving(cfg *config.Config, splits map[config.Key]config.Split, formers Formers) (Resources, error) {
+	intents, refused := readIntents(cfg, splits)
+	defer t.turn()
+	resources, intents, refused := t.sound(intents, refused)
+	for _, in := range readFormers(intents, cfg, splits, formers) {
+		more := append(slices.Clone(intents), in)
+		slices.SortStableFunc(more, func(a, b intent) int { return a.Key.Compare(b.Key) })
+		if with, bad := t.assemble(more); len(bad) == 0 {
+			resources, intents = with, more
+		}
+	}
+	return finish(resources, refused)
+}
