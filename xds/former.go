@@ -11,10 +11,19 @@ import (
 // port. While proxies are not known to listen on the new one, which may be taken,
 // they are led there as before, under the split now in force.
 type Former struct {
-	Route config.InferenceRoute // its listener, and what that listener can tell apart
+	Listener config.Listener `json:"listener"`
+	// What that listener can tell apart.
+	Hostnames  []string           `json:"hostnames,omitempty"`
+	Matches    []config.Match     `json:"matches,omitempty"`
+	Stickiness *config.Stickiness `json:"stickiness,omitempty"`
+
 	// Closed says that nobody listens there any more. Connections that are open yet
 	// are still led.
-	Closed bool
+	Closed bool `json:"-"`
+}
+
+func formerOf(r config.InferenceRoute) Former {
+	return Former{Listener: r.Listener, Hostnames: r.Hostnames, Matches: r.Matches, Stickiness: r.Stickiness}
 }
 
 // Formers are the former ports of inference routes that move, the oldest first.
@@ -27,11 +36,11 @@ func (f Formers) Next(before, now map[config.Key]config.InferenceRoute, opened f
 	for k, route := range now {
 		list := f[k]
 		if was, known := before[k]; known {
-			list = slices.DeleteFunc(slices.Clone(list), func(o Former) bool { return o.port() == was.Listener.Port })
-			list = append(list, Former{Route: was})
+			list = slices.DeleteFunc(slices.Clone(list), func(o Former) bool { return o.Listener.Port == was.Listener.Port })
+			list = append(list, formerOf(was))
 		}
 		list = slices.DeleteFunc(slices.Clone(list), func(o Former) bool {
-			return o.port() == route.Listener.Port || !o.Closed && !opened(o.port())
+			return o.Listener.Port == route.Listener.Port || !o.Closed && !opened(o.Listener.Port)
 		})
 		if len(list) > 0 {
 			next[k] = list
@@ -62,12 +71,25 @@ func (f Formers) Drop(k config.Key) Formers {
 	return next
 }
 
-func (f Former) port() uint32 { return f.Route.Listener.Port }
+// Where gives every port at which proxies listen for the inference routes now,
+// former ones for whoever starts again and finds those proxies.
+func (f Formers) Where(now map[config.Key]config.InferenceRoute, opened func(port uint32) bool) Formers {
+	where := Formers{}
+	for k, route := range now {
+		list := slices.DeleteFunc(slices.Clone(f[k]), func(o Former) bool { return o.Closed })
+		if opened(route.Listener.Port) {
+			list = append(list, formerOf(route))
+		}
+		if len(list) > 0 {
+			where[k] = list
+		}
+	}
+	return where
+}
 
 // of gives an inference route as its former port can tell its requests apart.
 func (f Former) of(route config.InferenceRoute) config.InferenceRoute {
-	route.Listener = f.Route.Listener
-	route.Hostnames, route.Matches, route.Stickiness = f.Route.Hostnames, f.Route.Matches, f.Route.Stickiness
+	route.Listener, route.Hostnames, route.Matches, route.Stickiness = f.Listener, f.Hostnames, f.Matches, f.Stickiness
 	return route
 }
 

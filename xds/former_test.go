@@ -48,7 +48,7 @@ func TestFormerPorts(t *testing.T) {
 				formers = formers.Next(before, now, func(p uint32) bool { return opened[p] })
 				var got []uint32
 				for _, f := range formers[k] {
-					got = append(got, f.Route.Listener.Port)
+					got = append(got, f.Listener.Port)
 				}
 				require.Equal(t, s.want, got, "step %d", i)
 				before = now
@@ -59,12 +59,22 @@ func TestFormerPorts(t *testing.T) {
 
 func TestAFormerPortThatClosedIsKeptUntilItHasDrained(t *testing.T) {
 	k := config.Key{Namespace: "ml", Name: "a"}
-	open := xds.Formers{k: {{Route: config.InferenceRoute{Key: k}}}}
+	open := xds.Formers{k: {{Listener: config.Listener{Port: 1}}}}
 	closed := open.Close(k)
 	require.True(t, closed[k][0].Closed)
 	require.False(t, open[k][0].Closed, "values do not change")
 	require.Empty(t, closed.Drop(k))
 	require.Len(t, open.Drop(k)[k], 1, "what is open is not dropped")
+}
+
+func TestWhereProxiesListenIsRememberedForTheNextStart(t *testing.T) {
+	k := config.Key{Namespace: "ml", Name: "a"}
+	now := map[config.Key]config.InferenceRoute{k: {Key: k, RouteSpec: config.RouteSpec{Listener: config.Listener{Port: 2}, Hostnames: []string{"a.ml"}}}}
+	formers := xds.Formers{k: {{Listener: config.Listener{Port: 1}}, {Listener: config.Listener{Port: 3}, Closed: true}}}
+	require.Equal(t, xds.Formers{k: {{Listener: config.Listener{Port: 1}}}}, formers.Where(now, func(uint32) bool { return false }))
+	require.Equal(t, xds.Formers{k: {{Listener: config.Listener{Port: 1}}, {Listener: config.Listener{Port: 2}, Hostnames: []string{"a.ml"}}}},
+		formers.Where(now, func(uint32) bool { return true }))
+	require.Empty(t, formers.Where(nil, func(uint32) bool { return true }), "what is withdrawn is not")
 }
 
 // moving translates ml/filetype, which moved from port 8080 to 8081, and its
@@ -84,7 +94,7 @@ func moving(t *testing.T, closed bool, edit func(moved, neighbour *config.Infere
 		moved.Key:     {Epoch: 7, Shares: config.Carve("v1", "v2", 2500, 0)},
 		neighbour.Key: {Epoch: 1, Shares: config.Whole("v1")},
 	}
-	r, err := new(xds.Translator).TranslateMoving(cfg, splits, xds.Formers{moved.Key: {{Route: was, Closed: closed}}})
+	r, err := new(xds.Translator).TranslateMoving(cfg, splits, xds.Formers{moved.Key: {{Listener: was.Listener, Hostnames: was.Hostnames, Closed: closed}}})
 	require.NoError(t, err)
 	return r
 }

@@ -67,7 +67,11 @@ func (p *plane) readable(c *config.Config) error {
 }
 
 func (p *plane) assemble(ctx context.Context) (err error) {
-	if p.discovery, err = ads.New(ads.Config{Notify: p.heard, Log: p.log}); err != nil {
+	ports, err := readPorts(p.folder.Dir)
+	if err != nil {
+		return err
+	}
+	if p.discovery, err = ads.New(ads.Config{Notify: p.heard, Log: p.log, Ports: ports, Keep: p.keepPorts}); err != nil {
 		return err
 	}
 	p.publisher = newPublisher(p.discovery)

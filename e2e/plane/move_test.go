@@ -33,7 +33,7 @@ spec:
 func occupied(t *testing.T) (port uint32, release func()) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })                                                   // it may have been released
+	t.Cleanup(func() { _ = l.Close() }) // it may have been released
 	return uint32(l.Addr().(*net.TCPAddr).Port), func() { require.NoError(t, l.Close()) }
 }
 
@@ -133,4 +133,26 @@ func TestATripReachesUsersOfARouteThatCannotMove(t *testing.T) {
 	s.until("taken back", func(now controller.Snapshot) bool { return now.State.Nack == nil })
 	s.withoutCandidate()
 	s.stopLoad()
+}
+
+// Whoever starts again finds an Envoy that listens where it did, and leaves its users there.
+func TestARestartLeavesARouteThatCannotMoveWhereItWas(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, quick, oneStep)
+	s.load(100)
+	s.write("v2")
+	s.until("first step", stepping(0))
+	busy, release := occupied(t)
+	s.moveTo(busy)
+	s.plane.Kill()
+	s.start()
+	s.until("the proxy's words, again", refusedFor("Address already in use"))
+	s.do("abort", api.Verb{})
+	s.until("confirmed", func(now controller.Snapshot) bool { return rolledBack(now) && !now.State.History[0].Confirmed.IsZero() })
+	s.withoutCandidate()
+	s.stopLoad()
+	require.Empty(t, s.record.Answers().Failed())
+	release()
+	s.until("it has moved by itself", func(now controller.Snapshot) bool { return now.State.Nack == nil })
+	require.Equal(t, "200 OK", status(t, busy, "filetype.ml"))
 }

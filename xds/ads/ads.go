@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -42,6 +43,12 @@ type Config struct {
 	// Notify is told what happened, in order, by the goroutine of Run. It may call
 	// any method of the Server but must not block for long. Optional.
 	Notify func(Event)
+	// Ports are where proxies listened when Keep was told last. A proxy that served on
+	// is led there until it listens where it is wanted now. Default: none.
+	Ports xds.Formers
+	// Keep is told where proxies listen whenever that has changed, by the goroutine of
+	// Run. Optional.
+	Keep func(xds.Formers)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// Log. Default: none.
@@ -100,7 +107,17 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg, wake: make(chan struct{}, 1), fleet: newFleet(), good: map[config.Key]intent{}}, nil
+	if cfg.Keep == nil {
+		cfg.Keep = func(xds.Formers) {}
+	}
+	s := &Server{cfg: cfg, wake: make(chan struct{}, 1), fleet: newFleet(), good: map[config.Key]intent{}}
+	s.published.formers = cfg.Ports
+	for _, list := range cfg.Ports {
+		for _, f := range list {
+			s.opened[xds.ListenerName(f.Listener.Port)] = true
+		}
+	}
+	return s, nil
 }
 
 // Register adds the discovery service to g.
@@ -125,12 +142,16 @@ func (s *Server) Publish(cfg *config.Config, splits map[config.Key]config.Split)
 	}
 	before := routesOf(s.good)
 	s.remember(next, resources)
-	next.formers = next.formers.Next(before, routesOf(s.good), s.hasOpened)
+	now := routesOf(s.good)
+	next.formers = next.formers.Next(before, now, s.hasOpened)
 	if len(next.formers)+len(s.published.formers) > 0 {
 		resources, _ = s.translator.TranslateMoving(next.cfg, next.splits, next.formers) // and err is what it was
 	}
 	s.published = next
 	s.unmirror(resources.Unmirrored)
+	if !maps.EqualFunc(before, now, samePlace) {
+		s.unkeep()
+	}
 	s.mu.Lock()
 	s.patience = patienceOf(cfg)
 	s.mu.Unlock()
@@ -239,6 +260,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		events, told, due := s.advance()
 		due = earlier(due, s.move())
+		s.keep()
 		for _, e := range told {
 			e.run()
 		}

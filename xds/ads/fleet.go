@@ -22,6 +22,7 @@ type fleet struct {
 	patience     map[config.Key]time.Duration     // how long proxies are waited for; of the others, AckTimeout
 	announced    map[config.Key]uint64            // the epoch told by Acked, if all have it
 	landed       []config.Key                     // have no listening former port any more, which is to be told
+	kept         bool                             // where proxies listen was told
 	reminding    bool                             // that listeners are refused is to be told
 	refusing     map[*watch]struct{}              // may have refused listeners
 	turns        turns

@@ -70,6 +70,7 @@ func (s *Server) took(w *watch, e *entry, now time.Time) {
 // listensNow notes that a proxy has taken a listener, which it may have refused
 // before.
 func (s *Server) listensNow(c *session, listener xds.Ref) {
+	s.kept = s.kept && s.opened[listener.Name]
 	s.opened[listener.Name] = true
 	s.repeatScopes(c)
 	if _, stood := s.refusalOf(c, listener.Name); !stood {

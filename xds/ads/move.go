@@ -1,6 +1,8 @@
 package ads
 
 import (
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/config"
@@ -28,6 +30,7 @@ func (s *Server) move() (due time.Time) {
 		return due
 	}
 	s.published.formers = formers
+	s.unkeep()
 	// What it refuses, Publish has said.
 	resources, _ := s.translator.TranslateMoving(s.published.cfg, s.published.splits, formers)
 	s.want(resources)
@@ -78,6 +81,34 @@ func (s *Server) arrived(k config.Key) bool {
 	place := s.placed[k]
 	l := s.fanouts[xds.TypeListener].entries[place.Listener]
 	return l != nil && l.takers > 0 && s.leads(k, place.Epoch, place, s.everyoneHas)
+}
+
+// keep tells where proxies listen, if that has changed.
+func (s *Server) keep() {
+	s.mu.Lock()
+	told := s.kept
+	s.kept = true
+	s.mu.Unlock()
+	if told {
+		return
+	}
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	if s.published.cfg != nil { // or what was known is all there is
+		s.cfg.Keep(s.published.formers.Where(routesOf(s.good), s.hasOpened))
+	}
+}
+
+func (s *Server) unkeep() {
+	s.mu.Lock()
+	s.kept = false
+	s.mu.Unlock()
+}
+
+// samePlace says whether requests come to an inference route as before.
+func samePlace(a, b config.InferenceRoute) bool {
+	return a.Listener == b.Listener && slices.Equal(a.Hostnames, b.Hostnames) &&
+		reflect.DeepEqual(a.Matches, b.Matches) && reflect.DeepEqual(a.Stickiness, b.Stickiness)
 }
 
 // hasOpened says whether some proxy has listened on a port that is served.

@@ -1,6 +1,8 @@
 package ads_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +49,10 @@ func (p *proxy) obeyOne(r *discoverypb.DeltaDiscoveryResponse, refused map[strin
 			delete(p.holds, kind+res.GetName())
 			continue
 		}
+		if p.versions[xds.Type(r.GetTypeUrl())] == nil {
+			p.versions[xds.Type(r.GetTypeUrl())] = map[string]string{}
+		}
+		p.versions[xds.Type(r.GetTypeUrl())][res.GetName()] = res.GetVersion()
 		p.bodies[res.GetName()] = string(res.GetResource().GetValue())
 		p.load(res)
 	}
@@ -240,4 +246,41 @@ func TestAPortThatIsNotOpenedElsewhereStaysWhereItIsAndIsUpdated(t *testing.T) {
 		require.Equal(t, []string{"acked ml/filetype@2 by 1"}, s.told())
 		require.Empty(t, s.server.Proxies()[0].Routes[0].Nack)
 	})
+}
+
+func TestAPortIsKnownAfterARestart(t *testing.T) {
+	var ports xds.Formers
+	held := map[xds.Type]map[string]string{}
+	story(t, func(s *stage) {
+		p := s.arrive(filetype(), split(1, 6600))
+		ports, held = s.kept(), p.versions
+	})
+	require.Len(t, ports[key("filetype")], 1)
+	storyAfter(t, ports, func(s *stage) {
+		s.publish(onPort(8081), split(2, 0))
+		p := s.dial("a")
+		for t, versions := range held {
+			p.resume(t, versions, namesIn(t, versions)...)
+		}
+		p.holds = map[string]bool{"Listener sluice-8080": true}
+		refuse := map[string]string{"sluice-8081": taken}
+		p.obey(refuse)
+		s.pass(time.Hour)
+		p.obey(refuse)
+		require.Contains(t, p.holds, "Listener sluice-8080", "it serves on")
+		require.Contains(t, p.bodies["filetype.ml:8080"], "ml/filetype@2", "and hears of the split")
+		require.Equal(t, []string{"acked ml/filetype@2 by 1", "nacked ml/filetype@2 by a: " + taken}, lastTwo(s.told()))
+		s.pass(time.Minute)
+		p.obey(nil)
+		require.NotContains(t, p.holds, "Listener sluice-8080")
+		require.Equal(t, uint32(8081), s.kept()[key("filetype")][0].Listener.Port)
+	})
+}
+
+// namesIn are what Envoy asks for by name.
+func namesIn(t xds.Type, versions map[string]string) []string {
+	if t != xds.TypeRoute && t != xds.TypeEndpoint {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(versions))
 }

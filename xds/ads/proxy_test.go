@@ -33,15 +33,22 @@ type stage struct {
 
 	mu     sync.Mutex
 	events []ads.Event
+	ports  xds.Formers
 }
 
 // story runs play with a Server. Between two lines of a story everything has
 // come to rest, so what was not said will not be.
 func story(t *testing.T, play func(*stage)) {
 	t.Helper()
+	storyAfter(t, nil, play)
+}
+
+// storyAfter runs play with a Server that is told where proxies listened before.
+func storyAfter(t *testing.T, ports xds.Formers, play func(*stage)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{t: t}
-		server, err := ads.New(ads.Config{AckTimeout: 10 * time.Second, Drain: 5 * time.Second, Notify: s.note})
+		server, err := ads.New(ads.Config{AckTimeout: 10 * time.Second, Drain: 5 * time.Second, Notify: s.note, Keep: s.keep, Ports: ports})
 		require.NoError(t, err)
 		s.server = server
 		listener := bufconn.Listen(1 << 20)
@@ -71,6 +78,20 @@ func (s *stage) note(e ads.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, e)
+}
+
+func (s *stage) keep(ports xds.Formers) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ports = ports
+}
+
+// kept is where proxies listen, as told to whoever keeps it.
+func (s *stage) kept() xds.Formers {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ports
 }
 
 // told gives what happened since the last call, one line each, without times.
@@ -123,6 +144,8 @@ type proxy struct {
 	holds  map[string]bool   // kind and name, by acknowledgeAll and obey
 	bodies map[string]string // by name, by obey
 	asked  map[string]bool   // tables, by obey
+
+	versions map[xds.Type]map[string]string // by obey
 }
 
 func (s *stage) dial(id string) *proxy {
@@ -132,7 +155,7 @@ func (s *stage) dial(id string) *proxy {
 	require.NoError(s.t, err)
 	p := &proxy{
 		s: s, stream: stream, cancel: cancel, node: &corepb.Node{Id: id}, gone: make(chan struct{}),
-		bodies: map[string]string{}, asked: map[string]bool{},
+		bodies: map[string]string{}, asked: map[string]bool{}, versions: map[xds.Type]map[string]string{},
 	}
 	go func() {
 		defer close(p.gone)
