@@ -35,7 +35,11 @@ func (f Formers) Next(before, now map[config.Key]config.InferenceRoute, opened f
 	next := Formers{}
 	for k, route := range now {
 		list := f[k]
-		if was, known := before[k]; known {
+		was, known := before[k]
+		if len(list) == 0 && was.Listener.Port == route.Listener.Port {
+			continue
+		}
+		if known {
 			list = slices.DeleteFunc(slices.Clone(list), func(o Former) bool { return o.Listener.Port == was.Listener.Port })
 			list = append(list, formerOf(was))
 		}

@@ -19,7 +19,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"sync"
 	"time"
 
@@ -65,26 +64,15 @@ type Server struct {
 
 	publishing sync.Mutex
 	translator xds.Translator
-	good       map[config.Key]intent // the last that was translated, per inference route
-	unmirrored map[config.Key]error  // as last logged
+	good       map[config.Key]config.InferenceRoute // the last that was translated
+	goodSplits map[config.Key]config.Split          // with it
+	unmirrored map[config.Key]error                 // as last logged
 	published  published
 
 	mu sync.Mutex
 	fleet
 	wanted   xds.Resources
 	progress xds.Progress
-}
-
-type intent struct {
-	route config.InferenceRoute
-	split config.Split
-}
-
-// published is what wanted was translated from.
-type published struct {
-	cfg     *config.Config
-	splits  map[config.Key]config.Split
-	formers xds.Formers
 }
 
 // New gives a Server that serves nothing yet.
@@ -110,7 +98,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Keep == nil {
 		cfg.Keep = func(xds.Formers) {}
 	}
-	s := &Server{cfg: cfg, wake: make(chan struct{}, 1), fleet: newFleet(), good: map[config.Key]intent{}}
+	s := &Server{cfg: cfg, wake: make(chan struct{}, 1), fleet: newFleet()}
 	s.published.formers = cfg.Ports
 	for _, list := range cfg.Ports {
 		for _, f := range list {
@@ -123,60 +111,6 @@ func New(cfg Config) (*Server, error) {
 // Register adds the discovery service to g.
 func (s *Server) Register(g *grpc.Server) {
 	discoverypb.RegisterAggregatedDiscoveryServiceServer(g, s)
-}
-
-// Publish makes cfg under splits what proxies should end up with, and returns at
-// once. How long a proxy is waited for is for the routes' policies, as far as cfg has
-// them. An inference route that cannot be translated keeps what it had, is named
-// in the error by a *xds.RouteError, and holds up no other. What cfg and splits
-// hold must not be written to afterwards.
-func (s *Server) Publish(cfg *config.Config, splits map[config.Key]config.Split) error {
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
-	next := published{cfg, splits, s.published.formers}
-	resources, err := s.translator.TranslateMoving(cfg, splits, next.formers)
-	if err != nil {
-		next = s.withLastGood(next, resources.Refused)
-		// What is refused even so, is refused for what replaced it: that goes first.
-		resources, _ = s.translator.TranslateMoving(next.cfg, next.splits, next.formers)
-	}
-	before := routesOf(s.good)
-	s.remember(next, resources)
-	now := routesOf(s.good)
-	next.formers = next.formers.Next(before, now, s.hasOpened)
-	if len(next.formers)+len(s.published.formers) > 0 {
-		resources, _ = s.translator.TranslateMoving(next.cfg, next.splits, next.formers) // and err is what it was
-	}
-	s.published = next
-	s.unmirror(resources.Unmirrored)
-	if !maps.EqualFunc(before, now, samePlace) {
-		s.unkeep()
-	}
-	s.mu.Lock()
-	s.patience = patienceOf(cfg)
-	s.mu.Unlock()
-	s.want(resources)
-	return err
-}
-
-// want makes resources what proxies should end up with.
-func (s *Server) want(resources xds.Resources) {
-	s.mu.Lock()
-	s.wanted = resources
-	s.carry(resources)
-	s.reminding = true
-	s.mu.Unlock()
-	s.rouse()
-}
-
-// unmirror logs which mirrors are left out, each once.
-func (s *Server) unmirror(now map[config.Key]error) {
-	for k, why := range now {
-		if before, told := s.unmirrored[k]; !told || before.Error() != why.Error() {
-			s.cfg.Log.Warn("mirror left out", "route", k.String(), "reason", why)
-		}
-	}
-	s.unmirrored = now
 }
 
 // patienceOf gives the AckTimeout of each inference route whose policy has one.
@@ -194,55 +128,6 @@ func patienceOf(cfg *config.Config) map[config.Key]time.Duration {
 		}
 	}
 	return patience
-}
-
-// withLastGood gives the refused inference routes as they were, and the others as
-// they are.
-func (s *Server) withLastGood(p published, refused []config.Key) published {
-	bad := map[config.Key]bool{}
-	for _, k := range refused {
-		bad[k] = true
-	}
-	mixed := &config.Config{Policies: p.cfg.Policies}
-	old := map[config.Key]config.Split{}
-	for _, r := range p.cfg.Routes {
-		if !bad[r.Key] {
-			mixed.Routes = append(mixed.Routes, r)
-			old[r.Key] = p.splits[r.Key]
-		}
-	}
-	for _, k := range refused {
-		if good, ok := s.good[k]; ok {
-			mixed.Routes = append(mixed.Routes, good.route)
-			old[k] = good.split
-		}
-	}
-	return published{mixed, old, p.formers}
-}
-
-// remember keeps what was translated of p. What was refused even as it had been is
-// still good, for when what replaced it goes.
-func (s *Server) remember(p published, r xds.Resources) {
-	next := make(map[config.Key]intent, len(r.Placed))
-	for _, k := range r.Refused {
-		if good, ok := s.good[k]; ok {
-			next[k] = good
-		}
-	}
-	for _, route := range p.cfg.Routes {
-		if _, placed := r.Placed[route.Key]; placed {
-			next[route.Key] = intent{route, p.splits[route.Key]}
-		}
-	}
-	s.good = next
-}
-
-func routesOf(good map[config.Key]intent) map[config.Key]config.InferenceRoute {
-	routes := make(map[config.Key]config.InferenceRoute, len(good))
-	for k, i := range good {
-		routes[k] = i.route
-	}
-	return routes
 }
 
 // Run brings changes to proxies until ctx is done, then ends every stream. It

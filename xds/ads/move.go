@@ -95,7 +95,7 @@ func (s *Server) keep() {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	if s.published.cfg != nil { // or what was known is all there is
-		s.cfg.Keep(s.published.formers.Where(routesOf(s.good), s.hasOpened))
+		s.cfg.Keep(s.published.formers.Where(s.good, s.hasOpened))
 	}
 }
 
