@@ -12,7 +12,9 @@ import (
 // A request counts in the window of its start. One that ends later than its
 // window's age counts, as Late, in the window that was opening one age before its
 // end: both arms alike, so nothing is lost and no window waits. One that comes
-// when its window is closed counts in the oldest open one. Times are the proxies':
+// when its window is closed counts in the oldest open one. Of one that runs, the
+// first byte counts alone, in the same way, as if it were the end.
+// Times are the proxies':
 // a proxy whose clock is late against Close's by more than an age has its
 // requests counted by arrival instead.
 type Bins struct {
@@ -70,18 +72,28 @@ func (b *Bins) Add(r Request) {
 		return
 	}
 	var late int64
-	if age := b.ageOf(index); r.Duration > age {
+	if age := b.ageOf(index); r.Duration > age { // of one that runs: until its first byte
 		late = 1
 		index = IndexAt(r.End().Add(-age))
 	}
 	w := b.window(WindowKey{Index: max(index, b.next), Version: r.Version, Epoch: r.Epoch, Pod: r.Pod})
+	if r.Running {
+		if r.Unit == "" {
+			w.Begun++
+		}
+		w.FirstBytes.Add(r.FirstByte)
+		return
+	}
 	w.count(r, late)
 }
 
 // count adds a request's outcome.
 func (w *Window) count(r Request, late int64) {
-	if r.Unit != "" {
+	switch {
+	case r.Unit != "":
 		w.Units.add(countUnit(r))
+	case r.Told:
+		w.Told++
 	}
 	switch r.Outcome {
 	case Abandoned:
@@ -101,12 +113,15 @@ func (w *Window) count(r Request, late int64) {
 	countTimes(r, &w.Latencies, &w.FirstBytes)
 }
 
-// abandon counts a request whose client left. One that left before the request was
-// due to be judged says nothing. One that waited for longer than that tells of an
+// abandon counts a request whose client left. Its first byte counts if it came. One that
+// left before the request was due to be judged says nothing else. One that waited for longer than that tells of an
 // answer that came too late for it: otherwise a version that hangs would look like one
 // that nobody asks, as long as its users lose patience before a time-out does.
 func (w *Window) abandon(r Request, late int64) {
 	w.Abandoned++
+	if r.FirstByte > 0 && !r.Told {
+		w.FirstBytes.Add(r.FirstByte)
+	}
 	if late == 0 {
 		return
 	}
@@ -128,6 +143,7 @@ func countTimes(r Request, latencies, firstBytes *Buckets) {
 		latencies.Add(r.Duration)
 	}
 	switch {
+	case r.Told:
 	case r.FirstByte > 0:
 		firstBytes.Add(r.FirstByte)
 	case r.Outcome == TimedOut:
@@ -143,6 +159,8 @@ func (w *Window) Merge(o Window) {
 	w.Abandoned += o.Abandoned
 	w.ClientErrors += o.ClientErrors
 	w.Late += o.Late
+	w.Begun += o.Begun
+	w.Told += o.Told
 	w.Latencies.Merge(o.Latencies)
 	w.FirstBytes.Merge(o.FirstBytes)
 	w.Segments.merge(o.Segments)

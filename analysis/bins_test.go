@@ -63,6 +63,13 @@ func TestWhatARequestCountsAs(t *testing.T) {
 	pinned.Pinned = true
 	unsent := at(0, ms(5), analysis.Failed)
 	unsent.Attempt = 0
+	running := firstByte(at(0, ms(5), analysis.Succeeded), ms(5))
+	running.Running = true
+	told := func(o analysis.Outcome) analysis.Request {
+		r := firstByte(at(0, ms(50), o), ms(5))
+		r.Told = true
+		return r
+	}
 	for _, tt := range []struct {
 		name string
 		r    analysis.Request
@@ -94,8 +101,22 @@ func TestWhatARequestCountsAs(t *testing.T) {
 		},
 		{
 			"a client that left a long stream saw its first byte", firstByte(at(0, ms(1100), analysis.Abandoned), ms(5)),
-			&analysis.Window{Abandoned: 1, Latencies: buckets(ms(1100))},
+			&analysis.Window{Abandoned: 1, Latencies: buckets(ms(1100)), FirstBytes: buckets(ms(5))},
 		},
+		{
+			"a client that left after the first byte saw that", firstByte(at(0, ms(50), analysis.Abandoned), ms(5)),
+			&analysis.Window{Abandoned: 1, FirstBytes: buckets(ms(5))},
+		},
+		{"one that runs has a first byte and no end", running, &analysis.Window{Begun: 1, FirstBytes: buckets(ms(5))}},
+		{
+			"a success that was told of while it ran has no second first byte", told(analysis.Succeeded),
+			&analysis.Window{Requests: 1, Told: 1, Latencies: buckets(ms(50))},
+		},
+		{
+			"nor has a time-out", told(analysis.TimedOut),
+			&analysis.Window{Requests: 1, Told: 1, Errors: 1, Latencies: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}}},
+		},
+		{"nor has a client that left", told(analysis.Abandoned), &analysis.Window{Abandoned: 1, Told: 1}},
 		{"a client's fault is only counted as that", at(0, ms(5), analysis.ClientFault), &analysis.Window{ClientErrors: 1}},
 		{"a retry counts nowhere", retry, nil},
 		{"a tester's failure counts nowhere", pinned, nil},
@@ -136,6 +157,17 @@ func TestALateRequestCountsOneAgeBeforeItsEnd(t *testing.T) {
 			assert.Equal(t, tt.late, closed[0].Late)
 		})
 	}
+}
+
+func TestALateFirstByteOfOneThatRunsCountsOneAgeBeforeIt(t *testing.T) {
+	bins := analysis.NewBins(epoch(), ms(100))
+	r := firstByte(at(0, ms(1100), analysis.Succeeded), ms(1100))
+	r.Running = true
+	bins.Add(r)
+	closed := bins.Close(epoch().Add(time.Minute))
+	require.Len(t, closed, 1)
+	assert.Equal(t, analysis.IndexAt(epoch())+4, closed[0].Index)
+	assert.Equal(t, int64(1), closed[0].Begun)
 }
 
 func TestARequestOfAClosedWindowCountsInTheOldestOpenOne(t *testing.T) {

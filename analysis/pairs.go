@@ -60,11 +60,11 @@ func (p *Pairs) Split(s config.Split) {
 	p.copying[s.Epoch] = true
 }
 
-// Add takes an attempt as its log entry comes. A request of a later attempt is answered
+// Add takes an attempt as the log entry of its end comes. A request of a later attempt is answered
 // by that one.
 func (p *Pairs) Add(now time.Time, r Request) {
 	slot := p.slot(r)
-	if slot == nil || r.ID == "" || r.Pinned || !p.copying[r.Epoch] {
+	if slot == nil || r.Running || r.ID == "" || r.Pinned || !p.copying[r.Epoch] {
 		return
 	}
 	at := p.waiting[r.ID]

@@ -21,7 +21,13 @@ type Request struct {
 	// or nobody knows.
 	FirstByte time.Duration
 	Outcome   Outcome
-	Attempt   uint32 // 1 for a first attempt; 0 for a request without one
+	// Running says that it has not ended: its answer has begun, and FirstByte is when. That
+	// is told once, of a live first attempt that runs for long, and says nothing of how it
+	// ends: Duration is FirstByte, and Outcome means nothing.
+	Running bool
+	// Told says, of one that has ended, that its first byte was told while it ran.
+	Told    bool
+	Attempt uint32 // 1 for a first attempt; 0 for a request without one
 
 	// ID is the same in every attempt and every copy of a request. Empty: nobody told.
 	// source: x-request-id, which the proxy draws.

@@ -17,11 +17,14 @@ type stratum struct {
 // sums are the counts of one arm.
 type sums struct {
 	requests, errors, abandoned, clientErrors int64
+
+	running int64 // begun, less those that have ended since
 }
 
 func (s sums) plus(w Window) sums {
 	return sums{
 		s.requests + w.Requests, s.errors + w.Errors, s.abandoned + w.Abandoned, s.clientErrors + w.ClientErrors,
+		s.running + w.Begun - w.Told,
 	}
 }
 
@@ -34,16 +37,17 @@ func (s *stratum) arm(of side) sums {
 
 // and adds up.
 func (s sums) and(o sums) sums {
-	return sums{s.requests + o.requests, s.errors + o.errors, s.abandoned + o.abandoned, s.clientErrors + o.clientErrors}
+	return sums{s.requests + o.requests, s.errors + o.errors, s.abandoned + o.abandoned, s.clientErrors + o.clientErrors, s.running + o.running}
 }
 
 // minus leaves a unit out.
 func (s sums) minus(c UnitCount) sums {
-	return sums{s.requests - c.Requests, s.errors - c.Errors, s.abandoned - c.Abandoned, s.clientErrors - c.ClientErrors}
+	return sums{s.requests - c.Requests, s.errors - c.Errors, s.abandoned - c.Abandoned, s.clientErrors - c.ClientErrors, s.running}
 }
 
-// issued is every request that the split sent to the arm, answered or not.
-func (s sums) issued() int64 { return s.requests + s.abandoned + s.clientErrors }
+// issued is every request that the split sent to the arm, answered or not, once it is
+// known of.
+func (s sums) issued() int64 { return s.requests + s.abandoned + s.clientErrors + s.running }
 
 // rate is the arm's share of errors.
 func (s sums) rate() rate { return rate{N: s.requests, Bad: s.errors} }

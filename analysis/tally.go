@@ -45,11 +45,11 @@ func NewTally(route config.Key, now time.Time) *Tally {
 	return &Tally{route: route, began: now, ledgers: map[ledgerKey]*ledger{}, links: map[string]*link{}}
 }
 
-// Observe takes attempts as their entries arrive: all of them, retries and mirrored
-// ones too. Those of other inference routes are passed over.
+// Observe takes attempts as their entries arrive: all that have ended, retries and
+// mirrored ones too. Those of other inference routes are passed over.
 func (t *Tally) Observe(now time.Time, requests []Request) {
 	for _, r := range requests {
-		if r.Route != t.route || r.Attempt == 0 {
+		if r.Route != t.route || r.Attempt == 0 || r.Running {
 			continue
 		}
 		link := t.link(r.Proxy)

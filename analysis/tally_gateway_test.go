@@ -22,6 +22,7 @@ type gateway struct {
 	refused float64          // of requests: no connection (UF)
 	ahead   time.Duration    // its clock
 	idle    [2]time.Duration // no request begins
+	tells   bool             // of what runs for a second
 	early   bool             // a success is counted with its headers, which come at once
 
 	starved  time.Duration // of CPU: what takes no time takes about so long now and then
@@ -105,6 +106,14 @@ func (g gateway) signals() []signal {
 	requests := g.requests()
 	signals := append(g.reports(requests), g.streams()...)
 	for _, r := range requests {
+		if g.tells && r.end-r.start > time.Second {
+			signals = append(signals, signal{r.start + time.Second, func(t *analysis.Tally, now time.Time) {
+				t.Observe(now, []analysis.Request{{
+					Route: mlRoute(), Version: "v1", Proxy: "gateway", Pod: "p", Attempt: 1, Issued: true, Running: true,
+					Start: epoch().Add(r.start + g.ahead), FirstByte: ms(10), Duration: ms(10),
+				}})
+			}})
+		}
 		if r.told {
 			signals = append(signals, signal{r.arrives, func(t *analysis.Tally, now time.Time) {
 				t.Observe(now, []analysis.Request{{

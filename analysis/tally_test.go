@@ -53,6 +53,7 @@ func TestNothingLostIsNoGap(t *testing.T) {
 		{"at 50 rps", gateway{rate: 50, mean: ms(40)}},
 		{"at 1000 rps", gateway{rate: 1000, mean: ms(40), seconds: 60}},
 		{"with streams of a minute", gateway{rate: 20, mean: ms(40), slow: time.Minute}},
+		{"with streams that are told of while they run", gateway{rate: 20, mean: ms(40), slow: time.Minute, tells: true}},
 		{"with streams that are counted with their headers", gateway{rate: 20, mean: ms(40), slow: time.Minute, early: true}},
 		{"with clients that leave", gateway{rate: 100, mean: ms(40), left: .3}},
 		{"with refused connections", gateway{rate: 100, mean: ms(40), refused: .3}},

@@ -94,7 +94,7 @@ func (w *Watch) Split(s config.Split) {
 }
 
 // Add takes one completed request of either arm. What is no evidence (mirrored,
-// retried, of another version, a client's fault) is passed over.
+// retried, of another version, a client's fault, or running) is passed over.
 func (w *Watch) Add(r Request) {
 	if !r.Evident() || !counted(r, w.arms) {
 		return
@@ -139,7 +139,7 @@ const clockSkew = 2
 
 // counted says whether a request is of one of the arms and says something of it.
 func counted(r Request, arms Arms) bool {
-	return r.Route == arms.Route && r.Outcome != ClientFault &&
+	return !r.Running && r.Route == arms.Route && r.Outcome != ClientFault &&
 		(r.Version == arms.Stable || r.Version == arms.Candidate)
 }
 

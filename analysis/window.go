@@ -21,11 +21,16 @@ type Window struct {
 	// ClientErrors were answered with a client error: neither in Requests nor in Errors.
 	ClientErrors int64
 	Late         int64 // of Requests: ended later than the window's age, counted where they ended
+	// Begun were told while they ran; Told, of all others, are those that had been. So each
+	// request is counted as issued once, when something of it is first known. Those with a
+	// unit are in neither, for they are not what the split draws.
+	Begun, Told int64
 	// Latencies are of Succeeded and TimedOut requests, the latter in the last bucket, and of
 	// Abandoned ones whose client waited for longer than the age: they took longer than that.
 	Latencies Buckets
-	// FirstBytes are times to the first byte of the same requests, as far as known; a
-	// time-out without one is in the last bucket.
+	// FirstBytes are times to the first byte of the same requests, of those that run and of
+	// all Abandoned ones that had it, as far as known, each counted once; a time-out without
+	// one is in the last bucket.
 	FirstBytes Buckets
 	// Segments are parts of Requests and Errors. Empty where no segment is watched.
 	Segments SegmentCounts

@@ -106,9 +106,9 @@ func (t Trace) Clone() Trace {
 	return t
 }
 
-// Count adds a request, if the trace's rollout is answerable for it.
+// Count adds a request that has ended, if the trace's rollout is answerable for it.
 func (t *Trace) Count(r analysis.Request) {
-	if r.Epoch < t.Since || t.Until != 0 && r.Epoch >= t.Until {
+	if r.Running || r.Epoch < t.Since || t.Until != 0 && r.Epoch >= t.Until {
 		return
 	}
 	arm := &t.Stable

@@ -16,6 +16,11 @@ const (
 	logName = "sluice"
 	// logFlush bounds how long an entry of a quiet candidate waits in a proxy.
 	logFlush = 50 * time.Millisecond
+	// runningFlush is how often an attempt that still runs is told of: the first byte of a
+	// long generation comes long before its last. Envoy 1.40 sends these entries with the
+	// time to the first byte, the cluster, the host and the stamps, but without a
+	// duration, and so does not say when they were written.
+	runningFlush = time.Second
 	// logRetries lets a stream move to a second log server without loss.
 	logRetries = 3
 )

@@ -106,7 +106,9 @@ func (p port) httpFilters(logs []*accesslogpb.AccessLog) ([]*hcmpb.HttpFilter, e
 			return nil, err
 		}
 	}
-	err := add("envoy.filters.http.router", &routerpb.Router{UpstreamLog: logs})
+	err := add("envoy.filters.http.router", &routerpb.Router{
+		UpstreamLog: logs, UpstreamLogOptions: &routerpb.Router_UpstreamAccessLogOptions{UpstreamLogFlushInterval: duration(runningFlush)},
+	})
 	return filters, err
 }
 

@@ -22,7 +22,8 @@ import (
 // many streams at once, and a slow one holds back its stream: Envoy then queues
 // about 16 MiB of entries before it drops any.
 type Sink interface {
-	// Observe takes the requests of one message, in the order they ended. The slice
+	// Observe takes the requests of one message, in the order they ended, or in which it
+	// was told of those that run. The slice
 	// is the sink's until Observe returns; its strings may be kept. Start is by the
 	// proxy's clock.
 	Observe(proxy string, requests []analysis.Request)
@@ -47,6 +48,7 @@ type Server struct {
 	sink         Sink
 	loadInterval time.Duration
 	counters     counters
+	memories     memories
 }
 
 // New checks the configuration.
@@ -60,7 +62,7 @@ func New(c Config) (*Server, error) {
 	if c.LoadInterval == 0 {
 		c.LoadInterval = time.Second
 	}
-	return &Server{sink: c.Sink, loadInterval: c.LoadInterval}, nil
+	return &Server{sink: c.Sink, loadInterval: c.LoadInterval, memories: memories{of: map[string]*told{}}}, nil
 }
 
 // Register adds both services to a gRPC server made with Options.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"strconv"
+	"time"
 
 	entrypb "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 
@@ -26,8 +27,9 @@ const (
 )
 
 const (
-	upstreamEnd   = uint64(entrypb.AccessLogType_UpstreamEnd)
-	downstreamEnd = uint64(entrypb.AccessLogType_DownstreamEnd)
+	upstreamEnd      = uint64(entrypb.AccessLogType_UpstreamEnd)
+	upstreamPeriodic = uint64(entrypb.AccessLogType_UpstreamPeriodic)
+	downstreamEnd    = uint64(entrypb.AccessLogType_DownstreamEnd)
 )
 
 // result is what became of an entry.
@@ -60,6 +62,8 @@ type attribution struct {
 	pods    map[pod]string
 	names   map[string]string // hosts and segments
 	endings endings
+	told    *told     // of all streams of the proxy
+	now     time.Time // when the present message came
 	// spared is what the latest entry told of beside its own request.
 	spared *analysis.Request
 	// scratch is where short texts are written.
@@ -81,7 +85,7 @@ type pod struct {
 // remembered bounds each memory; a full one starts again.
 const remembered = 4096
 
-func newAttribution(proxy string) *attribution {
+func newAttribution(proxy string, told *told) *attribution {
 	return &attribution{
 		proxy:   proxy,
 		arms:    map[string]arm{},
@@ -89,13 +93,15 @@ func newAttribution(proxy string) *attribution {
 		pods:    map[pod]string{},
 		names:   map[string]string{},
 		endings: newEndings(),
+		told:    told,
 	}
 }
 
 // attribute says which request an entry tells of. Every attempt has an entry of
 // its own (UpstreamEnd), mirrored ones too. The entry of the whole request
 // (DownstreamEnd) is one only where there was no attempt, so that no request is
-// told twice; otherwise it may say how an attempt ended that is still waiting.
+// told twice; otherwise it may say how an attempt ended that is still waiting. An
+// attempt that runs for long has entries meanwhile (UpstreamPeriodic).
 func (a *attribution) attribute(b []byte) (analysis.Request, result) {
 	e, ok := readEntry(b)
 	switch {
@@ -103,16 +109,34 @@ func (a *attribution) attribute(b []byte) (analysis.Request, result) {
 		return analysis.Request{}, noEntry
 	case e.kind == upstreamEnd:
 		r, what := a.attempt(&e)
+		r.Told = what == attributed && a.told.ended(&r)
 		if what == attributed && e.cutOff() {
 			return a.endings.attempt(&e, r)
 		}
 		return r, what
+	case e.kind == upstreamPeriodic && e.firstByte > 0: // its answer has begun
+		return a.running(&e)
 	case e.kind == downstreamEnd && e.unattempted():
 		return a.request(&e)
 	case e.kind == downstreamEnd:
 		return a.endings.request(&e)
 	}
 	return analysis.Request{}, leftOut
+}
+
+// running tells once of a live first attempt that its answer has begun, unless that is
+// an error's.
+func (a *attribution) running(e *entry) (analysis.Request, result) {
+	r, what := a.attempt(e)
+	a.spared = nil // it is told when the attempt ends
+	switch {
+	case what != attributed:
+		return r, what
+	case e.code >= 400, !a.told.running(a.now, &r):
+		return r, leftOut
+	}
+	r.Running, r.Outcome = true, analysis.Succeeded
+	return r, attributed
 }
 
 // attempt reads an attempt's entry. Its cluster is the arm that it went to, also

@@ -124,7 +124,7 @@ func id(s string) change {
 // their stream.
 func all(t *testing.T, messages ...[]*entrypb.HTTPAccessLogEntry) (requests []analysis.Request) {
 	t.Helper()
-	a := newAttribution("gateway-1")
+	a := newAttribution("gateway-1", newTold())
 	for _, entries := range messages {
 		requests = a.endings.next(requests)
 		for _, e := range entries {
@@ -384,10 +384,10 @@ func TestAnEntryThatLacksSomethingIsNamedByIt(t *testing.T) {
 	} {
 		b, err := proto.Marshal(e)
 		require.NoError(t, err)
-		_, what := newAttribution("gateway-1").attribute(b)
+		_, what := newAttribution("gateway-1", newTold()).attribute(b)
 		assert.Equal(t, want, what)
 	}
-	_, what := newAttribution("gateway-1").attribute([]byte{0xff})
+	_, what := newAttribution("gateway-1", newTold()).attribute([]byte{0xff})
 	assert.Equal(t, noEntry, what)
 }
 
@@ -412,7 +412,7 @@ func TestATestersRequestIsToldAsPinnedHoweverItEnds(t *testing.T) {
 }
 
 func TestNamesAreForgottenBeforeTheyAreTooMany(t *testing.T) {
-	a := newAttribution("gateway-1")
+	a := newAttribution("gateway-1", newTold())
 	for port := range uint32(3 * remembered) {
 		b, err := proto.Marshal(attempt(func(e *entrypb.HTTPAccessLogEntry) {
 			e.CommonProperties.UpstreamRemoteAddress = address("10.0.0.7", port)

@@ -45,7 +45,7 @@ func BenchmarkIngest(b *testing.B) {
 		b.Fatal(err)
 	}
 	route := config.Key{Namespace: "ml", Name: "filetype"}
-	at, bins, tally := newAttribution("gateway-1"), analysis.NewBins(start, time.Second), analysis.NewTally(route, start)
+	at, bins, tally := newAttribution("gateway-1", newTold()), analysis.NewBins(start, time.Second), analysis.NewTally(route, start)
 	var seen []analysis.Request
 	b.SetBytes(int64(len(messages[0])))
 	b.ReportAllocs()

@@ -9,6 +9,7 @@ type Counts struct {
 	Messages uint64
 	Entries  uint64
 	Requests uint64
+	Running  uint64 // of Requests: told once more, as their answers began while they ran
 	Reports  uint64 // load reports
 
 	// LeftOut are entries that tell of no request of their own: of a request whose
@@ -26,6 +27,7 @@ func (s *Server) Counts() Counts {
 		Messages:  s.counters.messages.Load(),
 		Entries:   s.counters.entries.Load(),
 		Requests:  s.counters.requests.Load(),
+		Running:   s.counters.running.Load(),
 		Reports:   s.counters.reports.Load(),
 		LeftOut:   s.counters.left[leftOut].Load(),
 		Malformed: map[string]uint64{},
@@ -42,6 +44,7 @@ func (s *Server) Counts() Counts {
 type counters struct {
 	streams                              atomic.Int64
 	messages, entries, requests, reports atomic.Uint64
+	running                              atomic.Uint64
 
 	left [results]atomic.Uint64 // entries that became no request
 }

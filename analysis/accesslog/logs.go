@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	logspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"google.golang.org/grpc"
@@ -49,7 +50,9 @@ func (s *Server) takeLogs(stream grpc.ServerStream) error {
 	s.sink.Stream(proxy, true)
 	defer s.sink.Stream(proxy, false)
 
-	at := newAttribution(proxy)
+	memory := s.memories.open(time.Now(), proxy)
+	defer func() { s.memories.close(time.Now(), memory) }()
+	at := newAttribution(proxy, memory)
 	var requests []analysis.Request
 	for {
 		requests = s.read(at, &message, requests[:0])
@@ -69,6 +72,7 @@ func (s *Server) read(at *attribution, message *logMessage, requests []analysis.
 	if !message.whole {
 		s.counters.left[noEntry].Add(1)
 	}
+	at.now = time.Now()
 	requests = at.endings.next(requests)
 	for _, entry := range message.entries {
 		r, what := at.attribute(entry)
@@ -79,6 +83,9 @@ func (s *Server) read(at *attribution, message *logMessage, requests []analysis.
 		if what != attributed {
 			s.counters.left[what].Add(1)
 			continue
+		}
+		if r.Running {
+			s.counters.running.Add(1)
 		}
 		requests = append(requests, r)
 	}

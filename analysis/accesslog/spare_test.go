@@ -44,7 +44,7 @@ func TestAVersionThatWasStoodInForFailedItsRequest(t *testing.T) {
 			require.NoError(t, err)
 			server := &Server{}
 
-			got := server.read(newAttribution("gateway-1"), &logMessage{entries: [][]byte{body, body}, whole: true}, nil)
+			got := server.read(newAttribution("gateway-1", newTold()), &logMessage{entries: [][]byte{body, body}, whole: true}, nil)
 
 			require.Equal(t, append(tt.want, tt.want...), got)
 		})

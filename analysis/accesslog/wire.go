@@ -133,6 +133,9 @@ func (e *entry) readCommon(w wire) bool {
 			e.kind = w.number
 		}
 	}
+	if e.kind == upstreamPeriodic { // of what is not over, all that is known is when its answer began
+		e.duration, ended = e.firstByte, true
+	}
 	e.timed = started && ended
 	return !w.broken
 }

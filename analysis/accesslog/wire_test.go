@@ -125,7 +125,7 @@ func FuzzReadEntry(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _ = newAttribution("gateway-1").attribute(b)
+		_, _ = newAttribution("gateway-1", newTold()).attribute(b)
 		var e entrypb.HTTPAccessLogEntry
 		if proto.Unmarshal(b, &e) != nil || e.GetCommonProperties().GetStartTime().CheckValid() != nil && e.GetCommonProperties().GetStartTime() != nil {
 			return

@@ -13,7 +13,12 @@ type delay struct{ mean time.Duration }
 func (d *delay) see(now time.Time, requests []analysis.Request) {
 	var worst time.Duration
 	for _, r := range requests {
-		worst = max(worst, now.Sub(r.End()))
+		if !r.Running { // its entry comes long after its first byte
+			worst = max(worst, now.Sub(r.End()))
+		}
+	}
+	if worst == 0 {
+		return
 	}
 	if d.mean == 0 {
 		d.mean = worst

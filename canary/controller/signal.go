@@ -40,7 +40,7 @@ func (c *Controller) observe(now time.Time, r analysis.Request) {
 		c.sense.add(r)
 		return
 	}
-	if r.Version == c.state.Stable && r.Evident() && r.Outcome == analysis.Succeeded {
+	if r.Version == c.state.Stable && r.Evident() && !r.Running && r.Outcome == analysis.Succeeded {
 		c.past.See(r.Duration)
 	}
 }

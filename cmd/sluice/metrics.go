@@ -70,7 +70,8 @@ func (e *exporter) Collect(ch chan<- prometheus.Metric) {
 	count := func(result string, n uint64) {
 		ch <- prometheus.MustNewConstMetric(e.logs, prometheus.CounterValue, float64(n), result)
 	}
-	count("request", counts.Requests)
+	count("request", counts.Requests-counts.Running)
+	count("running", counts.Running)
 	count("left out", counts.LeftOut)
 	for what, n := range counts.Malformed {
 		count("malformed: "+what, n)

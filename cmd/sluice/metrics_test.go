@@ -52,7 +52,7 @@ func TestMetricsSayWhatTheSnapshotSays(t *testing.T) {
 	e := newExporter(
 		func() []controller.Snapshot { return []controller.Snapshot{midway()} },
 		func() accesslog.Counts {
-			return accesslog.Counts{Requests: 100, Malformed: map[string]uint64{"no cluster": 1}}
+			return accesslog.Counts{Requests: 100, Running: 10, Malformed: map[string]uint64{"no cluster": 1}}
 		},
 	)
 	want := `
@@ -83,6 +83,8 @@ sluice_version_weight_ratio{name="filetype",namespace="ml",stage="observed",vers
 		`sluice_access_log_entries_total{result="malformed: no cluster"} 1`,
 		`sluice_shadow_answers_compared{name="filetype",namespace="ml"} 400`,
 		`sluice_shadow_answers_differing{name="filetype",namespace="ml"} 12`,
+		`sluice_access_log_entries_total{result="request"} 90`,
+		`sluice_access_log_entries_total{result="running"} 10`,
 		"go_goroutines",
 	} {
 		require.Contains(t, answer.Body.String(), line)

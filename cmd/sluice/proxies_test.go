@@ -48,9 +48,10 @@ func TestProxiesSaysHowFarEachSplitHasCome(t *testing.T) {
 		{Route: route, Epoch: 6, Start: before(90 * time.Millisecond), Duration: 10 * time.Millisecond},
 		{Route: route, Epoch: 7, Start: before(40 * time.Millisecond), Duration: 10 * time.Millisecond},
 		{Route: route, Epoch: 9, Start: before(40 * time.Millisecond), Duration: 10 * time.Millisecond, Shadow: true},
+		{Route: route, Epoch: 7, Start: before(2 * time.Second), Duration: 10 * time.Millisecond, Running: true},
 	})
 	s.Observe("stuck", []analysis.Request{{Route: route, Epoch: 5, Start: now.Add(2 * time.Second)}})
-	require.Equal(t, 4, next.requests, "all of it goes on")
+	require.Equal(t, 5, next.requests, "all of it goes on")
 
 	gaps := []controller.Snapshot{{Gap: "proxy good, ml/filetype: at least 12 attempts without a log entry"}}
 	sent, err := json.Marshal(viewsOf(ledger, s, gaps))

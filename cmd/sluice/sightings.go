@@ -140,12 +140,19 @@ func (s *sighting) note(now time.Time, requests []analysis.Request) {
 		if r.Route == route || r.Shadow {
 			continue // another entry of this message was later
 		}
-		route = r.Route
-		if known := s.routes[route]; known.At.Before(r.Start) {
-			s.routes[route] = ads.Mark{Epoch: r.Epoch, At: r.Start}
+		if !r.Running { // or else one that ended before it was told of may have begun later
+			route = r.Route
+		}
+		if known := s.routes[r.Route]; known.At.Before(r.Start) {
+			s.routes[r.Route] = ads.Mark{Epoch: r.Epoch, At: r.Start}
 		}
 	}
-	s.wait(now, now.Sub(requests[len(requests)-1].End()))
+	for i := range slices.Backward(requests) {
+		if !requests[i].Running { // whose entry comes long after its first byte
+			s.wait(now, now.Sub(requests[i].End()))
+			return
+		}
+	}
 }
 
 // wait notes how late the newest entry came.

@@ -59,6 +59,9 @@ func (l *logLedger) Observe(_ string, requests []analysis.Request) {
 	l.note(func(now time.Time) {
 		l.tally.Observe(now, requests)
 		for _, r := range requests {
+			if r.Running {
+				continue
+			}
 			l.told[told{r.Version, r.Attempt, r.Shadow, r.Outcome, r.Issued}]++
 			l.epochs[r.Epoch]++
 			l.pods[r.Pod]++

@@ -1,0 +1,92 @@
+package envoy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/xds/envoy"
+)
+
+// stream answers with a token at once and ends when it is told to.
+func stream(end <-chan struct{}) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "data: token\n\n")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-end:
+		case <-r.Context().Done():
+		}
+	}
+}
+
+func TestAnAnswerThatRunsIsToldOnceAndItsEndOnceMore(t *testing.T) {
+	s := NewStage(t)
+	log := make(requestLog, 64)
+	listener, err := envoy.Listen(s.Folder.ALS())
+	require.NoError(t, err)
+	serveLogs(t, log, listener)
+	cfg := twoVersions(t, s, filetype, "filetype.ml")
+	end := make(chan struct{})
+	cfg.Routes[0].Versions[0].Endpoints = []string{Server(t, stream(end))}
+	s.Publish(cfg, splitOf(filetype, 3, config.Whole("v1")))
+	s.Acked(filetype, 3)
+	ask := func(ctx context.Context) io.ReadCloser {
+		resp, err := http.DefaultClient.Do(s.Request("filetype.ml", "/v1/completions").WithContext(ctx))
+		require.NoError(t, err)
+		return resp.Body
+	}
+	body := ask(t.Context())
+	running := <-log
+	require.True(t, running.Running, "while it runs")
+	require.Positive(t, running.FirstByte)
+	require.Equal(t, "v1", running.Version)
+	require.Equal(t, uint64(3), running.Epoch)
+	require.NotEmpty(t, running.Pod)
+	close(end)
+	_, err = io.ReadAll(body)
+	require.NoError(t, err)
+	require.NoError(t, body.Close())
+	ended := <-log
+	require.False(t, ended.Running)
+	require.True(t, ended.Told)
+	require.Equal(t, analysis.Succeeded, ended.Outcome)
+	require.Equal(t, running.Start, ended.Start)
+	require.Equal(t, running.FirstByte, ended.FirstByte)
+}
+
+func TestAClientThatLeavesAStreamSawItsFirstByte(t *testing.T) {
+	s := NewStage(t)
+	log := make(requestLog, 64)
+	listener, err := envoy.Listen(s.Folder.ALS())
+	require.NoError(t, err)
+	serveLogs(t, log, listener)
+	cfg := twoVersions(t, s, filetype, "filetype.ml")
+	cfg.Routes[0].Versions[0].Endpoints = []string{Server(t, stream(nil))}
+	s.Publish(cfg, splitOf(filetype, 3, config.Whole("v1")))
+	s.Acked(filetype, 3)
+	for _, tt := range []struct {
+		name  string
+		stays bool
+	}{{"before it was told of", false}, {"after that", true}} {
+		ctx, leave := context.WithTimeout(t.Context(), patience)
+		resp, err := http.DefaultClient.Do(s.Request("filetype.ml", "/v1/completions").WithContext(ctx))
+		require.NoError(t, err)
+		if tt.stays {
+			require.True(t, (<-log).Running)
+		}
+		leave()
+		_ = resp.Body.Close()
+		left := <-log
+		require.Equal(t, analysis.Abandoned, left.Outcome, tt.name)
+		require.Equal(t, tt.stays, left.Told, tt.name)
+		require.Positive(t, left.FirstByte, tt.name)
+		require.Less(t, left.FirstByte, left.Duration+time.Nanosecond, tt.name)
+	}
+}
