@@ -81,7 +81,7 @@ func (b *Bins) Add(r Request) {
 		if r.Unit == "" {
 			w.Begun++
 		}
-		w.FirstBytes.Add(r.FirstByte)
+		w.begin(r)
 		return
 	}
 	w.count(r, late)
@@ -110,17 +110,18 @@ func (w *Window) count(r Request, late int64) {
 		w.Segments.count(r)
 	}
 	w.Errors += rateOf(r.Outcome.Error()).Bad
-	countTimes(r, &w.Latencies, &w.FirstBytes)
+	countTimes(r, &w.Latencies, &w.FirstBytes, &w.PerToken)
 }
 
 // abandon counts a request whose client left. Its first byte counts if it came. One that
-// left before the request was due to be judged says nothing else. One that waited for longer than that tells of an
-// answer that came too late for it: otherwise a version that hangs would look like one
-// that nobody asks, as long as its users lose patience before a time-out does.
+// left before the request was due to be judged says nothing else. One that waited for
+// longer than that tells of an answer that came too late for it: otherwise a version that
+// hangs would look like one that nobody asks, as long as its users lose patience before a
+// time-out does.
 func (w *Window) abandon(r Request, late int64) {
 	w.Abandoned++
 	if r.FirstByte > 0 && !r.Told {
-		w.FirstBytes.Add(r.FirstByte)
+		w.begin(r)
 	}
 	if late == 0 {
 		return
@@ -131,9 +132,9 @@ func (w *Window) abandon(r Request, late int64) {
 	}
 }
 
-// countTimes adds how long a request took, and its first byte. One that failed took no
-// time that means anything; a time-out is slower than anything.
-func countTimes(r Request, latencies, firstBytes *Buckets) {
+// countTimes adds how long a request took, its first byte, and each token. One that
+// failed took no time that means anything; a time-out is slower than anything.
+func countTimes(r Request, latencies, firstBytes, perToken *Buckets) {
 	switch {
 	case r.Outcome == Failed:
 		return
@@ -141,6 +142,9 @@ func countTimes(r Request, latencies, firstBytes *Buckets) {
 		latencies.AddIndex(LastBucket)
 	default:
 		latencies.Add(r.Duration)
+		if r.PerToken > 0 {
+			perToken.Add(r.PerToken)
+		}
 	}
 	switch {
 	case r.Told:
@@ -148,6 +152,14 @@ func countTimes(r Request, latencies, firstBytes *Buckets) {
 		firstBytes.Add(r.FirstByte)
 	case r.Outcome == TimedOut:
 		firstBytes.AddIndex(LastBucket)
+	}
+}
+
+// begin adds a first byte alone.
+func (w *Window) begin(r Request) {
+	w.FirstBytes.Add(r.FirstByte)
+	if r.Segment != "" {
+		w.Segments.of(r.Segment).FirstBytes.Add(r.FirstByte)
 	}
 }
 
@@ -163,6 +175,7 @@ func (w *Window) Merge(o Window) {
 	w.Told += o.Told
 	w.Latencies.Merge(o.Latencies)
 	w.FirstBytes.Merge(o.FirstBytes)
+	w.PerToken.Merge(o.PerToken)
 	w.Segments.merge(o.Segments)
 	w.Units.merge(o.Units)
 }

@@ -55,6 +55,11 @@ func firstByte(r analysis.Request, after time.Duration) analysis.Request {
 	return r
 }
 
+func perToken(r analysis.Request) analysis.Request {
+	r.PerToken = ms(2)
+	return r
+}
+
 func TestWhatARequestCountsAs(t *testing.T) {
 	key := analysis.WindowKey{Index: analysis.IndexAt(epoch()), Version: "v1", Epoch: 7, Pod: "10.0.0.1:80"}
 	retry := at(0, ms(5), analysis.Failed)
@@ -106,6 +111,14 @@ func TestWhatARequestCountsAs(t *testing.T) {
 		{
 			"a client that left after the first byte saw that", firstByte(at(0, ms(50), analysis.Abandoned), ms(5)),
 			&analysis.Window{Abandoned: 1, FirstBytes: buckets(ms(5))},
+		},
+		{
+			"a success whose tokens are known has a time per token", perToken(at(0, ms(50), analysis.Succeeded)),
+			&analysis.Window{Requests: 1, Latencies: buckets(ms(50)), PerToken: buckets(ms(2))},
+		},
+		{
+			"a failure has none", perToken(at(0, ms(50), analysis.Failed)),
+			&analysis.Window{Requests: 1, Errors: 1},
 		},
 		{"one that runs has a first byte and no end", running, &analysis.Window{Begun: 1, FirstBytes: buckets(ms(5))}},
 		{

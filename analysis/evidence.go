@@ -31,7 +31,9 @@ type Evidence struct {
 	Limits   []limit       `json:"limits,omitempty"`       // in the order of limitsOf
 	Latency  *latency      `json:"latency,omitempty"`
 	TTFB     *latency      `json:"ttfb,omitempty"`
-	Own      []own         `json:"own,omitempty"` // metrics from elsewhere, in the policy's order
+	TPOT     *latency      `json:"tpot,omitempty"`
+	Tokens   *tokens       `json:"tokens,omitempty"` // nil where no time per token is judged
+	Own      []own         `json:"own,omitempty"`    // metrics from elsewhere, in the policy's order
 	Answers  *agreement    `json:"answers,omitempty"`
 	Warm     warmings      `json:"warm,omitempty"`
 	Shares   shares        `json:"shares"`
@@ -63,6 +65,8 @@ func NewEvidence(p config.PolicySpec, arms Arms) Evidence {
 	}
 	e.Latency = newLatency(ranksOf(metricOf(p, config.MetricLatency)))
 	e.TTFB = newLatency(ranksOf(metricOf(p, config.MetricTTFB)))
+	e.TPOT = newLatency(ranksOf(metricOf(p, config.MetricTPOT)))
+	e.Tokens = newTokens(p)
 	for _, m := range ownsOf(p) {
 		e.Own = append(e.Own, newOwn(m))
 	}
@@ -98,7 +102,7 @@ func (e Evidence) clone() Evidence {
 	if e.Segments != nil {
 		e.Segments = e.Segments.clone()
 	}
-	e.Latency, e.TTFB = e.Latency.clone(), e.TTFB.clone()
+	e.Latency, e.TTFB, e.TPOT, e.Tokens = e.Latency.clone(), e.TTFB.clone(), e.TPOT.clone(), e.Tokens.clone()
 	e.Limits, e.Warm, e.Own = slices.Clone(e.Limits), slices.Clone(e.Warm), slices.Clone(e.Own)
 	for i := range e.Own {
 		e.Own[i] = e.Own[i].clone()
@@ -123,6 +127,7 @@ func (e *Evidence) observe(u *updater, windows []Window) {
 		e.Segments.add(u, all, e.unspentOf(u.minutes))
 	}
 	e.countTimes(u, windows)
+	e.Tokens.count(windows, e.Arms)
 }
 
 // advance moves to an index, closing the block that ends before it.

@@ -82,12 +82,12 @@ func (j *judgement) bothWays(
 	}
 }
 
-// unmeasured says which metric from elsewhere has said nothing for too long.
+// unmeasured says which metric has said nothing for too long.
 func (j *judgement) unmeasured() string {
 	for i := range j.e.Own {
 		if o := &j.e.Own[i]; o.Missing >= missingMost {
 			return sprintf("metric %s says nothing in %d measurements: %s", o.Name, o.Missing, o.Why)
 		}
 	}
-	return ""
+	return j.e.Tokens.unsaid(j.e.Arms)
 }

@@ -20,7 +20,10 @@ type Request struct {
 	// FirstByte is when the first byte of the answer came, from the start. 0: none came,
 	// or nobody knows.
 	FirstByte time.Duration
-	Outcome   Outcome
+	// PerToken is how long a token of the answer took. 0: nobody knows how many it has.
+	// source: x-sluice-tokens.
+	PerToken time.Duration
+	Outcome  Outcome
 	// Running says that it has not ended: its answer has begun, and FirstByte is when. That
 	// is told once, of a live first attempt that runs for long, and says nothing of how it
 	// ends: Duration is FirstByte, and Outcome means nothing.

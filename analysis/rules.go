@@ -81,17 +81,20 @@ func quantileName(of config.MetricName, q config.Quantile) string {
 }
 
 // timingCount is how many kinds of times there are.
-const timingCount = 2
+const timingCount = 3
 
-// timings lists them: how long until the last byte, and until the first.
+// timings lists them: how long until the last byte, until the first, and for each token.
 func timings() [timingCount]config.MetricName {
-	return [timingCount]config.MetricName{config.MetricLatency, config.MetricTTFB}
+	return [timingCount]config.MetricName{config.MetricLatency, config.MetricTTFB, config.MetricTPOT}
 }
 
 // times are a window's, by kind.
 func (w *Window) times(of config.MetricName) Buckets {
 	if of == config.MetricTTFB {
 		return w.FirstBytes
+	}
+	if of == config.MetricTPOT {
+		return w.PerToken
 	}
 	return w.Latencies
 }

@@ -16,15 +16,19 @@ type SegmentCount struct {
 	Name     string `json:"name"`
 	Requests int64  `json:"n"`
 	Errors   int64  `json:"bad"`
-	// Latencies and FirstBytes are as a window's.
+	// Latencies, FirstBytes and PerToken are as a window's.
 	Latencies  Buckets `json:"-"`
 	FirstBytes Buckets `json:"-"`
+	PerToken   Buckets `json:"-"`
 }
 
 // times are a segment's, by kind.
 func (c *SegmentCount) times(of config.MetricName) Buckets {
 	if of == config.MetricTTFB {
 		return c.FirstBytes
+	}
+	if of == config.MetricTPOT {
+		return c.PerToken
 	}
 	return c.Latencies
 }
@@ -35,6 +39,7 @@ func (c *SegmentCounts) add(o SegmentCount) {
 	s.Errors += o.Errors
 	s.Latencies.Merge(o.Latencies)
 	s.FirstBytes.Merge(o.FirstBytes)
+	s.PerToken.Merge(o.PerToken)
 }
 
 // count adds one request with an outcome.
@@ -42,7 +47,7 @@ func (c *SegmentCounts) count(r Request) {
 	s := c.of(r.Segment)
 	s.Requests++
 	s.Errors += rateOf(r.Outcome.Error()).Bad
-	countTimes(r, &s.Latencies, &s.FirstBytes)
+	countTimes(r, &s.Latencies, &s.FirstBytes, &s.PerToken)
 }
 
 // of finds a segment by name, or begins it.

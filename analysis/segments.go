@@ -45,7 +45,7 @@ type segmentStratum struct {
 // segments take a quarter of those tests' parts of falseRollback. Without such a test in
 // the policy, it changes nothing.
 func (e Evidence) Segmented(most int) Evidence {
-	if (e.Odds != nil || e.Latency != nil || e.TTFB != nil) && most > 0 && e.Spans == 0 {
+	if (e.Odds != nil || e.Latency != nil || e.TTFB != nil || e.TPOT != nil) && most > 0 && e.Spans == 0 {
 		e.Segments = &segments{Most: most}
 	}
 	return e

@@ -1,7 +1,9 @@
 package analysis
 
 // timed is the evidence on each kind of times; nil where nothing is compared.
-func (e *Evidence) timed() [timingCount]*latency { return [timingCount]*latency{e.Latency, e.TTFB} }
+func (e *Evidence) timed() [timingCount]*latency {
+	return [timingCount]*latency{e.Latency, e.TTFB, e.TPOT}
+}
 
 // countTimes adds the windows of one index to every test of times. The candidate's
 // pods that were not warm when it began are left out.

@@ -42,7 +42,7 @@ const (
 	WhyEvidence   WhyKind = "Evidence"   // undecided: more is needed
 	WhySplit      WhyKind = "Split"      // undecided: requests are not split as declared
 	WhyShared     WhyKind = "Shared"     // undecided: stable breaches the limit, too
-	WhyUnmeasured WhyKind = "Unmeasured" // undecided: a metric from elsewhere says nothing
+	WhyUnmeasured WhyKind = "Unmeasured" // undecided: a metric says nothing
 	WhySignals    WhyKind = "Signals"    // blind: signals are missing or disagree
 	WhyNoProxy    WhyKind = "NoProxy"    // undecided: no proxy is connected
 )
@@ -68,6 +68,9 @@ func (j *judgement) whyHeld() Why {
 		if o.Missing >= missingMost {
 			return Why{Kind: WhyUnmeasured, Metric: string(o.Name)}
 		}
+	}
+	if j.e.Tokens.unsaid(j.e.Arms) != "" {
+		return Why{Kind: WhyUnmeasured, Metric: string(config.MetricTPOT)}
 	}
 	return Why{Kind: WhyShared}
 }

@@ -32,6 +32,8 @@ type Window struct {
 	// all Abandoned ones that had it, as far as known, each counted once; a time-out without
 	// one is in the last bucket.
 	FirstBytes Buckets
+	// PerToken are times per token of answers that came whole, as far as known.
+	PerToken Buckets
 	// Segments are parts of Requests and Errors. Empty where no segment is watched.
 	Segments SegmentCounts
 	// Units are parts of Requests, Errors, Abandoned and ClientErrors. Empty where no

@@ -11,7 +11,7 @@ func (c *checker) answersMetric(path string, m Metric) {
 		c.positive(path+".compare.within", m.Compare.Within)
 	}
 	if len(m.Quantiles) > 0 {
-		c.refuse(path+".quantiles", "is for latency and ttfb", nil)
+		c.refuse(path+".quantiles", "is for latency, ttfb and tpot", nil)
 	}
 	if _, written := c.lines[path+".burstCap"]; written || m.BurstCap != 0 {
 		c.refuse(path+".burstCap", "is for errors and counts", m.BurstCap)
@@ -42,7 +42,7 @@ func ofBodies() []Comparator {
 // share checks a limit that is a share of all.
 func (c *checker) share(path, of string, s SLO) {
 	for _, q := range s.latencies() {
-		c.refuse(path+"."+q.name, "is for latency and ttfb: the slo of "+of+" is max", q.limit)
+		c.refuse(path+"."+q.name, "is for latency, ttfb and tpot: the slo of "+of+" is max", q.limit)
 	}
 	switch limit := s.Max; {
 	case limit == nil:

@@ -256,7 +256,7 @@ func anyMetrics() *rapid.Generator[[]Metric] {
 			slow.Quantiles = rapid.SliceOfNDistinct(rapid.SampledFrom([]Quantile{0.5, 0.9, 0.95, 0.99, 0.999, 0.000001, 0.999999}), 1, 5, rapid.ID).Draw(t, "quantiles")
 		}
 		own := slow
-		own.Name = MetricTTFB
+		own.Name = rapid.SampledFrom([]MetricName{MetricTTFB, MetricTPOT}).Draw(t, "time")
 		counts := failures
 		counts.Name, counts.Prometheus = "own", &Prometheus{URL: "http://p:9090", Bad: "b($version)", Total: "t($version)", Interval: 15e9, Stale: 60e9}
 		answers := failures

@@ -76,15 +76,15 @@ type Unit struct {
 	Block Duration `json:"block" default:"10s"`
 }
 
-// Metric is one thing that is judged: errors, latency, the time to first byte, a
-// shadow's answers, or one of your own from Prometheus.
+// Metric is one thing that is judged: errors, latency, the time to first byte, the time
+// per token, a shadow's answers, or one of your own from Prometheus.
 type Metric struct {
 	Name MetricName `json:"name"`
 	// Weight is this metric's part of the rollback error. All metrics' weights are
 	// scaled to sum to one. Default 1.
 	Weight float64 `json:"weight" default:"1"`
-	// Quantiles of latency, or of the time to first byte, that are compared with
-	// stable. Default p50, p95, p99.
+	// Quantiles of latency, of the time to first byte, or of the time per token, that are
+	// compared with stable. Default p50, p95, p99.
 	Quantiles []Quantile `json:"quantiles,omitempty"`
 	// SLO is an absolute limit: rollback above it, promotion evidence below.
 	SLO *SLO `json:"slo,omitempty"`
@@ -103,7 +103,7 @@ type Metric struct {
 	Prometheus *Prometheus `json:"prometheus,omitempty"`
 }
 
-// MetricName is errors, latency, ttfb, answers, or the name of a metric of your own.
+// MetricName is errors, latency, ttfb, tpot, answers, or the name of a metric of your own.
 type MetricName string
 
 // Metrics.
@@ -111,10 +111,13 @@ const (
 	MetricErrors  MetricName = "errors"
 	MetricLatency MetricName = "latency"
 	MetricTTFB    MetricName = "ttfb" // time to the first byte of the answer
+	// MetricTPOT is the time per output token, of answers whose server says in the trailer
+	// x-sluice-tokens, or in the header where they come whole, how many they have.
+	MetricTPOT MetricName = "tpot"
 )
 
 // Timed says whether it is a time, that has quantiles.
-func (n MetricName) Timed() bool { return n == MetricLatency || n == MetricTTFB }
+func (n MetricName) Timed() bool { return n == MetricLatency || n == MetricTTFB || n == MetricTPOT }
 
 // Prometheus is a metric of your own: two counters, or one gauge, asked for each version
 // by the same query. A query is PromQL; in it $version is the version's name,

@@ -70,7 +70,7 @@ func (c *checker) metrics(metrics []Metric) {
 	for i, m := range metrics {
 		path := at("spec.metrics", i)
 		c.metric(path, m)
-		if m.Prometheus == nil && !oneOf(c, path+".name", m.Name, MetricErrors, MetricLatency, MetricTTFB, MetricAnswers) {
+		if m.Prometheus == nil && !oneOf(c, path+".name", m.Name, MetricErrors, MetricLatency, MetricTTFB, MetricTPOT, MetricAnswers) {
 			continue
 		}
 		if j, taken := first[m.Name]; taken {
@@ -108,7 +108,7 @@ func (c *checker) metric(path string, m Metric) {
 
 func (c *checker) errorsMetric(path string, m Metric) {
 	if len(m.Quantiles) > 0 {
-		c.refuse(path+".quantiles", "is for latency and ttfb", nil)
+		c.refuse(path+".quantiles", "is for latency, ttfb and tpot", nil)
 	}
 	if !(m.BurstCap > 0) || math.IsInf(m.BurstCap, 0) {
 		c.refuse(path+".burstCap", "is not above 0", m.BurstCap)

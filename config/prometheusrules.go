@@ -28,7 +28,7 @@ func (c *checker) ownMetric(path string, m Metric) {
 		c.refusef(path+".slo", "is for counts: a gauge is only compared with stable's")
 	}
 	if len(m.Quantiles) > 0 {
-		c.refuse(path+".quantiles", "is for latency and ttfb", nil)
+		c.refuse(path+".quantiles", "is for latency, ttfb and tpot", nil)
 	}
 	if _, written := c.lines[path+".burstCap"]; written || m.BurstCap != 0 {
 		c.refuse(path+".burstCap", "is for counts: a reading of a gauge adds only a sign", m.BurstCap)
@@ -94,5 +94,5 @@ func (c *checker) segments(s PolicySpec) {
 			return
 		}
 	}
-	c.refusef(path, "needs a metric errors, latency or ttfb with versusStable: that is what is watched in each segment")
+	c.refusef(path, "needs a metric errors, latency, ttfb or tpot with versusStable: that is what is watched in each segment")
 }

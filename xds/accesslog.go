@@ -46,8 +46,8 @@ func accessLogs() ([]*accesslogpb.AccessLog, error) {
 		AdditionalRequestHeadersToLog: []string{name.HeaderArm, name.HeaderShadow, name.HeaderSegment, name.HeaderUnit, "x-envoy-attempt-count"},
 		// Where Envoy knows no cluster of that name, only the answer's stamp says which
 		// version it would have been.
-		AdditionalResponseHeadersToLog:  []string{"grpc-status", name.HeaderServed, name.HeaderDigest},
-		AdditionalResponseTrailersToLog: []string{"grpc-status", name.HeaderDigest},
+		AdditionalResponseHeadersToLog:  []string{"grpc-status", name.HeaderServed, name.HeaderDigest, name.HeaderTokens},
+		AdditionalResponseTrailersToLog: []string{"grpc-status", name.HeaderDigest, name.HeaderTokens},
 	})
 	if err != nil {
 		return nil, err

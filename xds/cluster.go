@@ -99,7 +99,10 @@ func upstreamProtocol(p config.Protocol) (*anypb.Any, error) {
 	explicit := &httppb.HttpProtocolOptions_ExplicitHttpConfig{}
 	switch p {
 	case config.ProtocolHTTP, config.ProtocolOpenAI, "":
-		explicit.ProtocolConfig = &httppb.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: &corepb.Http1ProtocolOptions{}}
+		// Servers say in trailers what they know only at the end of an answer.
+		explicit.ProtocolConfig = &httppb.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
+			HttpProtocolOptions: &corepb.Http1ProtocolOptions{EnableTrailers: true},
+		}
 	case config.ProtocolGRPC:
 		explicit.ProtocolConfig = &httppb.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: &corepb.Http2ProtocolOptions{}}
 	default:

@@ -21,6 +21,7 @@ const (
 	headerSegment = name.HeaderSegment
 	headerUnit    = name.HeaderUnit
 	headerDigest  = name.HeaderDigest
+	headerTokens  = name.HeaderTokens
 	headerAttempt = "x-envoy-attempt-count" // counts a request's attempts from 1, in what each attempt sends
 	headerGRPC    = "grpc-status"
 	tagArm        = name.TagArm
@@ -127,6 +128,7 @@ func (a *attribution) attribute(b []byte) (analysis.Request, result) {
 // running tells once of a live first attempt that its answer has begun, unless that is
 // an error's.
 func (a *attribution) running(e *entry) (analysis.Request, result) {
+	e.duration, e.timed = e.firstByte, !e.start.IsZero() // it has none of its own
 	r, what := a.attempt(e)
 	a.spared = nil // it is told when the attempt ends
 	switch {
@@ -211,6 +213,7 @@ func armOf(routeName, stamp string) (arm, bool) {
 func (a *attribution) fill(r *analysis.Request, e *entry, arm arm, stamp []byte) result {
 	r.Route, r.Version = arm.route, arm.version
 	r.Start, r.Duration, r.FirstByte = e.start, e.duration, e.firstByte
+	r.PerToken = e.perToken()
 	r.Segment, r.Unit = a.segment(e.segmentHeader), unitOf(e)
 	r.ID, r.Status, r.Digest = string(e.requestID), a.status(e), digestOf(e)
 	var ok bool

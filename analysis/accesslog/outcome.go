@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
 )
@@ -28,6 +29,23 @@ func (e *entry) outcome() analysis.Outcome {
 		return analysis.ClientFault
 	}
 	return grpcOutcome(e.grpcStatus)
+}
+
+// perToken is how long the server took for a token, if it says how many the answer has:
+// of one that streams, between two of them, from the first byte to the last; of one that
+// came whole, of all its time. 0: nobody knows.
+func (e *entry) perToken() time.Duration {
+	if len(e.tokens) == 0 || !e.complete || e.firstByte == 0 {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(e.tokens), 10, 32)
+	switch {
+	case err != nil, n == 0, e.trailed && n == 1:
+		return 0
+	case e.trailed:
+		return max(1, (e.lastByte-e.firstByte)/time.Duration(n-1))
+	}
+	return max(1, e.lastByte/time.Duration(n))
 }
 
 // cutOff says whether an attempt ended before its answer did, and its entry does

@@ -23,15 +23,18 @@ type entry struct {
 	arm       []byte // the custom tag of that name
 	route     []byte
 	flags     flags
-	attempts  uint64 // of the whole request
-	complete  bool   // the last byte of the answer came
-	host      []byte // of the upstream: an address, or the path of a socket
+	attempts  uint64        // of the whole request
+	lastByte  time.Duration // of the upstream's answer, from the start
+	complete  bool          // it came
+	host      []byte        // of the upstream: an address, or the path of a socket
 	port      uint64
 	requestID []byte
 
 	armHeader, shadowHeader, attemptHeader []byte // of the request
 	segmentHeader, unitHeader              []byte // of the request
 	servedHeader, digestHeader             []byte // of the response
+	tokens                                 []byte // of the answer, as the response says
+	trailed                                bool   // in its trailers
 
 	code       uint64 // HTTP status; 0: no answer
 	grpcStatus []byte
@@ -111,7 +114,8 @@ func (e *entry) readCommon(w wire) bool {
 			seconds, nanos := secondsOf(w.in())
 			e.firstByte = time.Duration(seconds)*time.Second + time.Duration(nanos)
 		case 10<<3 | text:
-			e.complete = true
+			seconds, nanos := secondsOf(w.in())
+			e.lastByte, e.complete = time.Duration(seconds)*time.Second+time.Duration(nanos), true
 		case 13<<3 | text:
 			e.readAddress(w.in())
 		case 15<<3 | text:
@@ -132,9 +136,6 @@ func (e *entry) readCommon(w wire) bool {
 		case 33<<3 | varint:
 			e.kind = w.number
 		}
-	}
-	if e.kind == upstreamPeriodic { // of what is not over, all that is known is when its answer began
-		e.duration, ended = e.firstByte, true
 	}
 	e.timed = started && ended
 	return !w.broken
@@ -192,6 +193,8 @@ func (e *entry) readResponse(w wire) bool {
 				e.servedHeader = value
 			case string(key) == headerDigest:
 				e.digestHeader = value
+			case string(key) == headerTokens:
+				e.tokens, e.trailed = value, w.tag == 5<<3|text
 			case string(key) == headerGRPC && (w.tag == 5<<3|text || e.grpcStatus == nil):
 				e.grpcStatus = value
 			}

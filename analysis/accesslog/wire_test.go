@@ -25,6 +25,7 @@ func generated(e *entrypb.HTTPAccessLogEntry) entry {
 		arm:           bytes(common.GetCustomTags()[tagArm]),
 		route:         bytes(common.GetRouteName()),
 		attempts:      uint64(common.GetUpstreamRequestAttemptCount()),
+		lastByte:      common.GetTimeToLastUpstreamRxByte().AsDuration(),
 		complete:      common.GetTimeToLastUpstreamRxByte() != nil,
 		timed:         common.GetStartTime() != nil && common.GetDuration() != nil,
 		host:          bytes(common.GetUpstreamRemoteAddress().GetSocketAddress().GetAddress() + common.GetUpstreamRemoteAddress().GetPipe().GetPath()),
@@ -40,6 +41,10 @@ func generated(e *entrypb.HTTPAccessLogEntry) entry {
 		digestHeader:  bytes(response.GetResponseHeaders()[headerDigest]),
 		code:          uint64(response.GetResponseCode().GetValue()),
 		grpcStatus:    bytes(response.GetResponseHeaders()[headerGRPC]),
+		tokens:        bytes(response.GetResponseHeaders()[headerTokens]),
+	}
+	if trailer, is := response.GetResponseTrailers()[headerTokens]; is {
+		want.tokens, want.trailed = bytes(trailer), true
 	}
 	if trailer := response.GetResponseTrailers()[headerGRPC]; trailer != "" {
 		want.grpcStatus = bytes(trailer)
@@ -68,10 +73,11 @@ func TestAnEntryIsReadAsTheGeneratedTypesReadIt(t *testing.T) {
 		"a request's":        whole(code(503), flag("downstream_remote_reset")),
 		"as Envoy fills one": filled(entrypb.AccessLogType_DownstreamEnd, start(), 7),
 		"with a gRPC status": attempt(func(e *entrypb.HTTPAccessLogEntry) {
-			e.Response.ResponseHeaders = map[string]string{"grpc-status": "13", "x-sluice": "v2@17", "x-sluice-digest": "cat"}
-			e.Response.ResponseTrailers = map[string]string{"grpc-status": "14"}
+			e.Response.ResponseHeaders = map[string]string{"grpc-status": "13", "x-sluice": "v2@17", "x-sluice-digest": "cat", "x-sluice-tokens": "7"}
+			e.Response.ResponseTrailers = map[string]string{"grpc-status": "14", "x-sluice-tokens": "8"}
 		}),
-		"with nothing": {},
+		"one that runs": attempt(began, runs),
+		"with nothing":  {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, err := proto.Marshal(e)
@@ -139,7 +145,7 @@ func FuzzReadEntry(f *testing.F) {
 		require.True(t, ok)
 		want := generated(&e)
 		got.servedHeader, got.armHeader, got.attemptHeader, got.shadowHeader = empty(got.servedHeader), empty(got.armHeader), empty(got.attemptHeader), empty(got.shadowHeader)
-		got.grpcStatus, got.arm, got.host = empty(got.grpcStatus), empty(got.arm), empty(got.host)
+		got.grpcStatus, got.arm, got.host, got.tokens = empty(got.grpcStatus), empty(got.arm), empty(got.host), empty(got.tokens)
 		require.Equal(t, want, got)
 	})
 }

@@ -20,6 +20,7 @@ const (
 	fieldGRPC
 	fieldLatency
 	fieldFirstByte
+	fieldPerToken
 	fieldUnit
 	fieldSegment
 
@@ -55,6 +56,8 @@ func fieldOf(name []byte) (field, bool) {
 		return fieldLatency, true
 	case "ttfb_ms":
 		return fieldFirstByte, true
+	case "tpot_ms":
+		return fieldPerToken, true
 	case "unit", "x_sluice_unit", "x-sluice-unit":
 		return fieldUnit, true
 	case "segment":

@@ -79,6 +79,9 @@ func (r *reader) request() (q analysis.Request, whose of, err error) {
 	if q.FirstByte, err = r.firstByte(q.Duration); err != nil {
 		return q, ofOther, err
 	}
+	if q.PerToken, err = f.milliseconds(fieldPerToken, "tpot_ms", optional); err != nil {
+		return q, ofOther, err
+	}
 	if q.Unit, err = r.unit(); err != nil {
 		return q, ofOther, err
 	}

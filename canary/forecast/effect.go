@@ -44,7 +44,7 @@ func (c Config) effects() []effect {
 			sizes = c.errorSizes()
 		case config.MetricLatency:
 			sizes = []float64{1.1, 1.25, 1.5, 2, 4}
-		case config.MetricTTFB, config.MetricAnswers: // answers come whole in this world, and say nothing
+		case config.MetricTTFB, config.MetricTPOT, config.MetricAnswers: // answers come whole in this world, and say nothing
 		}
 		for _, size := range sizes {
 			all = append(all, effect{string(m.Name), size})

@@ -21,7 +21,8 @@ import (
 const proxyLong = `Stands before a server that speaks OpenAI's protocol, as vLLM does, and passes all of
 /v1 through as it is, streams token by token. It refuses with 429 what exceeds --limit,
 tells Envoy the load (the header endpoint-load-metrics), counts, and holds an answer's
-headers until its first token, so that who watches from outside can time it.
+headers until its first token, so that who watches from outside can time it. How many
+tokens an answer has it says in x-sluice-tokens: a trailer of a stream, or else a header.
 /v2/health/ready asks the server's --ready-path.`
 
 // proxying is the command line of proxy.

@@ -20,7 +20,8 @@ and says what it would have decided and when. No control plane, no Envoy.
 A recording has one JSON object a line, in the order in which requests ended:
 
   {"t": 12.5, "version": "v2", "pod": "10.0.0.7:8000", "epoch": 3, "status": 200,
-   "grpc_status": 0, "latency_ms": 48.1, "ttfb_ms": 20.4, "unit": "user-17"}
+   "grpc_status": 0, "latency_ms": 48.1, "ttfb_ms": 20.4, "tpot_ms": 0.6,
+   "unit": "user-17"}
 
 t is when the request started, in seconds, on any clock. t, version, status and
 latency_ms are required. A status of 0 or 5xx is an error; 4xx is the client's fault,

@@ -24,6 +24,9 @@ const (
 	// HeaderDigest is set by model servers, in a response or its trailers: a hash of the
 	// answer, or a label, which is the same for equal answers.
 	HeaderDigest = "x-sluice-digest"
+	// HeaderTokens is set by model servers, in the trailers of a response that streams, or
+	// in the headers of one that comes whole: how many tokens it has.
+	HeaderTokens = "x-sluice-tokens" //nolint:gosec // a count
 	// TagArm is the custom tag of access logs that holds the serving cluster.
 	TagArm = "arm"
 )

@@ -11,6 +11,11 @@
 // the first token. Who watches from outside, as Envoy does, can time headers
 // only. So they are held until the first byte of the body, and the time to them
 // is the time to the first token.
+//
+// # Why tokens are counted
+//
+// How long an answer takes depends on its length. With the number of its tokens, said
+// in a trailer, who watches from outside can tell a slow version from a long answer.
 package passthrough
 
 import (
@@ -167,6 +172,9 @@ func (h *Handler) begin(r *http.Response) error {
 		h.metrics.first.Observe(time.Since(came).Seconds())
 	}
 	r.Body = held{body, r.Body}
+	if err := countTokens(r); err != nil {
+		return err
+	}
 	h.ended(r.StatusCode)
 	r.Header.Set(orca.Header, orca.Text(h.report()))
 	return nil
@@ -174,6 +182,6 @@ func (h *Handler) begin(r *http.Response) error {
 
 // held is a body of which something was read ahead.
 type held struct {
-	*bufio.Reader
+	io.Reader
 	io.Closer
 }
