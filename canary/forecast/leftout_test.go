@@ -21,6 +21,9 @@ func TestWhatAWorldLacksIsLeftOutAndSaid(t *testing.T) {
 	}, config.Metric{
 		Name: config.MetricTTFB, Weight: 1, Quantiles: []config.Quantile{.5},
 		VersusStable: &config.VersusStable{RollbackIf: 1.1, PromoteIf: config.Below{Ratio: 1.5}},
+	}, config.Metric{
+		Name: config.MetricTPOT, Weight: 1, Quantiles: []config.Quantile{.5},
+		VersusStable: &config.VersusStable{RollbackIf: 1.1, PromoteIf: config.Below{Ratio: 1.5}},
 	})
 	f, err := forecast.Run(t.Context(), c)
 	require.NoError(t, err)

@@ -80,7 +80,7 @@ func (p *proxy) send(w *World, version string, shadow bool) {
 		Outcome: outcome, Attempt: 1, Issued: true, Shadow: shadow,
 	}
 	if outcome != analysis.Failed {
-		r.FirstByte = r.Duration // answers come whole
+		r.FirstByte, r.PerToken = r.Duration, r.Duration // answers come whole, as of one token
 	}
 	w.truth.sent(w, r)
 	c := p.counters(w, version)
