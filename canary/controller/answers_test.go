@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -142,7 +143,8 @@ func TestAStudyGoesOnAfterARestartAndEndsWithItsQuestion(t *testing.T) {
 	s := m.answers(200, 0)
 	require.Greater(t, s.Assessment.Answers.Pairs, int64(900), "the restart lost two seconds")
 
-	*m.policy.Metrics[len(m.policy.Metrics)-1].SLO.Max = 20_000
+	m.policy.Metrics = slices.Clone(m.policy.Metrics)
+	m.policy.Metrics[len(m.policy.Metrics)-1].SLO = &config.SLO{Max: new(config.Percent(20_000))}
 	require.NoError(t, m.ctl.Configure(m.now, m.route, m.policy))
 	s = m.answers(200, 0)
 	require.Less(t, s.Assessment.Answers.Pairs, int64(200), "another limit is another question")

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -124,7 +125,11 @@ func (c *Controller) restore(kept canary.Checkpoint) {
 
 // Configure brings a configuration into force, or says why not and keeps the one
 // before. The first call after a load brings the loaded state into force with it.
+// What is in force already costs nothing.
 func (c *Controller) Configure(now time.Time, route config.RouteSpec, policy config.PolicySpec) error {
+	if c.inForce(route, policy) {
+		return nil
+	}
 	if c.tally == nil {
 		c.tally = analysis.NewTally(c.Key, now)
 		c.tally.Mute(c.silent)
@@ -142,6 +147,13 @@ func (c *Controller) Configure(now time.Time, route config.RouteSpec, policy con
 		c.refusal = ""
 	}
 	return errors.Join(refused, c.bring(canary.Configured{At: now, Route: route, Policy: policy, Loaded: c.loaded}))
+}
+
+// inForce says whether a configuration is in force, and nothing is wrong that bringing
+// it again could mend.
+func (c *Controller) inForce(route config.RouteSpec, policy config.PolicySpec) bool {
+	return c.tally != nil && !c.loaded && c.pending == nil && c.refusal == "" && c.state.Nack == nil && c.state.Fault == nil &&
+		reflect.DeepEqual(c.route, route) && reflect.DeepEqual(c.policy, policy)
 }
 
 // Refuse notes that a newer configuration is not in force, and why.

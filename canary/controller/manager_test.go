@@ -245,6 +245,22 @@ func TestARouteThatIsNoLongerConfiguredIsWithdrawnAndRemembered(t *testing.T) {
 	})
 }
 
+func TestAnEditOfOneRouteCostsTheOthersNothing(t *testing.T) {
+	managed(t, func(t *testing.T, m *controller.Manager, p *plane) {
+		require.NoError(t, m.Configure(t.Context(), twoRoutes()))
+		saved := len(p.store(b()).decisions)
+		require.Positive(t, saved)
+		edited := twoRoutes()
+		edited.Routes[0].Strategy.Canary.Bake++
+
+		require.NoError(t, m.Configure(t.Context(), edited))
+
+		require.Len(t, p.store(b()).decisions, saved)
+		s, _ := m.Snapshot(a())
+		require.Equal(t, edited.Routes[0].Strategy, s.Route.Strategy)
+	})
+}
+
 func TestAPolicyThatIsNotThereIsNamed(t *testing.T) {
 	managed(t, func(t *testing.T, m *controller.Manager, _ *plane) {
 		c := twoRoutes()
