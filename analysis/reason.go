@@ -52,7 +52,7 @@ func (j *judgement) blame() string {
 func (s standing) seen() string {
 	write := Estimate.rateText
 	if s.Method == methodRank {
-		write = Estimate.latencyText
+		write = Estimate.LatencyText
 	}
 	metric := s.Metric
 	if s.Segment != "" {
@@ -62,8 +62,12 @@ func (s standing) seen() string {
 		metric, s.Method, s.Threshold, write(s.Candidate), write(s.Stable), s.LogE, s.LogNeeded)
 }
 
-func (e Estimate) latencyText() string {
-	latency := time.Duration(e.Value * float64(time.Second)).Round(10 * time.Microsecond)
+// LatencyText writes an estimate whose Value is in seconds.
+func (e Estimate) LatencyText() string {
+	latency := "no answer in time"
+	if e.Value < Edge(LastBucket).Seconds() {
+		latency = time.Duration(e.Value * float64(time.Second)).Round(10 * time.Microsecond).String()
+	}
 	return sprintf("%s (%d of %d slow)", latency, e.Count, e.N)
 }
 

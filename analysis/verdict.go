@@ -80,12 +80,12 @@ type Test struct {
 type Estimate struct {
 	N     int64   `json:"n"`     // requests or blocks
 	Count int64   `json:"count"` // events among N
-	Value float64 `json:"value"` // rate in [0,1], or seconds
+	Value float64 `json:"value"` // rate in [0,1], or seconds; those of Edge(LastBucket): no answer came in time
 }
 
-// Interval is an estimate with bounds. Zero High means unbounded.
+// Interval is an estimate with bounds. Zero High means unbounded; in JSON it is absent.
 type Interval struct {
 	Estimate float64 `json:"estimate"`
 	Low      float64 `json:"low"`
-	High     float64 `json:"high"`
+	High     float64 `json:"high,omitempty"`
 }

@@ -91,3 +91,10 @@ func TestWhatCannotBeDoneInTimeIsSaidEarly(t *testing.T) {
 	require.True(t, a.Why.Futile, a.Reason)
 	require.Contains(t, a.Reason, "only 1 s of maxDuration are left, so at this share it ends inconclusive")
 }
+
+func TestALatencyWithoutAnAnswerIsNoNumber(t *testing.T) {
+	e := Estimate{N: 4, Count: 4, Value: Edge(LastBucket).Seconds()}
+	require.Equal(t, "no answer in time (4 of 4 slow)", e.LatencyText())
+	e.Value = 0.04
+	require.Equal(t, "40ms (4 of 4 slow)", e.LatencyText())
+}

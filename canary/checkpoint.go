@@ -75,11 +75,12 @@ const KeptTraces = KeptHistory + 1
 
 // Exposure is what users felt of one arm.
 type Exposure struct {
-	Requests int64     `json:"requests"` // live, answered or failed
-	Errors   int64     `json:"errors"`   // of Requests
-	Mirrored int64     `json:"mirrored"` // copies that nobody waited for
-	First    time.Time `json:"first,omitzero"`
-	Last     time.Time `json:"last,omitzero"` // start of the last live request
+	Requests  int64     `json:"requests"`            // live ones that have ended
+	Errors    int64     `json:"errors"`              // of Requests
+	Abandoned int64     `json:"abandoned,omitempty"` // of Requests: the client left
+	Mirrored  int64     `json:"mirrored"`            // copies that nobody waited for
+	First     time.Time `json:"first,omitzero"`
+	Last      time.Time `json:"last,omitzero"` // start of the last live request
 }
 
 // Served is how many live requests of each arm carried an epoch.
@@ -123,7 +124,7 @@ func (t *Trace) Count(r analysis.Request) {
 		arm.Mirrored++
 		return
 	}
-	if !r.Evident() || r.Outcome == analysis.Abandoned {
+	if !r.Evident() {
 		return
 	}
 	arm.count(r)
@@ -132,8 +133,11 @@ func (t *Trace) Count(r analysis.Request) {
 
 func (e *Exposure) count(r analysis.Request) {
 	e.Requests++
-	if r.Outcome.Error() {
+	switch {
+	case r.Outcome.Error():
 		e.Errors++
+	case r.Outcome == analysis.Abandoned:
+		e.Abandoned++
 	}
 	start := instant(r.Start)
 	if e.First.IsZero() || start.Before(e.First) {

@@ -72,13 +72,14 @@ type Change struct {
 
 // Exposure is what users felt of a version while the rollout ran.
 type Exposure struct {
-	Version  string    `json:"version"`
-	Role     string    `json:"role"` // stable or candidate
-	Requests int64     `json:"requests"`
-	Errors   int64     `json:"errors"`
-	Mirrored int64     `json:"mirrored"` // copies that no user waited for
-	First    time.Time `json:"first,omitzero"`
-	Last     time.Time `json:"last,omitzero"`
+	Version   string    `json:"version"`
+	Role      string    `json:"role"` // stable or candidate
+	Requests  int64     `json:"requests"`
+	Errors    int64     `json:"errors"`
+	Abandoned int64     `json:"abandoned,omitempty"` // of Requests: the user left before the answer
+	Mirrored  int64     `json:"mirrored"`            // copies that no user waited for
+	First     time.Time `json:"first,omitzero"`
+	Last      time.Time `json:"last,omitzero"`
 }
 
 // Seconds between the first and the last request.

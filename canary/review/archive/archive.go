@@ -35,8 +35,9 @@ type Log interface {
 // DefaultKeep is how many reviews of an inference route are kept where nobody says otherwise.
 const DefaultKeep = 100
 
-// settle is how long after a rollout's end its last requests may still be
-// reported. The review is written at once, and again then.
+// settle is how long after its end a request may still be reported. A review is
+// written at once, again when what is quick has been reported, and a last time when
+// the request time-out has passed for what was not: requests that hang tell most.
 const settle = 2 * time.Second
 
 // Config of an Archive.
@@ -92,7 +93,7 @@ func (a *Archive) Record(d canary.Decision, s controller.Snapshot) {
 
 // Run writes reviews until ctx ends, and then those that are still due.
 func (a *Archive) Run(ctx context.Context) error {
-	due := map[ended]time.Time{}
+	due := map[ended][]time.Time{}
 	ticker := time.NewTicker(settle / 4)
 	defer ticker.Stop()
 	for {
@@ -101,12 +102,16 @@ func (a *Archive) Run(ctx context.Context) error {
 			if _, soon := due[e]; !soon {
 				a.write(e.route, e.rollout)
 			}
-			due[e] = time.Now().Add(settle)
+			soon := time.Now().Add(settle)
+			due[e] = []time.Time{soon, soon.Add(a.longest(e.route))}
 		case now := <-ticker.C:
 			for e, at := range due {
-				if now.After(at) {
-					a.write(e.route, e.rollout)
-					a.prune(e.route)
+				if !now.After(at[0]) {
+					continue
+				}
+				a.write(e.route, e.rollout)
+				a.prune(e.route)
+				if due[e] = at[1:]; len(at) == 1 {
 					delete(due, e)
 				}
 			}
@@ -117,6 +122,12 @@ func (a *Archive) Run(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// longest is how long a request of a route may take.
+func (a *Archive) longest(k config.Key) time.Duration {
+	s, _ := a.Current(k)
+	return s.Route.Timeouts.Request.D()
 }
 
 // write makes the files of an ended rollout, as long as the snapshot knows it.

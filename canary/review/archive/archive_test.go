@@ -49,7 +49,8 @@ func holding(s controller.Snapshot) *atomic.Pointer[controller.Snapshot] {
 
 func ended() controller.Snapshot {
 	r := canary.Rollout{ID: "v2-1", Stable: "v1", Candidate: "v2"}
-	return controller.Snapshot{State: canary.State{
+	route := config.RouteSpec{Timeouts: config.Timeouts{Request: config.Duration(30 * time.Second)}}
+	return controller.Snapshot{Route: route, State: canary.State{
 		Route: key, Stable: "v1",
 		History: []canary.Finished{{Rollout: r, Outcome: canary.OutcomeRolledBack, Reason: "harm"}},
 	}, Traces: []canary.Trace{{Rollout: "v2-1", Candidate: canary.Exposure{Requests: 3}}}}
@@ -91,6 +92,13 @@ func TestAReviewIsWrittenAtOnceAndAgainWithTheLastRequests(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		require.Equal(t, int64(5), read(t, folder).Exposure[1].Requests, "late log entries are in it")
+
+		hung := late
+		hung.Traces = []canary.Trace{{Rollout: "v2-1", Candidate: canary.Exposure{Requests: 7, Errors: 2}}}
+		now.Store(&hung)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		require.Equal(t, int64(7), read(t, folder).Exposure[1].Requests, "those that hung until the time-out, too")
 		stop()
 		require.ErrorIs(t, <-done, context.Canceled)
 	})

@@ -74,6 +74,7 @@ func (a *Archive) build(s controller.Snapshot, rollout string) (review.Review, e
 
 func exposure(version, role string, e canary.Exposure) review.Exposure {
 	return review.Exposure{
-		Version: version, Role: role, Requests: e.Requests, Errors: e.Errors, Mirrored: e.Mirrored, First: e.First, Last: e.Last,
+		Version: version, Role: role, Requests: e.Requests, Errors: e.Errors, Abandoned: e.Abandoned,
+		Mirrored: e.Mirrored, First: e.First, Last: e.Last,
 	}
 }

@@ -205,6 +205,9 @@ func (t *sheet) requests(s controller.Snapshot) {
 		}
 		role := fmt.Sprintf("%-*s", max(len(roles[0]), len(roles[1])), l.role)
 		line := []span{put(plain, "%s  %s  %s  %s  ", role, l.version, ready, count(l.seen.Requests, "request", "requests")), errors}
+		if l.seen.Abandoned > 0 {
+			line = append(line, put(wait, "  %d abandoned by their clients", l.seen.Abandoned))
+		}
 		if l.seen.Mirrored > 0 {
 			line = append(line, put(faint, "  %d mirrored", l.seen.Mirrored))
 		}

@@ -125,8 +125,7 @@ func arm(t analysis.Test, e analysis.Estimate) string {
 	case e.N == 0:
 		return "no data"
 	case t.Method == "pod-rank":
-		latency := time.Duration(e.Value * float64(time.Second))
-		return fmt.Sprintf("%s (%d of %d slow)", latency.Round(10*time.Microsecond), e.Count, e.N)
+		return e.LatencyText()
 	}
 	return fmt.Sprintf("%.3g%% (%d of %d)", 100*e.Value, e.Count, e.N)
 }
