@@ -158,7 +158,10 @@ func (s State) stalled(a analysis.Assessment, now time.Time) Condition {
 
 // rolledBack is about the target that is asked for: it was tried and left.
 func (s State) rolledBack() Condition {
-	if s.Rollout != nil || len(s.History) == 0 {
+	switch {
+	case s.Rollout != nil:
+		return condition(RolledBack, False, "Trying", "rollout %s is running", s.Rollout.ID)
+	case len(s.History) == 0:
 		return condition(RolledBack, False, "NotTried", "no rollout of the target was rolled back")
 	}
 	f := s.History[0]

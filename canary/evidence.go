@@ -119,8 +119,12 @@ func (m *machine) expireSeen(a analysis.Assessment) {
 	if m.now.Before(m.Rollout.Deadline) || m.Rollout.Hold != nil {
 		return // time held does not count
 	}
+	waits := m.State.Waits(a, m.now)
 	m.Rollout.Blame = a.Reason
-	m.expire(m.State.Waits(a, m.now))
+	if a.Verdict == analysis.Healthy && len(waits) > 0 {
+		m.Rollout.Blame = waits[0].Text // it is not for evidence that it waits
+	}
+	m.expire(waits)
 }
 
 // expire lets the policy decide about an undecided candidate. It promotes only

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -56,8 +57,8 @@ decision to its acknowledgement there. Logs are JSON on stderr.`,
   sluice run -f filetype.yaml --state /var/lib/sluice --xds-address 10.0.0.7:18000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.keepReviews < 1 {
-				return fmt.Errorf("--keep-reviews: is below 1, found %d", o.keepReviews)
+			if err := o.check(); err != nil {
+				return err
 			}
 			return runControlPlane(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -78,4 +79,22 @@ decision to its acknowledgement there. Logs are JSON on stderr.`,
 	f.StringVar(&o.httpAddress, "http-address", "127.0.0.1:7460", "host:port of the API, the live page and /metrics; port 0 takes a free one")
 	choose(cmd, &o.logLevel, "log-level", "", "least level of what is logged", "debug", "info", "warn", "error")
 	return cmd
+}
+
+// check refuses numbers that mean nothing, all at once.
+func (o runOptions) check() error {
+	var mistakes []error
+	if o.keepReviews < 1 {
+		mistakes = append(mistakes, fmt.Errorf("--keep-reviews: is below 1, found %d", o.keepReviews))
+	}
+	if o.envoyWorkers < 0 {
+		mistakes = append(mistakes, fmt.Errorf("--envoy-workers: is below 0, found %d", o.envoyWorkers))
+	}
+	if o.drain < 0 {
+		mistakes = append(mistakes, fmt.Errorf("--drain: is below 0s, found %s", o.drain))
+	}
+	if o.grace < 0 {
+		mistakes = append(mistakes, fmt.Errorf("--grace: is below 0s, found %s", o.grace))
+	}
+	return errors.Join(mistakes...)
 }
