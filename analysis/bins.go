@@ -81,7 +81,7 @@ func (b *Bins) Add(r Request) {
 		if r.Unit == "" {
 			w.Begun++
 		}
-		w.begin(r)
+		w.time(r, (*Times).begin)
 		return
 	}
 	w.count(r, late)
@@ -97,7 +97,13 @@ func (w *Window) count(r Request, late int64) {
 	}
 	switch r.Outcome {
 	case Abandoned:
-		w.abandon(r, late)
+		w.Abandoned++
+		if r.FirstByte > 0 {
+			w.time(r, (*Times).begin)
+		}
+		if late > 0 {
+			w.time(r, (*Times).outlast)
+		}
 		return
 	case ClientFault:
 		w.ClientErrors++
@@ -110,56 +116,14 @@ func (w *Window) count(r Request, late int64) {
 		w.Segments.count(r)
 	}
 	w.Errors += rateOf(r.Outcome.Error()).Bad
-	countTimes(r, &w.Latencies, &w.FirstBytes, &w.PerToken)
+	w.time(r, (*Times).end)
 }
 
-// abandon counts a request whose client left. Its first byte counts if it came. One that
-// left before the request was due to be judged says nothing else. One that waited for
-// longer than that tells of an answer that came too late for it: otherwise a version that
-// hangs would look like one that nobody asks, as long as its users lose patience before a
-// time-out does.
-func (w *Window) abandon(r Request, late int64) {
-	w.Abandoned++
-	if r.FirstByte > 0 && !r.Told {
-		w.begin(r)
-	}
-	if late == 0 {
-		return
-	}
-	w.Latencies.Add(r.Duration)
-	if r.FirstByte == 0 {
-		w.FirstBytes.Add(r.Duration)
-	}
-}
-
-// countTimes adds how long a request took, its first byte, and each token. One that
-// failed took no time that means anything; a time-out is slower than anything.
-func countTimes(r Request, latencies, firstBytes, perToken *Buckets) {
-	switch {
-	case r.Outcome == Failed:
-		return
-	case r.Outcome == TimedOut:
-		latencies.AddIndex(LastBucket)
-	default:
-		latencies.Add(r.Duration)
-		if r.PerToken > 0 {
-			perToken.Add(r.PerToken)
-		}
-	}
-	switch {
-	case r.Told:
-	case r.FirstByte > 0:
-		firstBytes.Add(r.FirstByte)
-	case r.Outcome == TimedOut:
-		firstBytes.AddIndex(LastBucket)
-	}
-}
-
-// begin adds a first byte alone.
-func (w *Window) begin(r Request) {
-	w.FirstBytes.Add(r.FirstByte)
+// time adds to a window's times, and to those of the request's segment.
+func (w *Window) time(r Request, add func(*Times, Request)) {
+	add(&w.Times, r)
 	if r.Segment != "" {
-		w.Segments.of(r.Segment).FirstBytes.Add(r.FirstByte)
+		add(&w.Segments.of(r.Segment).Times, r)
 	}
 }
 
@@ -173,9 +137,7 @@ func (w *Window) Merge(o Window) {
 	w.Late += o.Late
 	w.Begun += o.Begun
 	w.Told += o.Told
-	w.Latencies.Merge(o.Latencies)
-	w.FirstBytes.Merge(o.FirstBytes)
-	w.PerToken.Merge(o.PerToken)
+	w.Times.merge(o.Times)
 	w.Segments.merge(o.Segments)
 	w.Units.merge(o.Units)
 }

@@ -43,11 +43,16 @@ func TestAWindowClosesOnceAtItsAge(t *testing.T) {
 	first := analysis.IndexAt(epoch())
 	assert.Equal(t, analysis.Window{
 		WindowKey: analysis.WindowKey{Index: first, Version: "v1", Epoch: 7, Pod: "10.0.0.1:80"},
-		Requests:  2, Errors: 1, Latencies: buckets(ms(5)),
+		Requests:  2, Errors: 1, Times: analysis.Times{Latencies: buckets(ms(5))},
 	}, closed[0])
 	assert.Equal(t, first, bins.Closed())
 	assert.Empty(t, bins.Close(epoch().Add(ms(500))), "closed once")
 	assert.Len(t, bins.Close(epoch().Add(ms(750))), 1)
+}
+
+func ofTenant(r analysis.Request) analysis.Request {
+	r.Segment = "acme"
+	return r
 }
 
 func firstByte(r analysis.Request, after time.Duration) analysis.Request {
@@ -80,56 +85,68 @@ func TestWhatARequestCountsAs(t *testing.T) {
 		r    analysis.Request
 		want *analysis.Window
 	}{
-		{"a success is a request and a latency", at(0, ms(5), analysis.Succeeded), &analysis.Window{Requests: 1, Latencies: buckets(ms(5))}},
+		{"a success is a request and a latency", at(0, ms(5), analysis.Succeeded), &analysis.Window{Requests: 1, Times: analysis.Times{Latencies: buckets(ms(5))}}},
 		{"a failure is an error and no latency", at(0, ms(5), analysis.Failed), &analysis.Window{Requests: 1, Errors: 1}},
 		{"a failure without an attempt is an error", unsent, &analysis.Window{Requests: 1, Errors: 1}},
 		{
 			"a time-out is an error and slower than any limit", at(0, ms(5), analysis.TimedOut),
 			&analysis.Window{
 				Requests: 1, Errors: 1,
-				Latencies:  analysis.Buckets{{Index: analysis.LastBucket, Count: 1}},
-				FirstBytes: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}},
+				Times: analysis.Times{
+					Latencies:  analysis.Buckets{{Index: analysis.LastBucket, Count: 1}},
+					FirstBytes: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}},
+				},
 			},
 		},
 		{
 			"a success whose first byte came early has both times", firstByte(at(0, ms(50), analysis.Succeeded), ms(5)),
-			&analysis.Window{Requests: 1, Latencies: buckets(ms(50)), FirstBytes: buckets(ms(5))},
+			&analysis.Window{Requests: 1, Times: analysis.Times{Latencies: buckets(ms(50)), FirstBytes: buckets(ms(5))}},
 		},
 		{
 			"a stream that broke off had its first byte", firstByte(at(0, ms(50), analysis.TimedOut), ms(5)),
-			&analysis.Window{Requests: 1, Errors: 1, Latencies: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}}, FirstBytes: buckets(ms(5))},
+			&analysis.Window{Requests: 1, Errors: 1, Times: analysis.Times{Latencies: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}}, FirstBytes: buckets(ms(5))}},
 		},
 		{"a client that left is only counted as that", at(0, ms(5), analysis.Abandoned), &analysis.Window{Abandoned: 1}},
 		{
 			"a client that lost patience after its answer was due tells how slow that is at least", at(0, ms(1100), analysis.Abandoned),
-			&analysis.Window{Abandoned: 1, Latencies: buckets(ms(1100)), FirstBytes: buckets(ms(1100))},
+			&analysis.Window{Abandoned: 1, Times: analysis.Times{Latencies: buckets(ms(1100)), FirstBytes: buckets(ms(1100))}},
 		},
 		{
 			"a client that left a long stream saw its first byte", firstByte(at(0, ms(1100), analysis.Abandoned), ms(5)),
-			&analysis.Window{Abandoned: 1, Latencies: buckets(ms(1100)), FirstBytes: buckets(ms(5))},
+			&analysis.Window{Abandoned: 1, Times: analysis.Times{Latencies: buckets(ms(1100)), FirstBytes: buckets(ms(5))}},
 		},
 		{
 			"a client that left after the first byte saw that", firstByte(at(0, ms(50), analysis.Abandoned), ms(5)),
-			&analysis.Window{Abandoned: 1, FirstBytes: buckets(ms(5))},
+			&analysis.Window{Abandoned: 1, Times: analysis.Times{FirstBytes: buckets(ms(5))}},
 		},
 		{
 			"a success whose tokens are known has a time per token", perToken(at(0, ms(50), analysis.Succeeded)),
-			&analysis.Window{Requests: 1, Latencies: buckets(ms(50)), PerToken: buckets(ms(2))},
+			&analysis.Window{Requests: 1, Times: analysis.Times{Latencies: buckets(ms(50)), PerToken: buckets(ms(2))}},
 		},
 		{
 			"a failure has none", perToken(at(0, ms(50), analysis.Failed)),
 			&analysis.Window{Requests: 1, Errors: 1},
 		},
-		{"one that runs has a first byte and no end", running, &analysis.Window{Begun: 1, FirstBytes: buckets(ms(5))}},
+		{"one that runs has a first byte and no end", running, &analysis.Window{Begun: 1, Times: analysis.Times{FirstBytes: buckets(ms(5))}}},
 		{
 			"a success that was told of while it ran has no second first byte", told(analysis.Succeeded),
-			&analysis.Window{Requests: 1, Told: 1, Latencies: buckets(ms(50))},
+			&analysis.Window{Requests: 1, Told: 1, Times: analysis.Times{Latencies: buckets(ms(50))}},
 		},
 		{
 			"nor has a time-out", told(analysis.TimedOut),
-			&analysis.Window{Requests: 1, Told: 1, Errors: 1, Latencies: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}}},
+			&analysis.Window{Requests: 1, Told: 1, Errors: 1, Times: analysis.Times{Latencies: analysis.Buckets{{Index: analysis.LastBucket, Count: 1}}}},
 		},
 		{"nor has a client that left", told(analysis.Abandoned), &analysis.Window{Abandoned: 1, Told: 1}},
+		{
+			"a client of a segment that lost patience tells of the segment, too", ofTenant(at(0, ms(1100), analysis.Abandoned)),
+			&analysis.Window{
+				Abandoned: 1, Times: analysis.Times{Latencies: buckets(ms(1100)), FirstBytes: buckets(ms(1100))},
+				Segments: analysis.SegmentCounts{{
+					Name: "acme", Times: analysis.Times{Latencies: buckets(ms(1100)), FirstBytes: buckets(ms(1100))},
+				}},
+			},
+		},
+		{"one that left at once tells nothing", ofTenant(at(0, ms(5), analysis.Abandoned)), &analysis.Window{Abandoned: 1}},
 		{"a client's fault is only counted as that", at(0, ms(5), analysis.ClientFault), &analysis.Window{ClientErrors: 1}},
 		{"a retry counts nowhere", retry, nil},
 		{"a tester's failure counts nowhere", pinned, nil},

@@ -88,17 +88,6 @@ func timings() [timingCount]config.MetricName {
 	return [timingCount]config.MetricName{config.MetricLatency, config.MetricTTFB, config.MetricTPOT}
 }
 
-// times are a window's, by kind.
-func (w *Window) times(of config.MetricName) Buckets {
-	if of == config.MetricTTFB {
-		return w.FirstBytes
-	}
-	if of == config.MetricTPOT {
-		return w.PerToken
-	}
-	return w.Latencies
-}
-
 // surely counts the latencies that are above the limit for certain: the bucket
 // that the limit lies in counts as within it.
 func (l limitSpec) surely(b Buckets) rate {

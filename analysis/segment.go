@@ -3,8 +3,6 @@ package analysis
 import (
 	"cmp"
 	"slices"
-
-	"github.com/sluice-dev/sluice/config"
 )
 
 // SegmentCounts are parts of a window's counts by segment: a tenant, a language.
@@ -13,33 +11,17 @@ type SegmentCounts []SegmentCount
 
 // SegmentCount is one segment's part of a window.
 type SegmentCount struct {
-	Name     string `json:"name"`
-	Requests int64  `json:"n"`
-	Errors   int64  `json:"bad"`
-	// Latencies, FirstBytes and PerToken are as a window's.
-	Latencies  Buckets `json:"-"`
-	FirstBytes Buckets `json:"-"`
-	PerToken   Buckets `json:"-"`
-}
-
-// times are a segment's, by kind.
-func (c *SegmentCount) times(of config.MetricName) Buckets {
-	if of == config.MetricTTFB {
-		return c.FirstBytes
-	}
-	if of == config.MetricTPOT {
-		return c.PerToken
-	}
-	return c.Latencies
+	Name     string     `json:"name"`
+	Requests int64      `json:"n"`
+	Errors   int64      `json:"bad"`
+	Times    `json:"-"` // as a window's
 }
 
 func (c *SegmentCounts) add(o SegmentCount) {
 	s := c.of(o.Name)
 	s.Requests += o.Requests
 	s.Errors += o.Errors
-	s.Latencies.Merge(o.Latencies)
-	s.FirstBytes.Merge(o.FirstBytes)
-	s.PerToken.Merge(o.PerToken)
+	s.Times.merge(o.Times)
 }
 
 // count adds one request with an outcome.
@@ -47,7 +29,6 @@ func (c *SegmentCounts) count(r Request) {
 	s := c.of(r.Segment)
 	s.Requests++
 	s.Errors += rateOf(r.Outcome.Error()).Bad
-	countTimes(r, &s.Latencies, &s.FirstBytes, &s.PerToken)
 }
 
 // of finds a segment by name, or begins it.

@@ -25,15 +25,7 @@ type Window struct {
 	// request is counted as issued once, when something of it is first known. Those with a
 	// unit are in neither, for they are not what the split draws.
 	Begun, Told int64
-	// Latencies are of Succeeded and TimedOut requests, the latter in the last bucket, and of
-	// Abandoned ones whose client waited for longer than the age: they took longer than that.
-	Latencies Buckets
-	// FirstBytes are times to the first byte of the same requests, of those that run and of
-	// all Abandoned ones that had it, as far as known, each counted once; a time-out without
-	// one is in the last bucket.
-	FirstBytes Buckets
-	// PerToken are times per token of answers that came whole, as far as known.
-	PerToken Buckets
+	Times
 	// Segments are parts of Requests and Errors. Empty where no segment is watched.
 	Segments SegmentCounts
 	// Units are parts of Requests, Errors, Abandoned and ClientErrors. Empty where no
