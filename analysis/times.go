@@ -17,10 +17,10 @@ type Times struct {
 
 // times are those that a metric judges.
 func (t *Times) times(of config.MetricName) Buckets {
-	switch of {
-	case config.MetricTTFB:
+	if of == config.MetricTTFB {
 		return t.FirstBytes
-	case config.MetricTPOT:
+	}
+	if of == config.MetricTPOT {
 		return t.PerToken
 	}
 	return t.Latencies
