@@ -3,7 +3,6 @@ package canary
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -173,12 +172,5 @@ func (s State) rolledBack() Condition {
 	if f.Outcome != OutcomeRolledBack || f.Try.Target != s.Asked.Target {
 		return condition(RolledBack, False, "NotTried", "the last rollout, %s, ended %s", f.ID, f.Outcome.Words())
 	}
-	text := "not yet confirmed by every connected proxy"
-	if !f.Confirmed.IsZero() {
-		text = fmt.Sprintf("confirmed by every connected proxy after %s", span(f.Confirmed, f.Ended))
-	}
-	if len(f.Unconfirmed) > 0 {
-		text += fmt.Sprintf(", but for %s: no longer waited for, and serving what they had", strings.Join(f.Unconfirmed, ", "))
-	}
-	return condition(RolledBack, True, string(f.Cause), "%s, and back to %s (%s)", f.Reason, f.Stable, text)
+	return condition(RolledBack, True, string(f.Cause), "%s, and back to %s (%s)", f.Reason, f.Stable, f.ConfirmedText())
 }

@@ -1,6 +1,8 @@
 package canary
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -316,6 +318,19 @@ type Finished struct {
 	Confirmed time.Time `json:"confirmed,omitzero"`
 	// Unconfirmed are connected and no longer waited for: they serve what they had.
 	Unconfirmed []string `json:"unconfirmed,omitempty"`
+}
+
+// ConfirmedText says whether every connected proxy confirmed the end, after how long,
+// and which did not.
+func (f Finished) ConfirmedText() string {
+	if f.Confirmed.IsZero() {
+		return "not yet confirmed by every connected proxy"
+	}
+	text := fmt.Sprintf("confirmed by every connected proxy after %s", max(0, f.Confirmed.Sub(f.Ended)).Round(time.Millisecond))
+	if len(f.Unconfirmed) > 0 {
+		text += fmt.Sprintf(", but for %s: no longer waited for, and serving what they had", strings.Join(f.Unconfirmed, ", "))
+	}
+	return text
 }
 
 // Phase is the rollout's, or Idle.

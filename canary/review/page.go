@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary"
 )
 
 //go:embed page.html.tmpl
@@ -17,18 +18,19 @@ var pageText string
 // HTML renders the review as one self-contained page: no script, no network.
 func (r Review) HTML() ([]byte, error) {
 	page, err := template.New("page").Funcs(template.FuncMap{
-		"percent":  percent,
-		"judged":   judged,
-		"instant":  instant,
-		"offset":   func(t time.Time) string { return offset(r.Decision.Began, t) },
-		"rate":     rate,
-		"value":    value,
-		"interval": interval,
-		"bar":      bar,
-		"nats":     nats,
-		"timeline": func() timeline { return timelineOf(r) },
-		"results":  func(outcome string) []analysis.ABResult { return r.ABTest.of(outcome) },
-		"against":  func(outcome string) []analysis.ABDifference { return r.ABTest.against(outcome) },
+		"percent":   percent,
+		"judged":    judged,
+		"instant":   instant,
+		"offset":    func(t time.Time) string { return offset(r.Decision.Began, t) },
+		"confirmed": confirmed,
+		"rate":      rate,
+		"value":     value,
+		"interval":  interval,
+		"bar":       bar,
+		"nats":      nats,
+		"timeline":  func() timeline { return timelineOf(r) },
+		"results":   func(outcome string) []analysis.ABResult { return r.ABTest.of(outcome) },
+		"against":   func(outcome string) []analysis.ABDifference { return r.ABTest.against(outcome) },
 	}).Parse(pageText)
 	if err == nil {
 		page, err = page.Parse(abTestText)
@@ -56,6 +58,10 @@ func offset(began, t time.Time) string {
 		return "never"
 	}
 	return fmt.Sprintf("%+.3f s", t.Sub(began).Seconds())
+}
+
+func confirmed(d Decision) string {
+	return canary.Finished{Ended: d.Ended, Confirmed: d.Confirmed, Unconfirmed: d.Unconfirmed}.ConfirmedText()
 }
 
 func rate(count, n int64) string {

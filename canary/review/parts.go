@@ -29,7 +29,7 @@ func decisionOf(f Facts) Decision {
 	d.Cause = f.Finished.Cause
 	d.Sentence = f.Finished.Reason
 	d.Ended = f.Finished.Ended
-	d.Confirmed = f.Finished.Confirmed
+	d.Confirmed, d.Unconfirmed = f.Finished.Confirmed, f.Finished.Unconfirmed
 	return d
 }
 

@@ -60,8 +60,10 @@ type Decision struct {
 	Sentence  string           `json:"sentence"`
 	Began     time.Time        `json:"began"`
 	Ended     time.Time        `json:"ended,omitzero"`
-	Confirmed time.Time        `json:"confirmed,omitzero"` // by every connected proxy
+	Confirmed time.Time        `json:"confirmed,omitzero"` // by every connected proxy but those of Unconfirmed
 	GateHash  string           `json:"gateHash,omitempty"` // what an approval must name
+	// Unconfirmed are connected and no longer waited for: they serve what they had.
+	Unconfirmed []string `json:"unconfirmed,omitempty"`
 }
 
 // Change is what would be, or was, put in place of what.

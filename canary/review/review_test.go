@@ -99,6 +99,17 @@ func TestAnswersOfAShadowAreShownWithExamples(t *testing.T) {
 	require.Contains(t, string(page), "12 of 400 answers differ")
 }
 
+func TestAProxyThatHasNotHeardOfTheEndIsNamed(t *testing.T) {
+	f := facts()
+	f.Finished.Confirmed, f.Finished.Unconfirmed = began.Add(1200*time.Millisecond), []string{"<deaf>"}
+	r, err := review.Build(f, began.Add(2*time.Second))
+	require.NoError(t, err)
+	require.Equal(t, []string{"<deaf>"}, r.Decision.Unconfirmed)
+	page, err := r.HTML()
+	require.NoError(t, err)
+	require.Contains(t, string(page), "confirmed by every connected proxy after 200ms, but for &lt;deaf&gt;: no longer waited for")
+}
+
 func TestParse(t *testing.T) {
 	r, err := review.Build(facts(), began)
 	require.NoError(t, err)

@@ -84,11 +84,7 @@ func (t *sheet) explainEnd(s controller.Snapshot) {
 		return
 	}
 	f := s.State.History[0]
-	confirmed := "not yet confirmed by every connected proxy"
-	if !f.Confirmed.IsZero() {
-		confirmed = "confirmed by every connected proxy after " + lasting(f.Confirmed.Sub(f.Ended))
-	}
-	t.factf("ended", "rollout %s was %s at %s, %s; it lasted %s", f.ID, f.Outcome.Words(), clock(f.Ended), confirmed, lasting(f.Ended.Sub(f.Began)))
+	t.factf("ended", "rollout %s was %s at %s after %s, %s", f.ID, f.Outcome.Words(), clock(f.Ended), lasting(f.Ended.Sub(f.Began)), f.ConfirmedText())
 }
 
 // explainEvidence says what every test saw. After an end it is what was known before: a person may have ended what

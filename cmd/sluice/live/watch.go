@@ -138,7 +138,7 @@ func (w *Watch) follow() {
 		if f.ID != w.rollout {
 			continue
 		}
-		if !f.Confirmed.IsZero() || state.Rollout != nil || w.last.At.Sub(f.Ended) >= confirmTime {
+		if !f.Confirmed.IsZero() && len(f.Unconfirmed) == 0 || state.Rollout != nil || w.last.At.Sub(f.Ended) >= confirmTime {
 			w.ending = &Ending{Finished: f, Last: w.last}
 		}
 		return
@@ -172,7 +172,9 @@ func (w *Watch) obituary(at time.Time) string {
 	if !f.Confirmed.IsZero() {
 		confirmed = "confirmed=" + lasting(f.Confirmed.Sub(f.Ended))
 	}
-	return w.tell(at, fmt.Sprintf("event=ended rollout=%s outcome=%s cause=%s %s", f.ID, f.Outcome, f.Cause, confirmed), f.Reason)
+	said := words{look: w.look, pairs: []string{fmt.Sprintf("event=ended rollout=%s outcome=%s cause=%s %s", f.ID, f.Outcome, f.Cause, confirmed)}}
+	said.add("unconfirmed", strings.Join(f.Unconfirmed, ","))
+	return stamped(at, w.key.String(), said.say(f.Reason))
 }
 
 func (w *Watch) tell(at time.Time, pairs, message string) string {

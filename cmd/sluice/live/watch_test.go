@@ -48,6 +48,19 @@ func unconfirmed(after time.Duration) controller.Snapshot {
 	return s
 }
 
+// stuck is an ended rollout of whose end a connected proxy has not heard.
+func stuck(after time.Duration) controller.Snapshot {
+	s := unconfirmed(after)
+	s.State.History[0].Confirmed, s.State.History[0].Unconfirmed = noon.Add(2*time.Millisecond), []string{"deaf"}
+	return s
+}
+
+func TestAWatchNamesTheProxiesThatHaveNotHeardOfTheEnd(t *testing.T) {
+	news := looks(live.NewWatch(filetype(), live.Look{}), stepping(), stuck(2*time.Second))
+	require.Contains(t, news[1], "confirmed=2ms unconfirmed=deaf")
+	require.Contains(t, live.Explain(stuck(0), live.Look{}), "but for deaf: no longer waited for")
+}
+
 func TestAWatchTellsWhatChanged(t *testing.T) {
 	held := stepping()
 	held.State.Rollout = new(*held.State.Rollout)
@@ -78,6 +91,8 @@ func TestAWatchEnds(t *testing.T) {
 		{"when it is rolled back", []any{stepping(), ended(canary.OutcomeRolledBack)}, true, canary.OutcomeRolledBack},
 		{"when another took its place", []any{stepping(), superseded}, true, canary.OutcomeSuperseded},
 		{"not before every proxy said so", []any{stepping(), unconfirmed(time.Second)}, false, ""},
+		{"not while one that is stuck may hear of it", []any{stepping(), stuck(time.Second)}, false, ""},
+		{"when the one that is stuck never does", []any{stepping(), stuck(time.Second), stuck(2 * time.Second)}, true, canary.OutcomeRolledBack},
 		{"when no proxy ever says so", []any{stepping(), unconfirmed(time.Second), unconfirmed(2 * time.Second)}, true, canary.OutcomeRolledBack},
 		{"not at what had ended before", []any{ended(canary.OutcomeRolledBack), ended(canary.OutcomeRolledBack)}, false, ""},
 		{"when the next one that began has ended", []any{resting(), stepping(), ended(canary.OutcomePromoted)}, true, canary.OutcomePromoted},
