@@ -25,10 +25,11 @@ type Checkpoint struct {
 	// Study is of a shadow as a strategy, where its answers are compared.
 	Study *Study `json:"study,omitempty"`
 
-	// ABTest is the A/B test that runs, and ABTraces what was seen of the last that
-	// ended, newest first.
-	ABTest   *KeptABTest `json:"abTest,omitempty"`
-	ABTraces []ABTrace   `json:"abTraces,omitempty"`
+	// ABTest is what was counted in the A/B test that runs. It is large: nil saves nothing
+	// of it, and the store keeps what it has for as long as the test runs.
+	ABTest *KeptABTest `json:"abTest,omitempty"`
+	// ABTraces are what was seen of the last A/B tests that ended, newest first.
+	ABTraces []ABTrace `json:"abTraces,omitempty"`
 
 	// Traces are what was seen of the last rollouts, newest first.
 	Traces []Trace `json:"traces,omitempty"`

@@ -22,7 +22,7 @@ type comparison struct {
 	standing analysis.ABAssessment
 	judged   int64 // units, when it was
 
-	saved   *analysis.ABSaved // what is kept of the ledger, as of keptAt
+	unsaved *analysis.ABSaved // the ledger as of keptAt; nil once it is saved
 	keptAt  time.Time
 	changed bool // since then
 }
@@ -77,7 +77,8 @@ func (c *Controller) restoreTest(kept canary.Checkpoint) {
 		c.Log.Error("A/B test counts anew", "test", t.ID, "error", err)
 		return
 	}
-	c.test.ledger, c.test.saved = ledger, &kept.ABTest.ABSaved
+	// Saved again: an older version may have kept it where the next save writes over it.
+	c.test.ledger, c.test.unsaved = ledger, &kept.ABTest.ABSaved
 	c.test.judge()
 }
 
@@ -197,7 +198,7 @@ func (c *Controller) keepTest(now time.Time) {
 // keep takes down what is to be saved.
 func (t *comparison) keep(now time.Time) {
 	saved := t.ledger.Save()
-	t.saved, t.keptAt, t.changed = &saved, now, false
+	t.unsaved, t.keptAt, t.changed = &saved, now, false
 }
 
 // pause is how long a ledger is not written: Keep, and as much again for each 50,000
@@ -207,12 +208,12 @@ func (t *comparison) pause() time.Duration {
 	return min(Keep*time.Duration(1+(counts.Open+counts.Closed)/50_000), time.Minute)
 }
 
-// keptTest is what is saved of the A/B test that runs.
+// keptTest is what is to be saved of the A/B test that runs; nil where the store has it.
 func (c *Controller) keptTest() *canary.KeptABTest {
-	if c.test == nil || c.test.saved == nil {
+	if c.test == nil || c.test.unsaved == nil {
 		return nil
 	}
-	return &canary.KeptABTest{ID: c.test.id, ABSaved: *c.test.saved}
+	return &canary.KeptABTest{ID: c.test.id, ABSaved: *c.test.unsaved}
 }
 
 // seenTests is what was seen of A/B tests, newest first.

@@ -1,7 +1,6 @@
 package controller_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -51,7 +50,7 @@ func (c *clicking) start() {
 	require.NoError(c.t, ctl.Configure(c.now, c.route, c.policy))
 }
 
-// users lets some come, 100 a second, of whom a share of each arm's clicks.
+// come lets some users come, 100 a second, of whom a share of each arm's clicks.
 func (c *clicking) come(n int, rates map[string]float64) controller.Snapshot {
 	c.t.Helper()
 	for range n {
@@ -164,6 +163,37 @@ func TestARestartLosesNothingThatWasSaved(t *testing.T) {
 	require.Equal(t, got.Counts.Reported, got.Counts.Counted)
 }
 
+func TestDecisionsAreSavedWithoutTheMemoryOfATest(t *testing.T) {
+	c := newClicking(t, config.EndsBy{})
+	c.start()
+	decide := func() {
+		for n := range 10 {
+			c.ctl.Resized(c.now, "v2", n%2, 1, "connection refused")
+		}
+	}
+	decide()
+	require.Zero(t, c.store.tests, "nothing was counted")
+	c.come(100, nil)
+	c.wait(11 * time.Second)
+	require.Equal(t, 1, c.store.tests, "evidence is saved at least every 10 s")
+	saves := c.store.saves
+	decide()
+	require.GreaterOrEqual(t, c.store.saves, saves+10)
+	require.Equal(t, 1, c.store.tests)
+
+	c.store.broken = true
+	c.come(100, nil)
+	c.wait(11 * time.Second)
+	c.store.broken = false
+	c.wait(time.Minute)
+	before, tests := c.ctl.Snapshot(c.now).ABTraces[0], c.store.tests
+	c.start()
+	require.Equal(t, before, c.ctl.Snapshot(c.now).ABTraces[0], "what a store did not take, it is given again")
+	require.Equal(t, tests+1, c.store.tests, "once after a restart: an older version kept it with the state")
+	decide()
+	require.Equal(t, tests+1, c.store.tests)
+}
+
 func TestOutcomesThatMakeNoSenseAreRefusedByIndexAndCounted(t *testing.T) {
 	c := newClicking(t, config.EndsBy{})
 	_, err := (&controller.Controller{}).Tell(dawn, nil)
@@ -199,13 +229,8 @@ func TestAnotherStrategyEndsATestAndAMemoryThatIsBrokenHoldsUpNobody(t *testing.
 	c.start()
 	c.come(500, map[string]float64{"v1": .5, "v2": .5})
 	c.wait(12 * time.Second)
-	var kept canary.Checkpoint
-	require.NoError(t, json.Unmarshal(c.store.kept, &kept))
-	require.NotEmpty(t, kept.ABTest.Memory)
-	kept.ABTest.Memory = kept.ABTest.Memory[:5]
-	broken, err := json.Marshal(kept)
-	require.NoError(t, err)
-	c.store.kept = broken
+	require.Greater(t, len(c.store.test.Memory), 5)
+	c.store.test.Memory = c.store.test.Memory[:5]
 	c.start()
 	require.NotNil(t, c.ctl.Snapshot(c.now).State.RunningTest())
 

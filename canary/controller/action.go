@@ -57,7 +57,7 @@ func (a *action) save() error {
 	if err := c.Store.Save(kept, append(slices.Clip(c.unsaved), a.decision)); err != nil {
 		return err
 	}
-	c.unsaved, c.savedAt, c.dirty = nil, a.ev.When(), false
+	c.savedAll(a.ev.When())
 	a.adoptSaved()
 	return nil
 }

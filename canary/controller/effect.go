@@ -7,10 +7,12 @@ import (
 
 // Store keeps checkpoints. canary/filestore is one.
 type Store interface {
-	// Load gives the last saved checkpoint, and whether there is one.
+	// Load gives the last saved checkpoint, and whether there is one. Its ABTest is the
+	// last that was saved.
 	Load(k config.Key) (c canary.Checkpoint, ok bool, err error)
 	// Save makes a checkpoint and the decisions since the last one durable, all or
-	// nothing, before it returns.
+	// nothing, before it returns. Without an ABTest, it keeps the one it has while that
+	// runs.
 	Save(c canary.Checkpoint, made []canary.Decision) error
 }
 

@@ -303,11 +303,19 @@ func (c *Controller) flush(now time.Time) error {
 	if err := c.Store.Save(c.checkpoint(), c.unsaved); err != nil {
 		return err
 	}
-	c.unsaved, c.savedAt, c.dirty = nil, now, false
+	c.savedAll(now)
 	return nil
 }
 
-// checkpoint is everything that is kept.
+// savedAll says that the store has everything.
+func (c *Controller) savedAll(now time.Time) {
+	c.unsaved, c.savedAt, c.dirty = nil, now, false
+	if c.test != nil {
+		c.test.unsaved = nil
+	}
+}
+
+// checkpoint is everything that is kept, but for the ledger of an A/B test that the store has.
 func (c *Controller) checkpoint() canary.Checkpoint {
 	kept := canary.Checkpoint{
 		State: c.state, Route: c.route, Policy: c.policy,

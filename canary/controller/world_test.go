@@ -17,9 +17,12 @@ import (
 
 var key = config.Key{Namespace: "ml", Name: "filetype"}
 
-// memory is a Store that keeps what was saved as a file would: as JSON.
+// memory is a Store that keeps what was saved as a file would: as JSON, and what an A/B
+// test has counted beside it.
 type memory struct {
 	kept      []byte
+	test      *canary.KeptABTest
+	tests     int // how often one was saved
 	decisions []canary.Decision
 	broken    bool
 	saves     int
@@ -29,7 +32,9 @@ func (m *memory) Load(config.Key) (c canary.Checkpoint, ok bool, err error) {
 	if m.kept == nil {
 		return c, false, nil
 	}
-	return c, true, json.Unmarshal(m.kept, &c)
+	err = json.Unmarshal(m.kept, &c)
+	c.ABTest = m.test
+	return c, true, err
 }
 
 func (m *memory) Save(c canary.Checkpoint, made []canary.Decision) (err error) {
@@ -38,6 +43,10 @@ func (m *memory) Save(c canary.Checkpoint, made []canary.Decision) (err error) {
 	}
 	m.saves++
 	m.decisions = append(m.decisions, made...)
+	if c.ABTest != nil {
+		m.test, c.ABTest = c.ABTest, nil
+		m.tests++
+	}
 	m.kept, err = json.Marshal(c)
 	return err
 }

@@ -1,7 +1,8 @@
 // Package filestore keeps the states and decisions of all inference
 // routes in one bbolt file. What it saved is durable when Save returns, a state
 // together with its decisions or neither. One process holds the file at a time.
-// It decides nothing and understands only as much of a state as its key.
+// It decides nothing and understands only as much of a state as its key, and whether an
+// A/B test runs.
 //
 // Start reading at Open, then Store.Save.
 package filestore

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -33,7 +34,7 @@ func (s *Store) Load(k config.Key) (c canary.Checkpoint, ok bool, err error) {
 			return nil
 		}
 		ok = true
-		if err := json.Unmarshal(data, &c); err != nil {
+		if err := errors.Join(json.Unmarshal(data, &c), addTest(route, &c)); err != nil {
 			return fmt.Errorf("state of %s: %w", k, err)
 		}
 		return nil
@@ -42,8 +43,11 @@ func (s *Store) Load(k config.Key) (c canary.Checkpoint, ok bool, err error) {
 }
 
 // Save makes a checkpoint and the decisions since the last one durable, both or
-// neither, before it returns.
+// neither, before it returns. What an A/B test that runs has counted is written only
+// where the checkpoint has it.
 func (s *Store) Save(c canary.Checkpoint, made []canary.Decision) error {
+	test := c.ABTest
+	c.ABTest = nil
 	data, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("state of %s: %w", c.State.Route, err)
@@ -58,7 +62,7 @@ func (s *Store) Save(c canary.Checkpoint, made []canary.Decision) error {
 				return err
 			}
 		}
-		return route.Put([]byte(stateKey), data)
+		return errors.Join(putTest(route, c.State, test), route.Put([]byte(stateKey), data))
 	})
 }
 
