@@ -99,7 +99,9 @@ func (c *Controller) Snapshot(now time.Time) Snapshot {
 	if c.state.Rollout == nil {
 		return s
 	}
-	s.Assessment = c.shown()
+	if c.state.Proxies == 0 {
+		s.unserved()
+	}
 	s.Waits = c.state.Waits(c.assessment(), now)
 	s.Remedy = remedy(c.assessment())
 	if c.sense != nil && c.sense.ruling != nil {
@@ -109,16 +111,29 @@ func (c *Controller) Snapshot(now time.Time) Snapshot {
 	return s
 }
 
-// shown is the last assessment as it stands now: with no proxy connected there is
-// nobody for whom the candidate could be healthy.
-func (c *Controller) shown() *analysis.Assessment {
-	if c.last == nil || c.state.Proxies > 0 || c.last.Verdict != analysis.Healthy {
-		return c.last
+// unserved makes a snapshot say nowhere that the candidate is healthy: with no proxy
+// connected there is nobody for whom it could be. Only what is shown changes: a proxy
+// that comes back voids no review that waits for approval.
+func (s *Snapshot) unserved() {
+	if r := *s.State.Rollout; r.Verdict == analysis.Healthy {
+		r.Verdict = analysis.Undecided
+		s.State.Rollout = &r
 	}
-	a := *c.last
-	a.Verdict, a.Why = analysis.Undecided, analysis.Why{Kind: analysis.WhyNoProxy}
-	a.Reason = "no proxy is connected; before, " + a.Reason
-	return &a
+	s.Assessment = forNobody(s.Assessment)
+	if len(s.Traces) > 0 && s.Traces[0].Rollout == s.State.Rollout.ID {
+		s.Traces[0].Assessment = forNobody(s.Traces[0].Assessment)
+	}
+}
+
+// forNobody is an assessment as it stands while no proxy is connected.
+func forNobody(a *analysis.Assessment) *analysis.Assessment {
+	if a == nil || a.Verdict != analysis.Healthy {
+		return a
+	}
+	b := *a
+	b.Verdict, b.Why = analysis.Undecided, analysis.Why{Kind: analysis.WhyNoProxy}
+	b.Reason = "no proxy is connected; before, " + b.Reason
+	return &b
 }
 
 // assessment is the last one, or an empty one that says so.

@@ -53,6 +53,19 @@ func TestGetShowsTheSplitInForce(t *testing.T) {
 	}
 }
 
+func TestGetShowsNothingAcknowledgedOrObservedWithoutAProxy(t *testing.T) {
+	alone := midway()
+	require.Equal(t, []string{"25%", "5%", "25%"}, shares(alone))
+	alone.State.Proxies = 0
+	require.Equal(t, []string{"25%", "-", "-"}, shares(alone))
+}
+
+// shares are the candidate's, as wanted, acknowledged and observed.
+func shares(s controller.Snapshot) []string {
+	line := summaryOf(s, s.At)
+	return []string{line.Weight, line.Acked, line.Observed}
+}
+
 func TestAShellIsProposedWhatTheControlPlaneKnows(t *testing.T) {
 	server := perform(t, &play{acts: []controller.Snapshot{gated()}})
 	tests := []struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-dev/sluice/analysis/accesslog"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/config"
 )
 
 // exporter gives /metrics from snapshots, so that a metric never disagrees with
@@ -125,17 +126,20 @@ func (e *exporter) collectTrace(s controller.Snapshot, set set) {
 		set(e.errors, float64(arm.seen.Errors), arm.version, arm.role)
 		set(e.mirrored, float64(arm.seen.Mirrored), arm.version, arm.role)
 	}
-	if n := len(trace.Served); n > 0 {
-		if weight, seen := trace.Served[n-1].Weight(); seen {
-			set(e.weight, float64(weight)/10000, trace.Arms.Candidate, "observed")
-			set(e.weight, 1-float64(weight)/10000, trace.Arms.Stable, "observed")
-		}
-	}
 	if r := s.State.Rollout; r != nil {
 		set(e.trips, float64(len(r.Trips)))
-		if weight, ok := ackedWeight(r); ok {
-			set(e.weight, float64(weight)/10000, r.Candidate, "acked")
-			set(e.weight, 1-float64(weight)/10000, r.Stable, "acked")
+		e.collectReach(s, trace, set)
+	}
+}
+
+// collectReach gives the shares of both arms of the rollout that runs.
+func (e *exporter) collectReach(s controller.Snapshot, trace canary.Trace, set set) {
+	r := s.State.Rollout
+	reach, _ := s.State.Reach(trace)
+	for stage, weight := range map[string]*uint32{"acked": reach.Acked, "observed": reach.Observed} {
+		if weight != nil {
+			set(e.weight, float64(*weight)/config.WholeSplit, r.Candidate, stage)
+			set(e.weight, 1-float64(*weight)/config.WholeSplit, r.Stable, stage)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func midway() controller.Snapshot {
 	arms := analysis.Arms{Route: config.Key{Namespace: "ml", Name: "filetype"}, Stable: "v1", Candidate: "v2"}
 	return controller.Snapshot{
 		State: canary.State{
-			Route: arms.Route, Stable: "v1", Acked: 6,
+			Route: arms.Route, Stable: "v1", Acked: 6, Proxies: 2,
 			Published: config.Split{Epoch: 7, Shares: config.Carve("v1", "v2", 2500, 0)},
 			Rollout: &canary.Rollout{
 				ID: "v2-1", Stable: "v1", Candidate: "v2", Phase: canary.Stepping, Trips: []canary.Trip{{Number: 1}},
@@ -66,6 +66,12 @@ sluice_version_weight_ratio{name="filetype",namespace="ml",stage="observed",vers
 sluice_version_weight_ratio{name="filetype",namespace="ml",stage="observed",version="v2"} 0.25
 `
 	require.NoError(t, testutil.CollectAndCompare(e, strings.NewReader(want), "sluice_version_weight_ratio"))
+
+	alone := midway()
+	alone.State.Proxies = 0
+	e.snapshots = func() []controller.Snapshot { return []controller.Snapshot{alone} }
+	require.Equal(t, 2, testutil.CollectAndCount(e, "sluice_version_weight_ratio"), "without a proxy nothing is acknowledged or observed")
+	e.snapshots = func() []controller.Snapshot { return []controller.Snapshot{midway()} }
 
 	registry := prometheus.NewPedanticRegistry()
 	require.NoError(t, registry.Register(e))

@@ -36,9 +36,9 @@ func summaryOf(s controller.Snapshot, now time.Time) summary {
 	}
 	line.Candidate = r.Candidate
 	line.Step = fmt.Sprintf("%d/%d", min(r.Step+1, len(r.Steps)), len(r.Steps))
-	line.Weight = share(s.State.Published.Weight(r.Candidate))
-	line.Acked = ackedShare(r)
-	line.Observed = observedShare(s, r.ID)
+	trace, _ := s.Trace(r.ID)
+	reach, _ := s.State.Reach(trace)
+	line.Weight, line.Acked, line.Observed = share(reach.Wanted), reached(reach.Acked), reached(reach.Observed)
 	line.Verdict = orDash(string(r.Verdict))
 	if r.Blind != nil {
 		line.Verdict = "blind"
@@ -85,35 +85,12 @@ func (s summary) ended(of controller.Snapshot, now time.Time) summary {
 	return s
 }
 
-// ackedShare is the newest share that every connected proxy acknowledged.
-func ackedShare(r *canary.Rollout) string {
-	if weight, ok := ackedWeight(r); ok {
-		return share(weight)
-	}
-	return "never"
-}
-
-// ackedWeight is the same in basis points, and whether there is one.
-func ackedWeight(r *canary.Rollout) (uint32, bool) {
-	for _, p := range slices.Backward(r.Passages) {
-		if !p.Acked.IsZero() {
-			return p.Weight, true
-		}
-	}
-	return 0, false
-}
-
-// observedShare is what the access logs show under the newest epoch seen.
-func observedShare(s controller.Snapshot, rollout string) string {
-	trace, ok := s.Trace(rollout)
-	if !ok || len(trace.Served) == 0 {
+// reached writes a share that may not be there yet.
+func reached(basisPoints *uint32) string {
+	if basisPoints == nil {
 		return "-"
 	}
-	weight, seen := trace.Served[len(trace.Served)-1].Weight()
-	if !seen {
-		return "-"
-	}
-	return share(weight)
+	return share(*basisPoints)
 }
 
 // share writes basis points as "12.5%".
