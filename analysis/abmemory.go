@@ -49,7 +49,7 @@ const abForm = 1
 
 // Save gives what is to be kept. Equal ledgers give equal bytes.
 func (l *ABLedger) Save() ABSaved {
-	b := []byte{abForm}
+	b := append(make([]byte, 0, l.mostSaved()), abForm)
 	b = binary.AppendUvarint(b, uint64(len(l.units)))
 	for _, key := range slices.Sorted(maps.Keys(l.units)) {
 		b = l.units[key].append(binary.LittleEndian.AppendUint64(b, key))
@@ -66,6 +66,17 @@ func (l *ABLedger) Save() ABSaved {
 	}
 	evidence := ABEvidence{Cells: slices.Clone(l.evidence.Cells)}
 	return ABSaved{Evidence: evidence, Counts: l.counts, Epochs: maps.Clone(l.epochs), Memory: b}
+}
+
+// mostSaved is how many bytes Save takes at most: to grow into them would take as much
+// memory several times.
+func (l *ABLedger) mostSaved() int {
+	const number = binary.MaxVarintLen64
+	most := 1 + 3*number + 8*len(l.counted) + 16*len(l.requests.order)
+	for _, u := range l.units {
+		most += 8 + 3 + (4+len(u.slow))*number + len(u.reports)*(8+2+2*number)
+	}
+	return most
 }
 
 // append writes a subject.
