@@ -65,51 +65,21 @@ func (s *Server) outcomes(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readOutcomes takes known fields only.
-func readOutcomes(body io.Reader) ([]analysis.ABReport, error) {
-	data, err := io.ReadAll(body)
-	if err != nil {
-		return nil, fmt.Errorf("body: %w", err)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	open := 0
-	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("[")) {
-		open = 1
-		if _, err := decoder.Token(); err != nil {
-			return nil, fmt.Errorf("body: %w", err)
-		}
-	}
-	var reports []analysis.ABReport
-	for decoder.More() {
-		var o Outcome
-		switch err := decoder.Decode(&o); {
+// readOutcomes reads a whole batch.
+func readOutcomes(body io.Reader) (reports []analysis.ABReport, err error) {
+	reader := NewOutcomeReader(body)
+	for {
+		o, err := reader.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return reports, nil
 		case err != nil:
 			return nil, fmt.Errorf("outcome %d: %w", len(reports), err)
-		case o.Value == nil:
-			return nil, fmt.Errorf("outcome %d: value: is missing", len(reports))
 		case len(reports) == MostOutcomes:
 			return nil, fmt.Errorf("body: has more than %d outcomes: send them in parts", MostOutcomes)
 		}
 		reports = append(reports, analysis.ABReport{Unit: o.Unit, Request: o.Request, Outcome: o.Outcome, Value: *o.Value, At: o.Time})
 	}
-	if err := ends(decoder, open); err != nil {
-		return nil, err
-	}
-	return reports, nil
-}
-
-// ends says what is wrong with the end of a body in which so many arrays are open.
-func ends(decoder *json.Decoder, open int) error {
-	for range open {
-		if _, err := decoder.Token(); err != nil {
-			return fmt.Errorf("body: %w", err)
-		}
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("body: goes on after the outcomes")
-	}
-	return nil
 }
 
 // Tell sends outcomes, at most MostOutcomes. Where no A/B test runs it is ErrRefused.

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary/api"
 	"github.com/sluice-dev/sluice/canary/controller"
 )
 
@@ -41,10 +43,11 @@ func TestWhatAreNoOutcomesIsRefusedWhole(t *testing.T) {
 		{"a null", `[null]`, "outcome 0: value: is missing"},
 		{"an unknown field", `{"user":"a"}`, `outcome 0: json: unknown field \"user\"`},
 		{"no JSON", one + "clicks", "outcome 1: invalid character"},
-		{"half an array", "[" + one, "body: EOF"},
-		{"more than an array", "[]" + one, "body: goes on after the outcomes"},
+		{"half an array", "[" + one, "outcome 1: unexpected EOF"},
+		{"an array after outcomes", one + "[" + one + "]", "outcome 1: json: cannot unmarshal array"},
+		{"more than an array", "[]" + one, "outcome 0: comes after the end of the array"},
 		{"too many", strings.Repeat(one, 10_001), "body: has more than 10000 outcomes: send them in parts"},
-		{"too much", strings.Repeat(" ", 9<<20), "body: http: request body too large"},
+		{"too much", strings.Repeat(" ", 9<<20), "outcome 0: http: request body too large"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := ask(serverOf(f), http.MethodPost, outcomesPath, tt.body)
@@ -64,4 +67,20 @@ func TestOutcomesWithoutATestAreRefusedAndABusyControllerSaysSo(t *testing.T) {
 	f.err = controller.ErrBusy
 	require.Equal(t, http.StatusServiceUnavailable, ask(serverOf(f), http.MethodPost, outcomesPath, "[]").Code)
 	require.Equal(t, http.StatusNotFound, ask(serverOf(f), http.MethodPost, "/api/v1/routes/ml/other/outcomes", "[]").Code)
+}
+
+func TestAnOutcomeReaderStaysAtItsEnd(t *testing.T) {
+	for _, in := range []string{"", " \n", "[]", `{"unit":"a","outcome":"clicks","value":1}`, `[{"unit":"a","outcome":"clicks","value":1}]` + "\n"} {
+		r := api.NewOutcomeReader(strings.NewReader(in))
+		var read int
+		var err error
+		for ; err == nil; read++ {
+			_, err = r.Next()
+		}
+		require.Equal(t, strings.Count(in, "alue")+1, read, in)
+		for range 2 {
+			require.ErrorIs(t, err, io.EOF, in)
+			_, err = r.Next()
+		}
+	}
 }

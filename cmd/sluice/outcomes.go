@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -86,19 +83,16 @@ func openInput(cmd *cobra.Command, file string) (io.ReadCloser, error) {
 	return os.Open(file)
 }
 
-// outcomesAtOnce are sent in one request.
-const outcomesAtOnce = 5000
-
 // sendOutcomes sends all that there are, in parts. The sum counts from 1.
 func sendOutcomes(cmd *cobra.Command, client *api.Client, key config.Key, in io.Reader) (sum controller.Receipt, err error) {
-	next := outcomesIn(in)
-	for sent, more := 0, true; more; {
-		var part []api.Outcome
-		if part, more, err = next(outcomesAtOnce); err != nil {
+	reader := api.NewOutcomeReader(in)
+	for sent := 0; ; {
+		part, err := partOf(reader)
+		if err != nil {
 			return sum, fmt.Errorf("outcome %d: %w", sent+len(part)+1, err)
 		}
 		if len(part) == 0 {
-			break
+			return sum, nil
 		}
 		receipt, err := client.Tell(cmd.Context(), key, part)
 		if err != nil {
@@ -111,65 +105,21 @@ func sendOutcomes(cmd *cobra.Command, client *api.Client, key config.Key, in io.
 		}
 		sent += len(part)
 	}
-	return sum, nil
 }
 
-// outcomesIn reads an array, or objects one after the other, in parts of at most n, and
-// says whether there may be more.
-func outcomesIn(in io.Reader) func(n int) ([]api.Outcome, bool, error) {
-	buffered := bufio.NewReader(in)
-	decoder := json.NewDecoder(buffered)
-	decoder.DisallowUnknownFields()
-	begun, open := false, 0
-	return func(n int) (part []api.Outcome, more bool, err error) {
-		if !begun {
-			begun = true
-			if isArray(buffered) {
-				open = 1
-				_, err = decoder.Token()
-			}
+// partOf reads as many as are sent at once; none at the end.
+func partOf(reader *api.OutcomeReader) (part []api.Outcome, err error) {
+	for len(part) < api.MostOutcomes {
+		o, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return part, nil
 		}
-		for len(part) < n && decoder.More() {
-			var o api.Outcome
-			if err := decoder.Decode(&o); err != nil {
-				return part, false, err
-			}
-			if o.Value == nil {
-				return part, false, errors.New("value: is missing")
-			}
-			part = append(part, o)
-		}
-		if err == nil && len(part) < n {
-			err = endOf(decoder, open)
-		}
-		return part, len(part) == n, err
-	}
-}
-
-// endOf says what is wrong where outcomes end and so many arrays are open.
-func endOf(decoder *json.Decoder, open int) error {
-	for range open {
-		if _, err := decoder.Token(); err != nil {
-			return err
-		}
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("is followed by something else")
-	}
-	return nil
-}
-
-// isArray looks at the first sign that is no space.
-func isArray(in *bufio.Reader) bool {
-	for {
-		sign, _, err := in.ReadRune()
 		if err != nil {
-			return false
+			return part, err
 		}
-		if !unicode.IsSpace(sign) {
-			return in.UnreadRune() == nil && sign == '['
-		}
+		part = append(part, o)
 	}
+	return part, nil
 }
 
 // printReceipt says what became of the outcomes.

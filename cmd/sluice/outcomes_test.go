@@ -11,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/canary/api"
 	"github.com/sluice-dev/sluice/canary/controller"
 )
 
 func TestOutcomesAreSentAndRefusedOnesNamedByTheirPlace(t *testing.T) {
 	server := perform(t, &play{acts: []controller.Snapshot{running()}})
 	line := func(outcome string) string { return fmt.Sprintf(`{"unit":"alice","outcome":%q,"value":1}`, outcome) }
-	many := strings.Repeat(line("clicks")+"\n", outcomesAtOnce) + line("mistake")
+	many := strings.Repeat(line("clicks")+"\n", api.MostOutcomes) + line("mistake")
 	for _, tt := range []struct {
 		name, in  string
 		code      int
@@ -27,11 +28,11 @@ func TestOutcomesAreSentAndRefusedOnesNamedByTheirPlace(t *testing.T) {
 		{"an array", " [" + line("clicks") + "," + line("clicks") + "]\n", 0, "ml/filetype: 2 outcomes taken for abtest-1, 0 refused\n", ""},
 		{"nothing", "", 0, "ml/filetype: 0 outcomes taken for -, 0 refused\n", ""},
 		{"an empty array", "[]", 0, "ml/filetype: 0 outcomes taken for -, 0 refused\n", ""},
-		{"more than are sent at once", many, 1, "ml/filetype: 5000 outcomes taken for abtest-1, 1 refused\n", "outcome 5001: outcome: is a mistake\n"},
+		{"more than are sent at once", many, 1, "ml/filetype: 10000 outcomes taken for abtest-1, 1 refused\n", "outcome 10001: outcome: is a mistake\n"},
 		{"no value", line("clicks") + `{"unit":"bob","outcome":"clicks"}`, 1, "", "sluice: -: after 0 outcomes: outcome 2: value: is missing\n"},
 		{"an unknown field", `{"user":"bob"}`, 1, "", "sluice: -: after 0 outcomes: outcome 1: json: unknown field \"user\"\n"},
-		{"half an array", "[" + line("clicks"), 1, "", "sluice: -: after 0 outcomes: outcome 2: EOF\n"},
-		{"more than an array", "[]" + line("clicks"), 1, "", "sluice: -: after 0 outcomes: outcome 1: is followed by something else\n"},
+		{"half an array", "[" + line("clicks"), 1, "", "sluice: -: after 0 outcomes: outcome 2: unexpected EOF\n"},
+		{"more than an array", "[]" + line("clicks"), 1, "", "sluice: -: after 0 outcomes: outcome 1: comes after the end of the array\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out, errs bytes.Buffer
