@@ -173,7 +173,7 @@ func (l *ABLedger) Declare(epoch uint64, whole bool) {
 func (l *ABLedger) Serve(r Request) {
 	whole, ours := l.epochs[r.Epoch]
 	arm := slices.Index(l.test.Arms, r.Version)
-	if !ours || arm < 0 || !r.Evident() {
+	if nameless := r.Unit == "" && r.ID == ""; !ours || arm < 0 || !r.Evident() || r.Running || nameless {
 		return
 	}
 	id, alone := keyOf('r', r.ID), r.Unit == ""
@@ -194,7 +194,7 @@ func (l *ABLedger) Serve(r Request) {
 		l.note(l.enter(key, r.Start.UnixNano(), int8(arm)), r, int8(arm))
 		l.units[key].alone = alone
 	}
-	if !alone {
+	if !alone && r.ID != "" {
 		l.name(id, key)
 	}
 }
@@ -360,17 +360,9 @@ func (l *ABLedger) count(u *abSubject) {
 // abSkew is how far the clocks of those who report may be behind those of proxies.
 const abSkew = 5 * time.Second
 
-// keyOf tells units and requests apart by 64 bits: FNV-1a, its end stirred.
+// keyOf tells units and requests apart by 64 bits.
 func keyOf(kind byte, name string) uint64 {
-	const prime = 1099511628211
-	h := (uint64(14695981039346656037) ^ uint64(kind)) * prime
-	for i := range len(name) {
-		h = (h ^ uint64(name[i])) * prime
-	}
-	h ^= h >> 32
-	h *= 0xd6e8feb86659fd93
-	h ^= h >> 32
-	return max(h, abGone+1)
+	return max(stirred(spelled((fnvOffset^uint64(kind))*fnvPrime, name)), abGone+1)
 }
 
 // fixedOf is a value in millionths.

@@ -2,8 +2,6 @@ package analysis
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
 	"maps"
 	"slices"
 
@@ -37,9 +35,8 @@ const (
 
 // agreement is the evidence on a shadow's answers.
 type agreement struct {
-	Compared rate `json:"compared"` // and of those, how many of the shadow's differed from stable's
-	Noise    rate `json:"noise"`    // and how many of stable's second answers differed from its first
-	// Single is the test against the slo, Paired McNemar's: of requests of which exactly
+	Noise rate `json:"noise"` // how many of stable's second answers differed from its first
+	// Single is the test against the slo, of all that were compared; Paired McNemar's: of requests of which exactly
 	// one of the two further answers differed, bad are those where it was the shadow's.
 	// research: statistics §2e.
 	Single limit `json:"single"`
@@ -138,31 +135,29 @@ func (a *agreement) add(g *answerGrids, c Comparison) {
 	}
 }
 
-// compare adds answers, and how many of the shadow's differed.
+// compare adds answers, and how many of the shadow's differed. Each is a block: no burst
+// of them is one event.
 func (a *agreement) compare(g *answerGrids, differs rate) {
-	a.Compared = a.Compared.plus(differs)
 	a.Single.add(&g.single, differs, differs)
+	a.Single.closeBlock(natsLimit)
 }
 
 // pair adds requests of which one further answer differed, and how often that was the
 // shadow's.
 func (a *agreement) pair(g *answerGrids, shadows rate) {
-	up, down := a.Paired, a.Paired
-	up.add(&g.harm, shadows, shadows)
-	down.add(&g.safe, shadows, shadows)
-	a.Paired = limit{Harm: up.Harm, Safe: down.Safe, Candidate: up.Candidate}
+	a.Paired.Candidate = a.Paired.Candidate.plus(shadows)
+	a.Paired.Harm.above(&g.harm, shadows)
+	a.Paired.Safe.below(&g.safe, shadows)
+	a.Paired.closeBlock(natsLimit)
 }
 
 // keep draws from all disagreements alike: those whose ids have the lowest hashes.
 func (a *agreement) keep(d Disagreement) {
-	a.Examples = append(a.Examples, d)
-	slices.SortFunc(a.Examples, func(x, y Disagreement) int {
-		return cmp.Or(cmp.Compare(drawn(x.ID), drawn(y.ID)), cmp.Compare(x.ID, y.ID))
+	at, found := slices.BinarySearchFunc(a.Examples, d, func(x, y Disagreement) int {
+		return cmp.Or(cmp.Compare(hashOf(x.ID), hashOf(y.ID)), cmp.Compare(x.ID, y.ID))
 	})
-	a.Examples = a.Examples[:min(len(a.Examples), KeptExamples)]
-}
-
-func drawn(id string) uint64 {
-	sum := sha256.Sum256([]byte(id))
-	return binary.BigEndian.Uint64(sum[:])
+	if !found && at < KeptExamples {
+		a.Examples = slices.Insert(a.Examples, at, d)
+		a.Examples = a.Examples[:min(len(a.Examples), KeptExamples)]
+	}
 }

@@ -117,6 +117,23 @@ func TestShadowsAreBlamedAndPassNoMoreOftenThanStated(t *testing.T) {
 
 // Eight of eight at even odds: the mean over the alternatives of (p / 0.5)^8, each
 // with its part of the first start.
+func TestAShadowThatWasRightForLongIsNotAcquittedOfWhatItDoesLater(t *testing.T) {
+	p := comparing()
+	e := NewEvidence(p, compared())
+	for range 20 { // minutes
+		e.Answers.start(0.01)
+		for range 300 {
+			e = e.Compare(p, Comparison{})
+		}
+	}
+	e.Answers.start(0.01)
+	n := 0
+	for ; n < 100 && Judge(p, e, time.Time{}).Verdict != Harmful; n++ {
+		e = e.Compare(p, Comparison{Differs: true})
+	}
+	assert.Less(t, n, 10)
+}
+
 func TestPairedAnswersHaveTheirFormula(t *testing.T) {
 	p := comparing("twice")
 	e := NewEvidence(p, compared())

@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"math"
+	"sort"
 	"time"
 
 	"github.com/sluice-dev/sluice/config"
@@ -23,20 +24,12 @@ func AnswersToPass(p config.PolicySpec) int64 {
 	return leastSample(p, func(n int64) bool { return sampled(p, n, 0).Answers.Proven })
 }
 
-// leastSample is the least number that is enough, found by halving.
+// leastSample is the least number that is enough.
 func leastSample(p config.PolicySpec, enough func(n int64) bool) int64 {
 	if _, compared := p.Answers(); !compared || !enough(mostSample) {
 		return 0
 	}
-	few, many := int64(0), int64(mostSample)
-	for many-few > 1 {
-		if mid := few + (many-few)/2; enough(mid) {
-			many = mid
-		} else {
-			few = mid
-		}
-	}
-	return many
+	return int64(sort.Search(mostSample, func(n int) bool { return enough(int64(n)) }))
 }
 
 // sampled is the look at so many answers, of which some differ.

@@ -46,6 +46,10 @@ func TestFewestIsAQuantileOfTheBinomial(t *testing.T) {
 		p    float64
 		want int64
 	}{{10, .5, 2}, {100, .02, 0}, {300, .02, 2}, {1000, .02, 13}, {20_000, .02, 368}} {
-		assert.InDelta(t, tt.want, fewest(tt.n, tt.p), 2, "%d of %v", tt.n, tt.p)
+		delta := 0.0 // exact, up to a mean of 200
+		if float64(tt.n)*tt.p > 200 {
+			delta = 2
+		}
+		assert.InDelta(t, tt.want, fewest(tt.n, tt.p), delta, "%d of %v", tt.n, tt.p)
 	}
 }

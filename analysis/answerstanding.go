@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -40,12 +41,12 @@ func (j *judgement) answerStandings() (ss []standing) {
 		limits = 1
 	}
 	part := partsOf(m, limits)
-	t := Test{Metric: string(m.Name), Stable: a.Noise.estimate(), Candidate: a.Compared.estimate()}
+	t := Test{Metric: string(m.Name), Stable: a.Noise.estimate(), Candidate: a.Single.Candidate.estimate()}
 	ss = j.absoluteStandings(m, t, part, a.Single, natsLimit, rate{})
 	if m.VersusStable != nil {
 		t.Method = methodPaired
 		versus := j.bothWays(m, t, 1, part.versusOr, part.versusPath, a.Paired, natsLimit, m.VersusStable)
-		versus[1].slope = versus[1].LogE / float64(max(1, a.Compared.N))
+		versus[1].slope = versus[1].LogE / float64(max(1, a.Single.Candidate.N))
 		ss = append(versus, ss[limits:]...) // what stable's own do, too, is no reason to blame the candidate
 	}
 	for i := range ss {
@@ -59,7 +60,7 @@ func (j *judgement) answerStandings() (ss []standing) {
 // unfair says why those that were compared say nothing of the rest. Empty: they do.
 func (a *agreement) unfair() string {
 	left := a.Left[LeftUnmatched] + a.Left[LeftUnlabelled]
-	if all := a.Compared.N + left; float64(left) > unmatchedMost*float64(all) {
+	if all := a.Single.Candidate.N + left; float64(left) > unmatchedMost*float64(all) {
 		return sprintf("%d of %d copies could not be compared: %s", left, all, a.leftOut())
 	}
 	return ""
@@ -101,11 +102,11 @@ func (j *judgement) answers() *Answers {
 	}
 	a := j.e.Answers
 	told := &Answers{
-		By: m.Compare.By, Pairs: a.Compared.N, Differ: a.Compared.Bad, Threshold: thresholdOf(m),
-		Left: a.clone().Left, Examples: slices.Clone(a.Examples),
+		By: m.Compare.By, Pairs: a.Single.Candidate.N, Differ: a.Single.Candidate.Bad, Threshold: thresholdOf(m),
+		Left: maps.Clone(a.Left), Examples: slices.Clone(a.Examples),
 	}
-	low, high := rateBounds(a.Compared, j.p.Confidence.FalsePromotion.Fraction(), plannedPairs)
-	told.Agreement = Interval{Estimate: 1 - a.Compared.value(), Low: 1 - high, High: 1 - low}
+	low, high := rateBounds(a.Single.Candidate, j.p.Confidence.FalsePromotion.Fraction(), plannedPairs)
+	told.Agreement = Interval{Estimate: 1 - a.Single.Candidate.value(), Low: 1 - high, High: 1 - low}
 	if m.Twice() {
 		noise := a.Noise.estimate()
 		told.Noise = &noise
@@ -132,8 +133,8 @@ func thresholdOf(m config.Metric) string {
 
 func (a *agreement) reason(told *Answers) string {
 	text := "no answer was compared yet"
-	if a.Compared.N > 0 {
-		text = sprintf("%d of %d answers differ from stable's: %s agree (%s to %s)", a.Compared.Bad, a.Compared.N,
+	if a.Single.Candidate.N > 0 {
+		text = sprintf("%d of %d answers differ from stable's: %s agree (%s to %s)", a.Single.Candidate.Bad, a.Single.Candidate.N,
 			asPercent(told.Agreement.Estimate), asPercent(told.Agreement.Low), asPercent(told.Agreement.High))
 	}
 	if told.Noise != nil && told.Noise.N > 0 {

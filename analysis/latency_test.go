@@ -81,10 +81,13 @@ func TestLatencyAgainstStable(t *testing.T) {
 
 // Nobody waits for the time-out of a version that hangs: its clients leave after 2 s.
 func TestAVersionWhoseClientsLosePatienceIsHarmful(t *testing.T) {
-	ws := fourPods(800, took(100*time.Millisecond), took(2*time.Second))
-	for i := range ws {
-		if ws[i].Version == "v2" {
-			ws[i].Abandoned, ws[i].Requests = ws[i].Requests, 0
+	ws := fourPods(800, took(100*time.Millisecond), took(0))
+	for i, w := range ws {
+		if w.Version == "v2" {
+			ws[i] = Window{WindowKey: w.WindowKey}
+			for range w.Requests {
+				ws[i].count(Request{Outcome: Abandoned, Duration: 2 * time.Second}, 1)
+			}
 		}
 	}
 	a := judged(latencyPolicy(1.1), 5000, ws)

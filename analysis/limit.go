@@ -49,11 +49,21 @@ func newLimitGrid(p float64) limitGrid {
 // is what was bad for certain, and possibly what may have been.
 func (l *limit) add(g *limitGrid, surely, possibly rate) {
 	l.Candidate = l.Candidate.plus(surely)
+	l.Harm.above(g, surely)
+	l.Safe.below(g, possibly)
+}
+
+// above adds what a rate is worth against "at most the limit".
+func (p *process) above(g *limitGrid, r rate) {
 	for k, d := range g.shifts {
-		up := float64(float64(surely.Bad)*d) - float64(float64(surely.N)*g.up[k])
-		down := -float64(float64(possibly.Bad)*d) - float64(float64(possibly.N)*g.down[k])
-		l.Harm.Open[k] = l.Harm.Open[k].plus(fixed(up))
-		l.Safe.Open[k] = l.Safe.Open[k].plus(fixed(down))
+		p.Open[k] = p.Open[k].plus(fixed(float64(float64(r.Bad)*d) - float64(float64(r.N)*g.up[k])))
+	}
+}
+
+// below adds what a rate is worth against "at least the limit".
+func (p *process) below(g *limitGrid, r rate) {
+	for k, d := range g.shifts {
+		p.Open[k] = p.Open[k].plus(fixed(-float64(float64(r.Bad)*d) - float64(float64(r.N)*g.down[k])))
 	}
 }
 

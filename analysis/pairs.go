@@ -2,6 +2,8 @@ package analysis
 
 import (
 	"cmp"
+	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -18,11 +20,13 @@ type Pairs struct {
 	copying map[uint64]bool // epochs whose requests are copied
 	waiting map[string]*pair
 	order   []*pair // as their first answers came
+	most    uint64  // the largest hash of an id that is held
 }
 
 const (
-	// mostWaiting bounds the requests that are held at once. Further ones are passed
-	// over, and their copies, up to as many, left out as unmatched.
+	// mostWaiting bounds the requests that are held at once. Where there are more, half are
+	// passed over by the hashes of their ids, so that a request and its copies are held or
+	// passed over together, whatever comes first.
 	mostWaiting = 50_000
 	// mostCopying is how many epochs are remembered.
 	mostCopying = 64
@@ -45,7 +49,7 @@ type answer struct {
 
 // NewPairs joins the answers of arms for a policy's metric answers.
 func NewPairs(m config.Metric, arms Arms) *Pairs {
-	return &Pairs{metric: m, arms: arms, copying: map[uint64]bool{}, waiting: map[string]*pair{}}
+	return &Pairs{metric: m, arms: arms, copying: map[uint64]bool{}, waiting: map[string]*pair{}, most: math.MaxUint64}
 }
 
 // Split takes a split that is in force: requests of others are passed over unless it
@@ -54,10 +58,9 @@ func (p *Pairs) Split(s config.Split) {
 	if s.Mirror.Weight == 0 || s.Mirror.Version != p.arms.Candidate || p.metric.Twice() && s.Repeat.Weight == 0 {
 		return
 	}
-	if len(p.copying) >= mostCopying {
-		clear(p.copying)
+	if p.copying[s.Epoch] = true; len(p.copying) > mostCopying {
+		delete(p.copying, slices.Min(slices.Collect(maps.Keys(p.copying))))
 	}
-	p.copying[s.Epoch] = true
 }
 
 // Add takes an attempt as the log entry of its end comes. A request of a later attempt is answered
@@ -69,7 +72,10 @@ func (p *Pairs) Add(now time.Time, r Request) {
 	}
 	at := p.waiting[r.ID]
 	if at == nil {
-		if len(p.order) >= mostWaiting && (!r.Shadow || len(p.order) >= 2*mostWaiting) {
+		if len(p.order) >= mostWaiting {
+			p.thin()
+		}
+		if hashOf(r.ID) > p.most {
 			return
 		}
 		at = &pair{id: r.ID, came: now, start: r.Start}
@@ -83,6 +89,18 @@ func (p *Pairs) Add(now time.Time, r Request) {
 	if p.metric.Compare.By == config.CompareDigest && r.Outcome == Succeeded {
 		to.digest = r.Digest
 	}
+}
+
+// thin passes over half of the requests, by their ids, from now on and of those held.
+func (p *Pairs) thin() {
+	p.most /= 2
+	p.order = slices.DeleteFunc(p.order, func(at *pair) bool {
+		gone := hashOf(at.id) > p.most
+		if gone {
+			delete(p.waiting, at.id)
+		}
+		return gone
+	})
 }
 
 // slot is whose answer it is; nil for nobody's.

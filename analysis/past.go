@@ -16,11 +16,12 @@ type Past struct {
 	turned      time.Time
 }
 
-// Add counts answers of stable's. It keeps no reference to b.
-func (p *Past) Add(b Buckets) { p.now.Merge(b) }
-
-// See counts one answer of stable's.
-func (p *Past) See(latency time.Duration) { p.now.Add(latency) }
+// See counts a request if it is one of stable's that was answered.
+func (p *Past) See(stable string, r Request) {
+	if r.Version == stable && r.Evident() && !r.Running && r.Outcome == Succeeded {
+		p.now.Add(r.Duration)
+	}
+}
 
 // Turn forgets what is too old. Call it at least every minute.
 func (p *Past) Turn(now time.Time) {

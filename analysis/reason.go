@@ -92,8 +92,6 @@ func (j *judgement) needed(missing []standing) string {
 	switch pace := j.pace(); {
 	case s.Idle != "":
 		text += " and does not count: " + s.Idle
-	case s.metric == config.MetricAnswers && s.Idle != "":
-		text += ", and " + s.Idle
 	case s.metric == config.MetricAnswers && !math.IsInf(more, 1):
 		text += sprintf(": about %.0f more answers to be compared", more)
 	case math.IsInf(more, 1):

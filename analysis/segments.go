@@ -86,7 +86,9 @@ func namesOf(all []drawing) (names []string) {
 	for _, d := range all {
 		for _, arm := range d.arms {
 			for _, c := range arm.segments {
-				names = append(names, c.Name)
+				if c.Requests > 0 { // of others only a first byte is known yet
+					names = append(names, c.Name)
+				}
 			}
 		}
 	}

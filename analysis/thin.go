@@ -1,7 +1,5 @@
 package analysis
 
-import "hash/fnv"
-
 // draws is the number of times that a block's loads are thinned.
 const draws = 8
 
@@ -40,10 +38,9 @@ func (l load) thin(requests int64, seed uint64, set func(draw int, left int64), 
 	}
 	least := max(0, requests-(l.n-l.slow))
 	cumulative := l.chances(requests)
-	name := fnv.New64a()
-	_, _ = name.Write([]byte(l.pod)) // never fails
+	name := spelled(fnvOffset, l.pod)
 	for d := range n {
-		u := unit(seed ^ name.Sum64() + uint64(d)*0x9e3779b97f4a7c15)
+		u := unit(seed ^ name + uint64(d)*0x9e3779b97f4a7c15)
 		left := least
 		for _, c := range cumulative {
 			if u < c {
@@ -76,8 +73,5 @@ func (l load) chances(requests int64) []float64 {
 
 // unit hashes a seed to [0, 1). source: Steele, Lea and Flood 2014 (SplitMix64).
 func unit(seed uint64) float64 {
-	z := seed + 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return float64((z^z>>31)>>11) / (1 << 53)
+	return float64(stirred(seed+0x9e3779b97f4a7c15)>>11) / (1 << 53)
 }

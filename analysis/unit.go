@@ -12,14 +12,8 @@ const unitPlaces = 1 << 15
 // Place is where a unit is hashed to.
 type Place uint16
 
-// PlaceOf hashes a unit's name. source: Fowler, Noll and Vo (FNV-1a), folded.
-func PlaceOf(unit string) Place {
-	h := uint64(14695981039346656037)
-	for i := range len(unit) {
-		h = (h ^ uint64(unit[i])) * 1099511628211
-	}
-	return Place((h ^ h>>15 ^ h>>30 ^ h>>45) % unitPlaces)
-}
+// PlaceOf hashes a unit's name.
+func PlaceOf(unit string) Place { return Place(hashOf(unit) % unitPlaces) }
 
 // UnitCounts are parts of a window's counts by unit and segment. Sorted; requests
 // without a unit are in none.

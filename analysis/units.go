@@ -10,8 +10,8 @@ import "slices"
 //     none yet, whose is the first? However often a unit fails, it is one event of the
 //     logrank test, whose likelihood is that of strata of requests. source: ter Schure,
 //     Pérez-Ortiz, Ly and Grünwald 2024 (research: statistics §1, §2a);
-//   - for safety with the first window in which its arm served it: whoever is left
-//     after failures is no sample of all;
+//   - for safety with the first window in which its arm saw it, if that answered it:
+//     whoever is left after failures is no sample of all;
 //   - for the split with the window in which it was first seen at all: a hash draws
 //     each unit once, so the share of requests is off for good.
 //

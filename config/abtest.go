@@ -114,7 +114,7 @@ func (e EndsBy) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 // UnmarshalText reads what String gives.
 func (e *EndsBy) UnmarshalText(text []byte) error {
 	rest, decision := strings.CutPrefix(string(text), byDecision)
-	if decision && rest == "" || !decision && rest == "" {
+	if rest == "" {
 		*e = EndsBy{Decision: decision}
 		return nil
 	}

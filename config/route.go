@@ -247,7 +247,7 @@ const MostFormers = 10
 
 // RollbackWindow bounds which former stables may return without steps.
 type RollbackWindow struct {
-	Versions int      `json:"versions,omitempty"` // newest former stables, at most MostFormers; default 0
+	Versions int      `json:"versions,omitempty"` // newest former stables, at most 10; default 0
 	Age      Duration `json:"age,omitempty"`      // since they were stable; default 0: any age
 }
 

@@ -77,6 +77,7 @@ func (p *player) play(r analysis.Request) error {
 	if p.evidence.Segments == nil {
 		r.Segment = ""
 	}
+	p.past.See(p.arms.Stable, r)
 	p.bins.Add(r)
 	p.watch.Add(r)
 	p.settlementAdd(r)
@@ -138,11 +139,6 @@ func (p *player) close(now time.Time) {
 	}
 	p.evidence = p.evidence.Update(p.policy, analysis.Closed{Windows: windows})
 	p.changed = true
-	for _, w := range windows {
-		if w.Version == p.arms.Stable {
-			p.past.Add(w.Latencies)
-		}
-	}
 }
 
 // judge looks at the evidence. A candidate that was healthy once would have been

@@ -29,7 +29,7 @@ type Config struct {
 	// Stable and Candidate are the arms: the version in a line, or in the name of its
 	// cluster; or the whole name of a cluster. Required, and not the same.
 	Stable, Candidate string
-	// Segments is how many segments of requests are watched for errors of their own, as
+	// Segments is how many segments of requests are watched for errors and times of their own, as
 	// "segment" in a line names them. Default none.
 	Segments int
 	// Bad hears of each line that is not as it should be, as a *LineError; it is then

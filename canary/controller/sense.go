@@ -194,8 +194,8 @@ func (s *sense) blind(gap string) string {
 	return ""
 }
 
-// close turns what is due into evidence, and gives stable's windows.
-func (s *sense) close(now time.Time) (stable []analysis.Window, changed bool) {
+// close turns what is due into evidence, and says whether anything was.
+func (s *sense) close(now time.Time) (changed bool) {
 	s.now = now
 	if s.pairs != nil {
 		answers := s.pairs.Close(now)
@@ -203,13 +203,8 @@ func (s *sense) close(now time.Time) (stable []analysis.Window, changed bool) {
 	}
 	windows := s.bins.Close(now)
 	if len(windows) == 0 {
-		return nil, changed
+		return changed
 	}
 	s.evidence = s.evidence.Update(s.policy, analysis.Closed{Windows: windows, Shares: s.shares})
-	for _, w := range windows {
-		if w.Version == s.arms.Stable {
-			stable = append(stable, w)
-		}
-	}
-	return stable, true
+	return true
 }

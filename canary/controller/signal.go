@@ -36,12 +36,9 @@ func (c *Controller) observe(now time.Time, r analysis.Request) {
 		c.traces[i].Count(r)
 	}
 	c.sight(now, r)
+	c.past.See(c.state.Stable, r)
 	if c.sense != nil && c.sense.bins != nil {
 		c.sense.add(r)
-		return
-	}
-	if r.Version == c.state.Stable && r.Evident() && !r.Running && r.Outcome == analysis.Succeeded {
-		c.past.See(r.Duration)
 	}
 }
 
@@ -159,11 +156,7 @@ func (c *Controller) look(now time.Time, gaps []analysis.Gap) {
 	if c.sense == nil {
 		return
 	}
-	stable, changed := c.sense.close(now)
-	for _, w := range stable {
-		c.past.Add(w.Latencies)
-	}
-	c.dirty = c.dirty || changed
+	c.dirty = c.sense.close(now) || c.dirty
 	if now.Sub(c.sense.aged) >= time.Second {
 		c.sense.bins.SetAge(now, c.past.Age(c.sense.policy))
 		c.sense.aged = now
