@@ -130,6 +130,25 @@ func TestAShadowIsToldOfAndNothingIsDone(t *testing.T) {
 	require.Nil(t, s.State.Rollout)
 }
 
+func TestAShadowWithoutComparedAnswersShowsNoEvidenceOfARolloutBefore(t *testing.T) {
+	m := newMirrored(t, shadowStep())
+	m.start()
+	require.NotNil(t, m.answers(500, 10).Assessment, "the last look before the rollout ended")
+	m.route.Strategy = shadowStrategy()
+	m.route.Target, m.route.InitialStable = "", ""
+	require.NoError(t, m.ctl.Configure(m.now, m.route, quick()))
+	require.Nil(t, m.answers(200, 0).Assessment)
+}
+
+func TestAStudyOfAnswersThatAgreeIsHealthyForNobodyWithoutAProxy(t *testing.T) {
+	m := newMirrored(t, shadowStrategy())
+	m.start()
+	a := m.answers(2000, 0).Assessment
+	require.Equal(t, analysis.Healthy, a.Verdict, a.Reason)
+	m.ctl.Disconnected(m.now, "proxy-0")
+	require.Equal(t, analysis.Undecided, m.ctl.Snapshot(m.now).Assessment.Verdict)
+}
+
 func TestAStudyGoesOnAfterARestartAndEndsWithItsQuestion(t *testing.T) {
 	m := newMirrored(t, shadowStrategy())
 	m.start()

@@ -90,8 +90,8 @@ func (c *Controller) Snapshot(now time.Time) Snapshot {
 		LogDelay:   c.delay.mean,
 		ABTraces:   c.seenTests(),
 	}
-	if c.study != nil && c.state.Rollout == nil {
-		s.Assessment = c.study.last
+	if c.route.Strategy.Shadow != nil && c.state.Rollout == nil {
+		s.Assessment = c.compared()
 	}
 	for _, t := range c.traces {
 		s.Traces = append(s.Traces, t.Clone())

@@ -75,6 +75,17 @@ func (c *Controller) lookStudy(now time.Time) {
 	s.last = &a
 }
 
+// compared is the last look at the answers; nil where none are compared.
+func (c *Controller) compared() *analysis.Assessment {
+	if c.study == nil {
+		return nil
+	}
+	if c.state.Proxies == 0 {
+		return forNobody(c.study.last)
+	}
+	return c.study.last
+}
+
 // keptStudy is what is saved of it.
 func (c *Controller) keptStudy() *canary.Study {
 	if c.study == nil {
