@@ -81,6 +81,7 @@ func (a *action) adopt() {
 func (a *action) adoptSaved() {
 	a.adopted = true
 	a.Controller.take(a)
+	a.Controller.declareStudy()
 	a.Controller.declareTest()
 	published := a.next.Published
 	if c := a.Controller; published.Epoch != a.before.Published.Epoch {

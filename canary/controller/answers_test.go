@@ -149,6 +149,20 @@ func TestAStudyOfAnswersThatAgreeIsHealthyForNobodyWithoutAProxy(t *testing.T) {
 	require.Equal(t, analysis.Undecided, m.ctl.Snapshot(m.now).Assessment.Verdict)
 }
 
+func TestASplitThatWasNotSavedIsNoneOfAStudy(t *testing.T) {
+	m := newMirrored(t, shadowStrategy())
+	m.start()
+	before := m.answers(300, 0).Assessment.Answers.Pairs
+	m.store.broken = true
+	m.route.Strategy.Shadow = &config.Shadow{Of: "v1", To: "v2", Percent: config.PerMillion / 2}
+	require.ErrorIs(t, m.ctl.Configure(m.now, m.route, m.policy), controller.ErrNotSaved)
+
+	next := m.published[len(m.published)-1]
+	next.Epoch++ // whatever it will mean once one is saved
+	m.published = append(m.published, next)
+	require.InDelta(t, before, m.answers(300, 0).Assessment.Answers.Pairs, 150, "but for what waited for its copy")
+}
+
 func TestAStudyGoesOnAfterARestartAndEndsWithItsQuestion(t *testing.T) {
 	m := newMirrored(t, shadowStrategy())
 	m.start()

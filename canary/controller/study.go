@@ -34,7 +34,13 @@ func (c *Controller) followStudy() {
 	if c.study == nil || c.study.Evidence.Arms != arms || !sameQuestion(c.study.Policy, policy) {
 		c.study = newStudy(canary.Study{Policy: policy, Evidence: analysis.NewEvidence(policy, arms)})
 	}
-	c.study.pairs.Split(c.state.Published)
+}
+
+// declareStudy tells the study of the split that is in force.
+func (c *Controller) declareStudy() {
+	if c.study != nil {
+		c.study.pairs.Split(c.state.Published)
+	}
 }
 
 // sameQuestion says whether evidence for one policy is evidence for another.
