@@ -13,6 +13,9 @@ import (
 type Checkpoint struct {
 	State State `json:"state"`
 
+	// At is when it was made. What came later was seen by nobody who goes on from it.
+	At time.Time `json:"at,omitzero"`
+
 	// Route and Policy are the configuration in force: the last that was accepted.
 	Route  config.RouteSpec  `json:"route"`
 	Policy config.PolicySpec `json:"policy"`

@@ -66,7 +66,7 @@ func (a *action) save() error {
 func (a *action) prepared() canary.Checkpoint {
 	trial := *a.Controller
 	trial.take(a)
-	return trial.checkpoint()
+	return trial.checkpoint(a.ev.When())
 }
 
 // adopt makes the next state this one; its decision waits to be saved.

@@ -107,7 +107,7 @@ func New(c Config) (*Controller, error) {
 func (c *Controller) restore(kept canary.Checkpoint) {
 	c.state, c.route, c.policy = kept.State, kept.Route, kept.Policy
 	c.traces, c.stated, c.saved = kept.Traces, kept.Conditions, kept.Evidence
-	c.loaded = true
+	c.loaded, c.savedAt = true, kept.At
 	if kept.Study != nil {
 		c.study = newStudy(*kept.Study)
 	}
@@ -133,8 +133,8 @@ func (c *Controller) Configure(now time.Time, route config.RouteSpec, policy con
 	if c.tally == nil {
 		c.tally = analysis.NewTally(c.Key, now)
 		c.tally.Mute(c.silent)
-		c.savedAt = now
 		c.noteAbsence(now)
+		c.savedAt = now
 	}
 	refused := canary.Admit(c.state, route)
 	if refused != nil {

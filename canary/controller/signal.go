@@ -28,7 +28,6 @@ func (c *Controller) Observe(now time.Time, requests []analysis.Request) {
 	for _, r := range requests {
 		c.observe(now, r)
 	}
-	c.dirty = c.dirty || c.sense != nil
 }
 
 func (c *Controller) observe(now time.Time, r analysis.Request) {
@@ -192,21 +191,15 @@ func (c *Controller) noteGap(g analysis.Gap) {
 	}
 }
 
-// noteAbsence writes into the trace of a rollout that goes on after a restart what
-// was not seen of it, or seen and not kept: nobody reports that.
+// noteAbsence writes into the trace of a rollout that goes on after a restart since when
+// nothing was seen of it, or seen and not kept: nobody reports that.
 func (c *Controller) noteAbsence(now time.Time) {
 	t := c.trace()
-	if t == nil || len(t.Gaps) >= canary.KeptGaps {
+	if t == nil || len(t.Gaps) >= canary.KeptGaps || c.savedAt.IsZero() {
 		return
 	}
-	last := t.Stable.Last
-	if t.Candidate.Last.After(last) {
-		last = t.Candidate.Last
-	}
-	if !last.IsZero() {
-		t.Gaps = append(t.Gaps, fmt.Sprintf("no request from %s for %s is counted: the control plane was away",
-			last.UTC().Format("15:04:05.000"), now.Sub(last).Round(time.Millisecond)))
-	}
+	t.Gaps = append(t.Gaps, fmt.Sprintf("no request from %s for %s is counted: the control plane was away",
+		c.savedAt.UTC().Format("15:04:05.000"), now.Sub(c.savedAt).Round(time.Millisecond)))
 }
 
 // trace is of the rollout that runs; nil where there is none.
@@ -269,7 +262,7 @@ func (c *Controller) lookEvidence(now time.Time) {
 
 // keep saves evidence that was not saved for long.
 func (c *Controller) keep(now time.Time) {
-	if !c.dirty || c.state.Fault != nil || now.Sub(c.savedAt) < Keep {
+	if !c.stale() || c.state.Fault != nil || now.Sub(c.savedAt) < Keep {
 		return
 	}
 	if err := c.flush(now); err != nil {
@@ -283,7 +276,7 @@ func (c *Controller) leave(now time.Time) {
 		t.keep(now)
 		c.dirty = true
 	}
-	if !c.dirty {
+	if !c.stale() {
 		return
 	}
 	if err := c.flush(now); err != nil {
@@ -291,9 +284,13 @@ func (c *Controller) leave(now time.Time) {
 	}
 }
 
+// stale says whether what is kept is behind what is known. While a rollout runs, at
+// least until when it was seen is.
+func (c *Controller) stale() bool { return c.dirty || c.sense != nil }
+
 // flush saves the state as it is.
 func (c *Controller) flush(now time.Time) error {
-	if err := c.Store.Save(c.checkpoint(), c.unsaved); err != nil {
+	if err := c.Store.Save(c.checkpoint(now), c.unsaved); err != nil {
 		return err
 	}
 	c.savedAll(now)
@@ -309,9 +306,9 @@ func (c *Controller) savedAll(now time.Time) {
 }
 
 // checkpoint is everything that is kept, but for the ledger of an A/B test that the store has.
-func (c *Controller) checkpoint() canary.Checkpoint {
+func (c *Controller) checkpoint(now time.Time) canary.Checkpoint {
 	kept := canary.Checkpoint{
-		State: c.state, Route: c.route, Policy: c.policy,
+		At: now.UTC(), State: c.state, Route: c.route, Policy: c.policy,
 		Evidence: c.saved, Study: c.keptStudy(), ABTest: c.keptTest(), ABTraces: c.tests, Traces: c.traces, Conditions: c.stated,
 	}
 	if c.sense != nil {

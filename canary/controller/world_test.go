@@ -353,6 +353,23 @@ func TestARestartGoesOnAtTheSameStepAndDropsTheOutage(t *testing.T) {
 	requireReplays(t, l.store.decisions)
 }
 
+func TestTimeWithoutRequestsIsNoAbsenceOfTheControlPlane(t *testing.T) {
+	m := newMirrored(t, shadowStep())
+	m.start()
+	require.NotNil(t, m.answers(100, 0).State.Rollout)
+	for range 60 * 20 { // a minute without a request
+		m.now = m.now.Add(50 * time.Millisecond)
+		m.tick()
+	}
+	m.deaf = true // kill -9, and up again
+	m.now = m.now.Add(3 * time.Second)
+	m.world.Run(m.lab, m.now)
+	m.start()
+	s := m.ctl.Snapshot(m.now)
+	require.Len(t, s.Traces[0].Gaps, 1)
+	require.Regexp(t, `for (\d|1[0-3])(\.\d+)?s is counted: the control plane was away`, s.Traces[0].Gaps[0], "and at most what was not kept")
+}
+
 func TestAStoreThatIsAwayStopsGrowthAndNotTheWayBack(t *testing.T) {
 	sp := spec()
 	sp.Candidate.Faults = []world.Fault{{After: 20 * time.Second, Errors: 1}}
