@@ -54,10 +54,28 @@ func (s State) RunningTest() *ABTest {
 	return &s.ABTests[0]
 }
 
+// AskedTest is the A/B test that the configuration asks for, be it over; nil if none.
+func (s State) AskedTest() *ABTest {
+	if len(s.ABTests) == 0 || s.ABTests[0].Left {
+		return nil
+	}
+	return &s.ABTests[0]
+}
+
+// ABTest finds an A/B test by its id; nil if it is none of the last.
+func (s State) ABTest(id string) *ABTest {
+	for i := range s.ABTests {
+		if s.ABTests[i].ID == id {
+			return &s.ABTests[i]
+		}
+	}
+	return nil
+}
+
 // followTest begins the A/B test that the configuration asks for, and ends one that it
 // no longer does.
 func (m *machine) followTest() {
-	asked := m.askedTest()
+	asked := m.configuredTest()
 	if len(m.ABTests) > 0 {
 		last := &m.ABTests[0]
 		if asked != nil && !last.Left && last.same(*asked) {
@@ -83,8 +101,8 @@ func (m *machine) followTest() {
 	m.notifyTest(NoticeBegan, asked.ID)
 }
 
-// askedTest is the A/B test that is configured, without an id; nil if none.
-func (m *machine) askedTest() *ABTest {
+// configuredTest is the A/B test that is configured, without an id; nil if none.
+func (m *machine) configuredTest() *ABTest {
 	spec := m.route.Strategy.ABTest
 	if spec == nil || len(spec.Outcomes) == 0 {
 		return nil

@@ -237,11 +237,12 @@ func (s Snapshot) ABTrace(id string) (canary.ABTrace, bool) {
 // ABTest is the A/B test that is configured, be it over, and what was seen of it; false
 // where none is.
 func (s Snapshot) ABTest() (canary.ABTest, canary.ABTrace, bool) {
-	if len(s.State.ABTests) == 0 || s.State.ABTests[0].Left {
+	t := s.State.AskedTest()
+	if t == nil {
 		return canary.ABTest{}, canary.ABTrace{}, false
 	}
-	trace, _ := s.ABTrace(s.State.ABTests[0].ID)
-	return s.State.ABTests[0], trace, true
+	trace, _ := s.ABTrace(t.ID)
+	return *t, trace, true
 }
 
 // Tell takes outcomes of the A/B test that runs on an inference route. It answers

@@ -10,24 +10,13 @@ import (
 
 func known(s canary.State, rollout string) bool {
 	_, _, ok := find(s, rollout)
-	_, test := findTest(s, rollout)
-	return ok || test
-}
-
-// findTest gives an A/B test by id.
-func findTest(s canary.State, id string) (canary.ABTest, bool) {
-	for _, t := range s.ABTests {
-		if t.ID == id {
-			return t, true
-		}
-	}
-	return canary.ABTest{}, false
+	return ok || s.ABTest(rollout) != nil
 }
 
 // over says whether a rollout, the newest, or an A/B test has ended.
 func over(s canary.State, id string) bool {
-	t, test := findTest(s, id)
-	return test && !t.Runs() || len(s.History) > 0 && s.History[0].ID == id
+	t := s.ABTest(id)
+	return t != nil && !t.Runs() || len(s.History) > 0 && s.History[0].ID == id
 }
 
 // find gives a rollout by id, with its end if it has ended.
@@ -49,9 +38,9 @@ func (a *Archive) build(s controller.Snapshot, rollout string) (review.Review, e
 	if err != nil {
 		return review.Review{}, err
 	}
-	if t, ok := findTest(s.State, rollout); ok {
+	if t := s.State.ABTest(rollout); t != nil {
 		trace, _ := s.ABTrace(rollout)
-		return review.BuildABTest(review.ABFacts{Route: s.State.Route, Test: t, Trace: trace, Decisions: decisions}, s.At)
+		return review.BuildABTest(review.ABFacts{Route: s.State.Route, Test: *t, Trace: trace, Decisions: decisions}, s.At)
 	}
 	r, finished, ok := find(s.State, rollout)
 	if !ok {

@@ -104,8 +104,8 @@ func (a *Archive) newest(k config.Key, s canary.State) (string, error) {
 	if s.Rollout != nil {
 		return s.Rollout.ID, nil
 	}
-	if len(s.ABTests) > 0 && !s.ABTests[0].Left {
-		return s.ABTests[0].ID, nil
+	if t := s.AskedTest(); t != nil {
+		return t.ID, nil
 	}
 	if len(s.History) > 0 {
 		return s.History[0].ID, nil

@@ -56,7 +56,7 @@ func count(n int64, one, many string) string {
 func verdictOf(s canary.State) string {
 	r := s.Rollout
 	switch {
-	case r == nil && len(s.History) == 0, r == nil && len(s.ABTests) > 0 && !s.ABTests[0].Left:
+	case r == nil && len(s.History) == 0, r == nil && s.AskedTest() != nil:
 		return ""
 	case r == nil:
 		return string(s.History[0].Outcome)
