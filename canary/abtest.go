@@ -37,6 +37,18 @@ const (
 // Runs says whether it has not ended.
 func (t ABTest) Runs() bool { return t.Ended.IsZero() }
 
+// Over says whether a test ends by itself at now, and why: its date has come, or a winner
+// is sure, who is empty where none is.
+func (t ABTest) Over(now time.Time, winner string) (Cause, bool) {
+	switch ends := t.Spec.EndsBy; {
+	case !ends.Date.IsZero() && !now.Before(ends.Date):
+		return CauseDate, true
+	case ends.Decision && winner != "":
+		return CauseEvidence, true
+	}
+	return "", false
+}
+
 // Concluded says that an A/B test has decided, or that its time is over: with a winner,
 // or without.
 type Concluded struct {
@@ -98,7 +110,7 @@ func (m *machine) followTest() {
 	m.ABTests = append([]ABTest{*asked}, m.ABTests...)
 	m.ABTests = m.ABTests[:min(len(m.ABTests), KeptHistory)]
 	m.sayf("A/B test %s begins: %d arms, %s is the reference", asked.ID, len(asked.Versions), asked.Spec.Reference)
-	m.notifyTest(NoticeBegan, asked.ID)
+	m.notifyOf(asked.ID, NoticeBegan)
 }
 
 // configuredTest is the A/B test that is configured, without an id; nil if none.
@@ -131,12 +143,11 @@ func (t ABTest) same(asked ABTest) bool {
 // concludeTest ends a test that decided, if it was to end so, or whose time is over.
 func (m *machine) concludeTest(e Concluded) {
 	t := m.RunningTest()
-	switch {
-	case t == nil || t.ID != e.Test:
-	case t.Spec.EndsBy.Decision && e.Winner != "":
-		m.endTest(CauseEvidence, e.Winner, e.Reason)
-	case !t.Spec.EndsBy.Date.IsZero() && !m.now.Before(t.Spec.EndsBy.Date):
-		m.endTest(CauseDate, e.Winner, e.Reason)
+	if t == nil || t.ID != e.Test {
+		return
+	}
+	if cause, over := t.Over(m.now, e.Winner); over {
+		m.endTest(cause, e.Winner, e.Reason)
 	}
 }
 
@@ -154,13 +165,7 @@ func (m *machine) endTest(cause Cause, winner, why string) {
 	t := m.RunningTest()
 	t.Ended, t.Cause, t.Winner, t.Reason = m.now, cause, winner, why
 	m.sayf("A/B test %s ends (%s): %s", t.ID, cause, why)
-	m.notifyTest(NoticeEnded, t.ID)
-}
-
-// notifyTest tells people. The text is the decision's so far.
-func (m *machine) notifyTest(kind NoticeKind, id string) {
-	m.notify(kind)
-	m.notices[len(m.notices)-1].Rollout = id
+	m.notifyOf(t.ID, NoticeEnded)
 }
 
 // testOf is the id of the A/B test that a decision concerns, where it concerns no

@@ -57,15 +57,20 @@ func (m *machine) refusef(format string, args ...any) {
 	m.refusal = fmt.Sprintf(format, args...)
 }
 
-// notify tells people. The text is the decision's so far.
+// notify tells people of the rollout that runs, or else of the last.
 func (m *machine) notify(kind NoticeKind) {
-	n := Notice{Route: m.State.Route, At: m.now, Kind: kind, Text: strings.Join(m.said, "; ")}
+	id := ""
 	if m.Rollout != nil {
-		n.Rollout = m.Rollout.ID
+		id = m.Rollout.ID
 	} else if len(m.History) > 0 {
-		n.Rollout = m.History[0].ID
+		id = m.History[0].ID
 	}
-	m.notices = append(m.notices, n)
+	m.notifyOf(id, kind)
+}
+
+// notifyOf tells people of a rollout, or of an A/B test. The text is the decision's so far.
+func (m *machine) notifyOf(id string, kind NoticeKind) {
+	m.notices = append(m.notices, Notice{Route: m.State.Route, Rollout: id, At: m.now, Kind: kind, Text: strings.Join(m.said, "; ")})
 }
 
 // conclude turns what the rule did into effects. Growing is saved first, and

@@ -143,5 +143,13 @@ func verbRow(k Kind) cells {
 	panic("canary: verb " + string(k) + " is not in the table")
 }
 
+// Takes says whether a verb, by its kind, is not refused out of hand now.
+func (s State) Takes(k Kind) bool {
+	if k == KindAborted && s.Rollout == nil {
+		return s.RunningTest() != nil
+	}
+	return decide(s.Phase(), k).name != "refuse"
+}
+
 // RuleName says what a phase does with a kind of event; "-" is nothing.
 func RuleName(p Phase, k Kind) string { return decide(p, k).name }

@@ -47,21 +47,14 @@ func viewsOf(list []controller.Snapshot) []View {
 	return views
 }
 
-// offered lists the verbs that the machine's table has a use for. Others are
-// taken all the same, and refused with a reason.
+// offered lists the verbs that the machine has a use for now. Others are taken all the
+// same, and refused with a reason. Without a canary, weights are written by hand: only
+// an A/B test may be ended.
 func offered(s controller.Snapshot) []string {
 	names := []string{}
-	switch {
-	case s.State.RunningTest() != nil:
-		return append(names, "abort")
-	case s.Route.Strategy.Canary == nil && s.State.Rollout == nil:
-		return names // its weights are written by hand
-	}
+	byHand := s.Route.Strategy.Canary == nil && s.State.Rollout == nil
 	for _, name := range Verbs() {
-		if name == "abort" && s.State.Rollout == nil {
-			continue // there is nothing to end
-		}
-		if canary.RuleName(s.State.Phase(), kindOf(name)) != "refuse" {
+		if s.State.Takes(kindOf(name)) && (!byHand || name == "abort") {
 			names = append(names, name)
 		}
 	}

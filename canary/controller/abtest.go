@@ -164,20 +164,15 @@ func (c *Controller) lookTest(now time.Time) {
 		is.judge()
 		is.judged, is.changed = n, true
 	}
-	t := c.state.RunningTest()
-	decided := t.Spec.EndsBy.Decision && is.standing.Winner != "" && c.gap == ""
-	due := !t.Spec.EndsBy.Date.IsZero() && !now.Before(t.Spec.EndsBy.Date)
-	if decided || due {
+	cause, over := c.state.RunningTest().Over(now, is.standing.Winner)
+	if over && (cause != canary.CauseEvidence || c.gap == "") {
 		c.event(canary.Concluded{At: now, Test: is.id, Winner: is.standing.Winner, Reason: is.standing.Reason})
 	}
 }
 
 // grace is how long after its start a request and its log entry may come.
 func (c *Controller) grace() time.Duration {
-	const flushed, unsaid = time.Second, 30 * time.Second
-	if c.route.Timeouts.Request <= 0 {
-		return unsaid + flushed
-	}
+	const flushed = time.Second
 	return c.route.Timeouts.Request.D() + flushed
 }
 
