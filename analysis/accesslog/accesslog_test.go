@@ -25,6 +25,7 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/analysis/accesslog"
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/ingest/corpus"
 )
 
 // recorder is a Sink that hands on copies of what it is given.
@@ -97,7 +98,7 @@ func attempt() *entrypb.HTTPAccessLogEntry {
 			Duration:                 durationpb.New(37 * time.Millisecond),
 			TimeToLastUpstreamRxByte: durationpb.New(36 * time.Millisecond),
 			UpstreamCluster:          "ml/filetype/v2",
-			UpstreamRemoteAddress:    address("10.0.0.7", 8000),
+			UpstreamRemoteAddress:    corpus.Address("10.0.0.7", 8000),
 			RouteName:                "ml/filetype@17",
 			CustomTags:               map[string]string{"arm": "ml/filetype/v2"},
 		},
@@ -106,12 +107,6 @@ func attempt() *entrypb.HTTPAccessLogEntry {
 		},
 		Response: &entrypb.HTTPResponseProperties{ResponseCode: wrapperspb.UInt32(200)},
 	}
-}
-
-func address(host string, port uint32) *corepb.Address {
-	return &corepb.Address{Address: &corepb.Address_SocketAddress{SocketAddress: &corepb.SocketAddress{
-		Address: host, PortSpecifier: &corepb.SocketAddress_PortValue{PortValue: port},
-	}}}
 }
 
 // answered is what attempt tells of.

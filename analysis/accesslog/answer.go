@@ -5,15 +5,6 @@ import "strconv"
 // longestDigest is how much of a digest or label is kept.
 const longestDigest = 128
 
-// digestOf reads what a server said of its answer. Envoy writes "-" for what is not
-// there.
-func digestOf(e *entry) string {
-	if string(e.digestHeader) == "-" {
-		return ""
-	}
-	return string(e.digestHeader[:min(len(e.digestHeader), longestDigest)])
-}
-
 // status writes how a request was answered. A gRPC status is the last word.
 func (a *attribution) status(e *entry) string {
 	switch {

@@ -112,7 +112,7 @@ func (a *attribution) attribute(b []byte) (analysis.Request, result) {
 		r, what := a.attempt(&e)
 		r.Told = what == attributed && a.told.ended(&r)
 		if what == attributed && e.cutOff() {
-			return a.endings.attempt(&e, r)
+			return a.endings.attempt(r)
 		}
 		return r, what
 	case e.kind == upstreamPeriodic && e.firstByte > 0: // its answer has begun
@@ -214,8 +214,8 @@ func (a *attribution) fill(r *analysis.Request, e *entry, arm arm, stamp []byte)
 	r.Route, r.Version = arm.route, arm.version
 	r.Start, r.Duration, r.FirstByte = e.start, e.duration, e.firstByte
 	r.PerToken = e.perToken()
-	r.Segment, r.Unit = a.segment(e.segmentHeader), unitOf(e)
-	r.ID, r.Status, r.Digest = string(e.requestID), a.status(e), digestOf(e)
+	r.Segment, r.Unit = a.text(said(e.segmentHeader, longestSegment)), string(said(e.unitHeader, analysis.LongestUnit))
+	r.ID, r.Status, r.Digest = string(e.requestID), a.status(e), string(said(e.digestHeader, longestDigest))
 	var ok bool
 	if r.Epoch, ok = a.epoch(stamp, e.route); !ok {
 		return noEpoch
@@ -271,6 +271,9 @@ func (a *attribution) pod(e *entry) string {
 
 // text keeps one copy of a name that many entries repeat.
 func (a *attribution) text(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
 	known, ok := a.names[string(b)]
 	if !ok {
 		known = string(b)
@@ -282,20 +285,12 @@ func (a *attribution) text(b []byte) string {
 // longestSegment is how much of a segment's name is kept.
 const longestSegment = 64
 
-// segment reads the header that names it. Envoy writes "-" for what is not there.
-func (a *attribution) segment(header []byte) string {
-	if len(header) == 0 || string(header) == "-" {
-		return ""
+// said is what a header tells, cut to some bytes. Envoy writes "-" for what is not there.
+func said(header []byte, most int) []byte {
+	if string(header) == "-" {
+		return nil
 	}
-	return a.text(header[:min(len(header), longestSegment)])
-}
-
-// unitOf reads the header that holds it.
-func unitOf(e *entry) string {
-	if len(e.unitHeader) == 0 || string(e.unitHeader) == "-" {
-		return ""
-	}
-	return string(e.unitHeader[:min(len(e.unitHeader), analysis.LongestUnit)])
+	return header[:min(len(header), most)]
 }
 
 // String gives host:port; a path has no port.

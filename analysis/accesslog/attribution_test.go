@@ -18,15 +18,10 @@ import (
 
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/ingest/corpus"
 )
 
 func start() time.Time { return time.Unix(1_700_000_000, 250_000_000).UTC() }
-
-func address(host string, port uint32) *corepb.Address {
-	return &corepb.Address{Address: &corepb.Address_SocketAddress{SocketAddress: &corepb.SocketAddress{
-		Address: host, PortSpecifier: &corepb.SocketAddress_PortValue{PortValue: port},
-	}}}
-}
 
 // attempt is the entry of a first attempt that v2 answered with 200.
 func attempt(changes ...func(*entrypb.HTTPAccessLogEntry)) *entrypb.HTTPAccessLogEntry {
@@ -37,7 +32,7 @@ func attempt(changes ...func(*entrypb.HTTPAccessLogEntry)) *entrypb.HTTPAccessLo
 			Duration:                 durationpb.New(37 * time.Millisecond),
 			TimeToLastUpstreamRxByte: durationpb.New(36 * time.Millisecond),
 			UpstreamCluster:          "ml/filetype/v2",
-			UpstreamRemoteAddress:    address("10.0.0.7", 8000),
+			UpstreamRemoteAddress:    corpus.Address("10.0.0.7", 8000),
 			RouteName:                "ml/filetype@17",
 			CustomTags:               map[string]string{"arm": "ml/filetype/v2"},
 		},
@@ -261,7 +256,7 @@ func TestTheArmThatServedIsJudged(t *testing.T) {
 		{"a stamp of the route", attempt(routeLevel), answered(func(r *analysis.Request) { r.Epoch = 18 })},
 		{"no stamp but the route's name", attempt(func(e *entrypb.HTTPAccessLogEntry) { delete(e.GetRequest().GetRequestHeaders(), "x-sluice-arm") }), answered()},
 		{"a pod with IPv6", attempt(func(e *entrypb.HTTPAccessLogEntry) {
-			e.CommonProperties.UpstreamRemoteAddress = address("fd00::7", 80)
+			e.CommonProperties.UpstreamRemoteAddress = corpus.Address("fd00::7", 80)
 		}), answered(func(r *analysis.Request) { r.Pod = "[fd00::7]:80" })},
 		{"a pod behind a unix socket", attempt(func(e *entrypb.HTTPAccessLogEntry) {
 			e.CommonProperties.UpstreamRemoteAddress = &corepb.Address{Address: &corepb.Address_Pipe{Pipe: &corepb.Pipe{Path: "/run/model"}}}
@@ -415,7 +410,7 @@ func TestNamesAreForgottenBeforeTheyAreTooMany(t *testing.T) {
 	a := newAttribution("gateway-1", newTold())
 	for port := range uint32(3 * remembered) {
 		b, err := proto.Marshal(attempt(func(e *entrypb.HTTPAccessLogEntry) {
-			e.CommonProperties.UpstreamRemoteAddress = address("10.0.0.7", port)
+			e.CommonProperties.UpstreamRemoteAddress = corpus.Address("10.0.0.7", port)
 		}))
 		require.NoError(t, err)
 		_, what := a.attribute(b)

@@ -42,8 +42,8 @@ func newEndings() endings {
 
 // attempt takes an attempt that was cut off. A mirrored one does not wait: nothing
 // but its time-out ends it, unless the client left while the request was sent.
-func (e *endings) attempt(from *entry, r analysis.Request) (analysis.Request, result) {
-	id := string(from.requestID)
+func (e *endings) attempt(r analysis.Request) (analysis.Request, result) {
+	id := r.ID
 	if left, ok := e.left[id]; ok && r.End().Before(left.end.Add(together)) {
 		r.Outcome = analysis.Abandoned
 		return r, attributed

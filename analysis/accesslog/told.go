@@ -20,6 +20,7 @@ type told struct {
 	mu     sync.Mutex
 	since  map[attemptKey]time.Time // when an entry of it came last, by our clock
 	lost   time.Time                // of what was forgotten, the latest start
+	swept  time.Time                // when it last looked for what is stale
 	open   int                      // streams
 	closed time.Time                // when the last one was
 }
@@ -68,11 +69,13 @@ func (t *told) running(now time.Time, r *analysis.Request) bool {
 	return !known
 }
 
-// full says whether there is no room, when it has forgotten what is stale.
+// full says whether there is no room, when it has forgotten what is stale: once a
+// second at most, for it looks at all.
 func (t *told) full(now time.Time) bool {
-	if len(t.since) < mostTold {
-		return false
+	if len(t.since) < mostTold || now.Sub(t.swept) < time.Second {
+		return len(t.since) >= mostTold
 	}
+	t.swept = now
 	for key, last := range t.since {
 		if start := time.Unix(0, key.start); now.Sub(last) > stale {
 			delete(t.since, key)

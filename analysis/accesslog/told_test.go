@@ -140,3 +140,9 @@ func TestAProxyThatIsGoneForLongIsForgotten(t *testing.T) {
 	m.open(start().Add(absent+time.Second), "gateway-2")
 	assert.Len(t, m.of, 1)
 }
+
+type nowhere struct{}
+
+func (nowhere) Observe(string, []analysis.Request) {}
+func (nowhere) Report(string, []analysis.Load)     {}
+func (nowhere) Stream(string, bool)                {}

@@ -111,11 +111,9 @@ func (e *entry) readCommon(w wire) bool {
 			seconds, nanos := secondsOf(w.in())
 			e.start, started = time.Unix(seconds, nanos).UTC(), true
 		case 9<<3 | text:
-			seconds, nanos := secondsOf(w.in())
-			e.firstByte = time.Duration(seconds)*time.Second + time.Duration(nanos)
+			e.firstByte = durationOf(w.in())
 		case 10<<3 | text:
-			seconds, nanos := secondsOf(w.in())
-			e.lastByte, e.complete = time.Duration(seconds)*time.Second+time.Duration(nanos), true
+			e.lastByte, e.complete = durationOf(w.in()), true
 		case 13<<3 | text:
 			e.readAddress(w.in())
 		case 15<<3 | text:
@@ -129,8 +127,7 @@ func (e *entry) readCommon(w wire) bool {
 				e.arm = value
 			}
 		case 23<<3 | text:
-			seconds, nanos := secondsOf(w.in())
-			e.duration, ended = time.Duration(seconds)*time.Second+time.Duration(nanos), true
+			e.duration, ended = durationOf(w.in()), true
 		case 24<<3 | varint:
 			e.attempts = w.number
 		case 33<<3 | varint:
@@ -211,6 +208,12 @@ func numberOf(w wire) (number uint64) {
 		}
 	}
 	return number
+}
+
+// durationOf reads a google.protobuf.Duration.
+func durationOf(w wire) time.Duration {
+	seconds, nanos := secondsOf(w)
+	return time.Duration(seconds)*time.Second + time.Duration(nanos)
 }
 
 // secondsOf reads a Timestamp or a Duration.

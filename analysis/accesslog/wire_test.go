@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/sluice-dev/sluice/e2e/ingest/corpus"
 )
 
 // generated reads an entry with the generated types.
@@ -46,6 +48,9 @@ func generated(e *entrypb.HTTPAccessLogEntry) entry {
 	if trailer, is := response.GetResponseTrailers()[headerTokens]; is {
 		want.tokens, want.trailed = bytes(trailer), true
 	}
+	if trailer, is := response.GetResponseTrailers()[headerDigest]; is {
+		want.digestHeader = bytes(trailer)
+	}
 	if trailer := response.GetResponseTrailers()[headerGRPC]; trailer != "" {
 		want.grpcStatus = bytes(trailer)
 	}
@@ -71,10 +76,10 @@ func TestAnEntryIsReadAsTheGeneratedTypesReadIt(t *testing.T) {
 		"an attempt's":       attempt(),
 		"a shadow's":         attempt(shadow, flag("upstream_connection_failure")),
 		"a request's":        whole(code(503), flag("downstream_remote_reset")),
-		"as Envoy fills one": filled(entrypb.AccessLogType_DownstreamEnd, start(), 7),
+		"as Envoy fills one": corpus.Filled(entrypb.AccessLogType_DownstreamEnd, 17, start(), 7),
 		"with a gRPC status": attempt(func(e *entrypb.HTTPAccessLogEntry) {
 			e.Response.ResponseHeaders = map[string]string{"grpc-status": "13", "x-sluice": "v2@17", "x-sluice-digest": "cat", "x-sluice-tokens": "7"}
-			e.Response.ResponseTrailers = map[string]string{"grpc-status": "14", "x-sluice-tokens": "8"}
+			e.Response.ResponseTrailers = map[string]string{"grpc-status": "14", "x-sluice-tokens": "8", "x-sluice-digest": "dog"}
 		}),
 		"one that runs": attempt(began, runs),
 		"with nothing":  {},
@@ -125,7 +130,7 @@ func TestAMessageIsReadAsTheGeneratedTypesReadIt(t *testing.T) {
 
 // FuzzReadEntry compares with the generated types whatever they take.
 func FuzzReadEntry(f *testing.F) {
-	for _, e := range []*entrypb.HTTPAccessLogEntry{attempt(), whole(), attempt(shadow, flag("no_healthy_upstream")), filled(entrypb.AccessLogType_UpstreamEnd, start(), 1)} {
+	for _, e := range []*entrypb.HTTPAccessLogEntry{attempt(), whole(), attempt(shadow, flag("no_healthy_upstream")), corpus.Filled(entrypb.AccessLogType_UpstreamEnd, 17, start(), 1)} {
 		b, err := proto.Marshal(e)
 		require.NoError(f, err)
 		f.Add(b)
@@ -144,8 +149,12 @@ func FuzzReadEntry(f *testing.F) {
 		got, ok := readEntry(canonical)
 		require.True(t, ok)
 		want := generated(&e)
-		got.servedHeader, got.armHeader, got.attemptHeader, got.shadowHeader = empty(got.servedHeader), empty(got.armHeader), empty(got.attemptHeader), empty(got.shadowHeader)
-		got.grpcStatus, got.arm, got.host, got.tokens = empty(got.grpcStatus), empty(got.arm), empty(got.host), empty(got.tokens)
+		for _, b := range []*[]byte{
+			&got.cluster, &got.arm, &got.route, &got.host, &got.requestID, &got.armHeader, &got.shadowHeader, &got.attemptHeader,
+			&got.segmentHeader, &got.unitHeader, &got.servedHeader, &got.digestHeader, &got.tokens, &got.grpcStatus,
+		} {
+			*b = empty(*b)
+		}
 		require.Equal(t, want, got)
 	})
 }

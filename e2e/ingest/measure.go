@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/e2e/ingest/corpus"
 )
 
 // goal is entries per second of one core.
@@ -147,7 +148,7 @@ func (o options) measureWhole(ctx context.Context, socket string) (half, rest co
 
 // rounded is how many entries whole messages have.
 func (o options) rounded(entries int) int {
-	return entries / perMessage / o.streams * perMessage * o.streams
+	return entries / corpus.PerMessage / o.streams * corpus.PerMessage * o.streams
 }
 
 // take has so many entries sent, and returns when the rollout has counted them all.
@@ -201,12 +202,12 @@ func forget(_ any, stream grpc.ServerStream) error {
 
 // measureUnmarshalling is what any server pays that uses the generated types.
 func measureUnmarshalling(entries int) (cost, error) {
-	list, err := corpus("gateway-0", 1, time.Now())
+	list, err := corpus.Messages("gateway-0", 1, time.Now())
 	if err != nil {
 		return cost{}, err
 	}
 	return measure(entries, func() error {
-		for n := range entries / perMessage {
+		for n := range entries / corpus.PerMessage {
 			if err := proto.Unmarshal(list[n%len(list)], &logspb.StreamAccessLogsMessage{}); err != nil {
 				return err
 			}

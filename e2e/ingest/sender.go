@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/sluice-dev/sluice/e2e/ingest/corpus"
 )
 
 // send sends so many entries on so many streams, and returns when all were taken.
@@ -24,7 +26,7 @@ func send(ctx context.Context, socket string, epoch uint64, entries, streams int
 	g, ctx := errgroup.WithContext(ctx)
 	for stream := range streams {
 		g.Go(func() error {
-			return sendStream(ctx, conn, fmt.Sprintf("gateway-%d", stream/2), epoch, entries/perMessage/streams)
+			return sendStream(ctx, conn, fmt.Sprintf("gateway-%d", stream/2), epoch, entries/corpus.PerMessage/streams)
 		})
 	}
 	return g.Wait()
@@ -42,7 +44,7 @@ func sendStream(ctx context.Context, conn *grpc.ClientConn, proxy string, epoch 
 	for n := range count {
 		if now := time.Now(); now.Sub(made) > time.Second {
 			made = now
-			if list, err = corpus(proxy, epoch, now); err != nil {
+			if list, err = corpus.Messages(proxy, epoch, now); err != nil {
 				return err
 			}
 		}

@@ -1,4 +1,8 @@
-package main
+// Package corpus makes access-log entries filled as Envoy fills them, for what reads
+// them to be tried and measured with. It decides nothing.
+//
+// Start reading at Filled.
+package corpus
 
 import (
 	"fmt"
@@ -14,23 +18,23 @@ import (
 )
 
 const (
-	// perMessage is how many entries a message has: what Envoy's buffer of 16 KiB holds.
-	perMessage = 32
+	// PerMessage is how many entries a message has: what Envoy's buffer of 16 KiB holds.
+	PerMessage = 32
 	// messages is how many are made at a time, and sent over and over.
 	messages = 64
 )
 
-// corpus gives messages with the entries of requests that end at about a time. Each
+// Messages gives messages with the entries of requests that end at about a time. Each
 // request has two entries, of its attempt and its own, filled as Envoy 1.40 fills
 // them; one request in a hundred fails.
-func corpus(proxy string, epoch uint64, at time.Time) ([][]byte, error) {
+func Messages(proxy string, epoch uint64, at time.Time) ([][]byte, error) {
 	all := make([][]byte, messages)
 	for m := range all {
 		entries := &logspb.StreamAccessLogsMessage_HTTPAccessLogEntries{}
-		for i := range perMessage / 2 {
-			n := m*perMessage/2 + i
+		for i := range PerMessage / 2 {
+			n := m*PerMessage/2 + i
 			entries.LogEntry = append(entries.LogEntry,
-				filled(entrypb.AccessLogType_UpstreamEnd, epoch, at, n), filled(entrypb.AccessLogType_DownstreamEnd, epoch, at, n))
+				Filled(entrypb.AccessLogType_UpstreamEnd, epoch, at, n), Filled(entrypb.AccessLogType_DownstreamEnd, epoch, at, n))
 		}
 		message := &logspb.StreamAccessLogsMessage{
 			Identifier: &logspb.StreamAccessLogsMessage_Identifier{Node: &corepb.Node{Id: proxy}, LogName: "sluice"},
@@ -44,8 +48,9 @@ func corpus(proxy string, epoch uint64, at time.Time) ([][]byte, error) {
 	return all, nil
 }
 
-// filled is an entry with every field that Envoy sets.
-func filled(kind entrypb.AccessLogType, epoch uint64, end time.Time, i int) *entrypb.HTTPAccessLogEntry {
+// Filled is an entry with every field that Envoy 1.40 sets for a request of a sticky unit
+// whose server says what it answered.
+func Filled(kind entrypb.AccessLogType, epoch uint64, end time.Time, i int) *entrypb.HTTPAccessLogEntry {
 	lasted := time.Duration(20+i%40) * time.Millisecond
 	took := durationpb.New(lasted)
 	version := fmt.Sprintf("v%d", 1+i%2)
@@ -57,11 +62,11 @@ func filled(kind entrypb.AccessLogType, epoch uint64, end time.Time, i int) *ent
 	e := &entrypb.HTTPAccessLogEntry{
 		CommonProperties: &entrypb.AccessLogCommon{
 			AccessLogType:                 kind,
-			DownstreamRemoteAddress:       address("10.1.0.9", 50804),
-			DownstreamLocalAddress:        address("10.1.0.2", 8080),
-			DownstreamDirectRemoteAddress: address("10.1.0.9", 50804),
-			UpstreamRemoteAddress:         address("10.0.0.7", uint32(8000+i%8)),
-			UpstreamLocalAddress:          address("10.1.0.2", 55472),
+			DownstreamRemoteAddress:       Address("10.1.0.9", 50804),
+			DownstreamLocalAddress:        Address("10.1.0.2", 8080),
+			DownstreamDirectRemoteAddress: Address("10.1.0.9", 50804),
+			UpstreamRemoteAddress:         Address("10.0.0.7", uint32(8000+i%8)),
+			UpstreamLocalAddress:          Address("10.1.0.2", 55472),
 			StartTime:                     timestamppb.New(end.Add(-lasted - time.Duration(i%100)*time.Millisecond)),
 			Duration:                      took,
 			TimeToLastRxByte:              durationpb.New(400 * time.Microsecond),
@@ -81,11 +86,14 @@ func filled(kind entrypb.AccessLogType, epoch uint64, end time.Time, i int) *ent
 		Request: &entrypb.HTTPRequestProperties{
 			RequestMethod: corepb.RequestMethod_POST, Scheme: "http", Authority: "filetype.ml", Path: "/v2/models/filetype/infer",
 			UserAgent: "Go-http-client/1.1", RequestId: id, RequestHeadersBytes: 241, RequestBodyBytes: 1422,
-			RequestHeaders:          map[string]string{"x-envoy-attempt-count": "1", "x-sluice-arm": fmt.Sprintf("%s@%d", version, epoch)},
+			RequestHeaders: map[string]string{
+				"x-envoy-attempt-count": "1", "x-sluice-arm": fmt.Sprintf("%s@%d", version, epoch), "x-sluice-unit": fmt.Sprintf("user-%d", i%1000),
+			},
 			UpstreamHeaderBytesSent: 221, DownstreamHeaderBytesReceived: 111,
 		},
 		Response: &entrypb.HTTPResponseProperties{
 			ResponseCode: wrapperspb.UInt32(code), ResponseHeadersBytes: 120, ResponseBodyBytes: 73, DownstreamHeaderBytesSent: 134,
+			ResponseHeaders: map[string]string{"x-sluice-digest": "cat"},
 		},
 	}
 	if kind == entrypb.AccessLogType_DownstreamEnd {
@@ -95,7 +103,8 @@ func filled(kind entrypb.AccessLogType, epoch uint64, end time.Time, i int) *ent
 	return e
 }
 
-func address(host string, port uint32) *corepb.Address {
+// Address is that of a socket.
+func Address(host string, port uint32) *corepb.Address {
 	return &corepb.Address{Address: &corepb.Address_SocketAddress{SocketAddress: &corepb.SocketAddress{
 		Address: host, PortSpecifier: &corepb.SocketAddress_PortValue{PortValue: port},
 	}}}
