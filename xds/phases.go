@@ -208,11 +208,17 @@ func (p *planning) removable(ref Ref, needed map[Ref]bool) bool {
 	case TypeRoute:
 		return !needed[ref]
 	case TypeCluster:
-		return !needed[ref] && p.drained(ref)
+		return p.goes(ref, needed)
 	case TypeEndpoint: // goes with its cluster
 	}
 	cluster := Ref{TypeCluster, ref.Name}
-	return !p.wanted[cluster] && !needed[cluster] && p.drained(cluster)
+	return !p.wanted[cluster] && p.goes(cluster, needed)
+}
+
+// goes says whether a cluster that is not wanted can go. A proxy that has not answered
+// may still wait for its endpoints, and will not answer before it has them.
+func (p *planning) goes(cluster Ref, needed map[Ref]bool) bool {
+	return !needed[cluster] && p.drained(cluster) && !p.Open[cluster]
 }
 
 // unscoped says whether a scope can go: at once, or after a while where a

@@ -116,6 +116,15 @@ func TestPhases(t *testing.T) {
 			{open: "cB"},
 			{want: "cA@2 eA@2"},
 		}...),
+		"a cluster that nobody wants any more stays with its endpoints until it is answered": append(slices.Clone(served), []step{
+			{wanted: "cA@1 cB@1 eA@1 eB@1 rT@1>A sS@1>T lL@1>T", want: "cB@1 eB@1"},
+			{wanted: one, open: "cB", wake: 10 * time.Second},
+			{open: "cB", at: 10 * time.Second},
+			{open: "cB", at: 11 * time.Second, wanted: "cA@1 cB@2 eA@1 eB@2 rT@1>A sS@1>T lL@1>T"}, // an edit, which waits
+			{at: 12 * time.Second, want: "cB@2 eB@2"},
+			{at: 13 * time.Second, wanted: one, wake: 23 * time.Second},
+			{at: 23 * time.Second, want: "-cB -eB"},
+		}...),
 		"endpoints alone change at once": append(slices.Clone(served), []step{
 			{wanted: "cA@1 eA@2 rT@1>A sS@1>T lL@1>T", open: "cA rT lL", want: "eA@2"},
 		}...),

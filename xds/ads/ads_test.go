@@ -352,6 +352,32 @@ func TestEndpointsOfAnEditedClusterComeAfterIt(t *testing.T) {
 	})
 }
 
+// withV3 is filetype with a third version.
+func withV3(edit func(v3 *config.Version)) *config.Config {
+	c := configOf(route("filetype", "v1", "v2", "v3"))
+	edit(&c.Routes[0].Versions[2])
+	return c
+}
+
+func asItIs(*config.Version) {}
+
+func TestAClusterThatGoesAndComesBackWhileItsAnswerIsOutGetsItsEndpoints(t *testing.T) {
+	story(t, func(s *stage) {
+		s.publish(filetype(), split(1, 500))
+		p := s.start("a")
+		s.publish(withV3(asItIs), split(1, 500))
+		slow := p.receive() // Envoy answers when it has the endpoints
+		s.publish(filetype(), split(1, 500))
+		s.pass(5 * time.Second)
+		require.Empty(t, p.heard())
+		s.publish(withV3(func(v *config.Version) { v.Health = &config.Health{Path: "/ready"} }), split(1, 500))
+		p.subscribe(xds.TypeEndpoint, "ml/filetype/v3")
+		p.take("ClusterLoadAssignment ml/filetype/v3")
+		p.ack(slow)
+		require.Equal(t, []string{"Cluster ml/filetype/v3", "ClusterLoadAssignment ml/filetype/v3"}, p.heard(), "as it is now")
+	})
+}
+
 func TestAChangedListenerIsFollowedByItsScopes(t *testing.T) {
 	story(t, func(s *stage) {
 		s.publish(filetype(), split(1, 500))
