@@ -13,15 +13,16 @@ import (
 // errStopping is what requests are told that the drain had no time for.
 var errStopping = errors.New("server is shutting down")
 
+// setReady comes before it is told: who hears of it may call at once.
 func (s *Server) setReady() {
-	s.grpc.show(healthpb.HealthCheckResponse_SERVING)
 	s.ready.Store(true)
+	s.grpc.show(healthpb.HealthCheckResponse_SERVING)
 }
 
 // drain follows the package comment. It returns in DrainDelay + DrainTimeout.
 func (s *Server) drain(ctx context.Context, front *http.Server, stop context.CancelCauseFunc, worked <-chan error) error {
 	s.draining.Store(true)
-	s.grpc.show(healthpb.HealthCheckResponse_NOT_SERVING)
+	s.grpc.health.Shutdown() // for good: a warm-up may end after this
 	s.config.Logger.Info("draining", "delay", s.config.DrainDelay.String(), "timeout", s.config.DrainTimeout.String())
 	time.Sleep(s.config.DrainDelay)
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,10 +190,28 @@ func TestRefusalsOverGRPC(t *testing.T) {
 }
 
 // blocked keeps the device busy until the test lets it go.
-type blocked struct{ entered, release chan struct{} }
+type blocked struct {
+	entered, release chan struct{}
+	let              func()
+}
 
 func newBlocked() *blocked {
-	return &blocked{entered: make(chan struct{}, 100), release: make(chan struct{})}
+	b := &blocked{entered: make(chan struct{}, 100), release: make(chan struct{})}
+	b.let = sync.OnceFunc(func() { close(b.release) })
+	return b
+}
+
+// hold sends the request that keeps the device busy, and gives what will become of it.
+func (b *blocked) hold(t *testing.T, k *caller) <-chan error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { _, err := k.ModelInfer(context.Background(), rawRow(99, 0)); done <- err }()
+	select {
+	case <-b.entered:
+	case err := <-done:
+		require.FailNow(t, "the request was not run", err)
+	}
+	return done
 }
 
 func (b *blocked) before(in []serving.Tensor) error {
@@ -206,9 +225,8 @@ func (b *blocked) before(in []serving.Tensor) error {
 func TestOverloadOverGRPC(t *testing.T) {
 	b := newBlocked()
 	k := call(t, fake.Config{Fixed: 5 * ms, Before: b.before}, func(c *server.Config) { c.Slots, c.LoadReports, c.Digests = 1, true, true })
-	done := make(chan error, 1)
-	go func() { _, err := k.ModelInfer(context.Background(), rawRow(99, 0)); done <- err }()
-	<-b.entered
+	defer b.let()
+	done := b.hold(t, k)
 
 	t.Run("a deadline out of reach is refused, whoever sets it", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*ms)
@@ -232,7 +250,7 @@ func TestOverloadOverGRPC(t *testing.T) {
 		_, err := k.ModelInfer(ctx, rawRow(1, 1))
 		assert.Equal(t, codes.Canceled, status.Code(err))
 	})
-	close(b.release)
+	b.let()
 	require.NoError(t, <-done)
 
 	t.Run("answers carry the load and their digest", func(t *testing.T) {
@@ -291,16 +309,17 @@ func TestDrainingOverGRPC(t *testing.T) {
 	_, err = watch.Recv()
 	require.NoError(t, err)
 
-	done := make(chan error, 1)
-	go func() { _, err := k.ModelInfer(context.Background(), rawRow(99, 0)); done <- err }()
-	<-b.entered
+	defer b.let()
+	done := b.hold(t, k)
 	k.stop()
-	state, err := watch.Recv()
-	require.NoError(t, err)
-	assert.Equal(t, healthpb.HealthCheckResponse_NOT_SERVING, state.GetStatus())
+	if state, err := watch.Recv(); err == nil { // or the watch ended first
+		assert.Equal(t, healthpb.HealthCheckResponse_NOT_SERVING, state.GetStatus())
+		_, err = watch.Recv()
+		assert.Error(t, err, "the watch ends")
+	}
 	_, err = idle.Recv()
 	assert.Equal(t, codes.Unavailable, status.Code(err), err)
-	close(b.release)
+	b.let()
 	assert.NoError(t, <-done, "what was under way is answered")
 	assert.NoError(t, errors.Join(<-k.ended), "streams do not hold the drain up")
 }
