@@ -47,6 +47,31 @@ type ABDifference struct {
 	Better string `json:"better,omitempty"`
 }
 
+// ABComparison is one outcome of one arm, against the reference.
+type ABComparison struct {
+	ABResult
+	// Difference from the reference. Nil: the arm is the reference.
+	Difference *ABDifference `json:"difference,omitempty"`
+}
+
+// Compared gives one outcome of every arm, the reference first.
+func (a ABAssessment) Compared(outcome string) (arms []ABComparison) {
+	for _, r := range a.Arms {
+		if r.Outcome == outcome {
+			arms = append(arms, ABComparison{ABResult: r})
+		}
+	}
+	for i := range a.Differences {
+		d := &a.Differences[i]
+		if len(arms) == 0 || d.Outcome != outcome || d.Than != arms[0].Arm {
+			continue
+		}
+		at := slices.IndexFunc(arms, func(c ABComparison) bool { return c.Arm == d.Arm })
+		arms[at].Difference = d
+	}
+	return arms
+}
+
 // ABStanding is how an arm stands against the reference.
 type ABStanding string
 
@@ -203,10 +228,8 @@ func (t ABTest) winner(a ABAssessment) (arm, reason string) {
 // values lists an outcome by arm.
 func (a ABAssessment) values(outcome string) string {
 	var parts []string
-	for _, r := range a.Arms {
-		if r.Outcome == outcome {
-			parts = append(parts, fmt.Sprintf("%s %.4g of %d", r.Arm, r.Value, r.N))
-		}
+	for _, r := range a.Compared(outcome) {
+		parts = append(parts, fmt.Sprintf("%s %.4g of %d", r.Arm, r.Value, r.N))
 	}
 	return strings.Join(parts, ", ")
 }

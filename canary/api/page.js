@@ -104,19 +104,17 @@ const pathOf = (v) => `/api/v1/routes/${encodeURIComponent(v.state.route.namespa
 const phaseOf = (v) => (v.state.rollout ? v.state.rollout.phase : "Idle");
 const last = (v) => (v.state.history || [])[0];
 const rolloutOf = (v) => v.state.rollout || last(v);
-const testOf = (v) => (v.state.abTests || []).slice(0, 1).find((t) => !t.left);
-const seenOf = (v, t) => (v.abTraces || []).find((seen) => seen.test === t.id);
 const verdictOf = (v) => {
   const r = v.state.rollout;
-  if (testOf(v)) return null;
+  if (v.abTest) return null;
   return r ? (r.blind ? "blind" : r.verdict || "undecided") : (last(v) || {}).outcome;
 };
 
 function sentence(v) {
   const r = v.state.rollout;
-  const t = testOf(v);
+  const t = v.abTest;
   if (t && t.ended) return `The A/B test ${t.id} ended (${t.cause})${t.winner ? ` and ${t.winner} won` : " without a winner"}; the arms keep their shares: ${t.reason}`;
-  if (t) return `The A/B test ${t.id} compares ${t.versions.length} arms: ${seenOf(v, t).standing.reason}`;
+  if (t) return `The A/B test ${t.id} compares ${t.versions.length} arms: ${t.standing}`;
   if (!r && v.route.strategy.split) return "The split is fixed: its weights are written by hand.";
   if (!r && v.route.strategy.abTest) return "The arms of an A/B test divide the users; it names no outcomes, so nothing is judged.";
   if (!r && last(v)) return `${v.state.stable} serves. ${last(v).candidate} was ${spoken(last(v).outcome)} (${last(v).cause}): ${last(v).reason}`;
@@ -227,25 +225,21 @@ function against(d) {
   return [h("td", null, signed(d.estimate)), h("td", { class: standings[word] || "wait" }, `surely from ${+d.low.toPrecision(4)} to ${+d.high.toPrecision(4)}${word && `: ${word}`}`)];
 }
 
-function outcome(t, seen, o) {
-  const difference = (arm) => seen.standing.differences.find((d) => d.outcome === o.name && d.arm === arm && d.than === t.spec.reference);
+function outcome(o) {
   return h("div", { key: o.name }, h("h4", null, `${o.name} `, h("span", { class: "faint small" }, `${o.kind}, ${o.better} is better`)), h("table", { class: "table" },
     h("thead", null, h("tr", null, ["arm", "units", "value", "difference", "bounds"].map((c) => h("th", { scope: "col" }, c)))),
-    h("tbody", null, seen.standing.arms.filter((r) => r.outcome === o.name).map((r) => h("tr", null, h("th", { scope: "row" }, r.arm),
-      h("td", null, r.n.toLocaleString()), h("td", null, String(+r.value.toPrecision(4))), against(difference(r.arm)))))));
+    h("tbody", null, (o.arms || []).map((r) => h("tr", null, h("th", { scope: "row" }, r.arm),
+      h("td", null, r.n.toLocaleString()), h("td", null, String(+r.value.toPrecision(4))), against(r.difference))))));
 }
 
 function abTest(v) {
-  const t = testOf(v);
-  const seen = t && seenOf(v, t);
-  if (!seen) return null;
-  const c = seen.counts;
-  const lost = [[c.duplicate, "duplicate"], [c.late, "late"], [c.early, "before their unit's first request"], [c.unknown, "of nobody who was served"], [c.excess, "more than are kept"], [c.refused, "malformed"]];
+  const t = v.abTest;
+  if (!t) return null;
   return h("section", { key: "abtest" }, h("h3", null, `A/B test ${t.id}`),
     h("p", { class: "faint small" }, `Bounds hold at every look, but for a chance of ${t.spec.error}.`),
-    t.spec.outcomes.map((o) => outcome(t, seen, o)),
-    h("ul", null, seen.standing.verdicts.map((r) => h("li", null, `${r.arm} is `, h("strong", { class: standings[r.standing] || "wait" }, r.standing), `: ${r.sentence}`))),
-    h("p", { class: "faint small" }, `${count(c.reported, "outcome")} reported: ${c.counted} counted, ${c.waiting} waiting${lost.filter(([n]) => n).map(([n, what]) => `, ${n} ${what}`).join("")}. ${count(c.closed, "unit")} counted, ${c.open} under observation.`));
+    (t.outcomes || []).map(outcome),
+    h("ul", null, (t.verdicts || []).map((r) => h("li", null, `${r.arm} is `, h("strong", { class: standings[r.standing] || "wait" }, r.standing), `: ${r.sentence}`))),
+    h("p", { class: "faint small" }, t.counts));
 }
 
 function evidence(v) {
@@ -295,7 +289,7 @@ function log(v) {
 }
 
 function card(v) {
-  const r = testOf(v) || rolloutOf(v);
+  const r = v.abTest || rolloutOf(v);
   const name = nameOf(v);
   const verdict = verdictOf(v);
   return h("article", { class: "card", key: name, id: `route-${name}`, "aria-label": name },

@@ -4,6 +4,7 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/config"
 )
 
 // View is a snapshot as it is sent, with what its reader would otherwise have
@@ -15,13 +16,49 @@ type View struct {
 	Progress *canary.Progress `json:"progress,omitempty"`
 	// Reach of the candidate's share. Nil between rollouts.
 	Reach *canary.Reach `json:"reach,omitempty"`
+	// ABTest is the A/B test that the configuration asks for, be it over. Nil if none.
+	ABTest *ABView `json:"abTest,omitempty"`
 	// Verbs that are not refused out of hand now, in the order of Verbs.
 	Verbs []string `json:"verbs"`
 }
 
+// ABView is an A/B test as it is shown.
+type ABView struct {
+	canary.ABTest
+
+	// Outcomes in the order of the test.
+	Outcomes []ABOutcomeView `json:"outcomes"`
+	// Verdicts of every arm but the reference.
+	Verdicts []analysis.ABVerdict `json:"verdicts"`
+	// Standing is where it stands, and Counts where outcomes and units went: one sentence
+	// each.
+	Standing string `json:"standing"`
+	Counts   string `json:"counts"`
+}
+
+// ABOutcomeView is one outcome of every arm, the reference first.
+type ABOutcomeView struct {
+	config.ABOutcome
+
+	Arms []analysis.ABComparison `json:"arms"`
+}
+
+// abViewOf is nil where no A/B test is asked for.
+func abViewOf(s controller.Snapshot) *ABView {
+	test, seen, ok := s.ABTest()
+	if !ok {
+		return nil
+	}
+	view := &ABView{ABTest: test, Verdicts: seen.Standing.Verdicts, Standing: seen.Standing.Reason, Counts: seen.Counts.String()}
+	for _, o := range test.Spec.Outcomes {
+		view.Outcomes = append(view.Outcomes, ABOutcomeView{ABOutcome: o, Arms: seen.Standing.Compared(o.Name)})
+	}
+	return view
+}
+
 // viewOf adds to a snapshot.
 func viewOf(s controller.Snapshot) View {
-	view := View{Snapshot: s, Verbs: offered(s)}
+	view := View{Snapshot: s, ABTest: abViewOf(s), Verbs: offered(s)}
 	var a analysis.Assessment
 	if s.Assessment != nil {
 		a = *s.Assessment

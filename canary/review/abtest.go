@@ -59,23 +59,3 @@ func (r *Review) add(e Entry) {
 		r.Overrides = append(r.Overrides, e)
 	}
 }
-
-// of are the results of one outcome.
-func (t *ABTest) of(outcome string) (results []analysis.ABResult) {
-	for _, r := range t.Standing.Arms {
-		if r.Outcome == outcome {
-			results = append(results, r)
-		}
-	}
-	return results
-}
-
-// against are the differences of one outcome from the reference.
-func (t *ABTest) against(outcome string) (ds []analysis.ABDifference) {
-	for _, d := range t.Standing.Differences {
-		if d.Outcome == outcome && d.Than == t.Spec.Reference {
-			ds = append(ds, d)
-		}
-	}
-	return ds
-}

@@ -29,8 +29,6 @@ func (r Review) HTML() ([]byte, error) {
 		"bar":       bar,
 		"nats":      nats,
 		"timeline":  func() timeline { return timelineOf(r) },
-		"results":   func(outcome string) []analysis.ABResult { return r.ABTest.of(outcome) },
-		"against":   func(outcome string) []analysis.ABDifference { return r.ABTest.against(outcome) },
 	}).Parse(pageText)
 	if err == nil {
 		page, err = page.Parse(abTestText)

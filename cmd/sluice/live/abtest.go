@@ -29,16 +29,13 @@ func (t *sheet) abTest(s controller.Snapshot) {
 		test.ID, testAge(test, s), test.Spec.Error))
 	for _, o := range test.Spec.Outcomes {
 		t.line(2, put(strong, "%s", o.Name), put(faint, "  %s, %s is better", o.Kind, o.Better))
-		for _, r := range seen.Standing.Arms {
-			if r.Outcome != o.Name {
-				continue
-			}
+		for _, r := range seen.Standing.Compared(o.Name) {
 			head := []span{put(plain, "%-12s %8.4g  of %s", r.Arm, r.Value, count(r.N, "unit", "units"))}
-			if r.Arm == test.Spec.Reference {
+			if r.Difference == nil {
 				t.line(4, append(head, put(faint, "  the reference"))...)
 				continue
 			}
-			t.under(4, append(head, put(plain, "  ")), against(test, seen, r)...)
+			t.under(4, append(head, put(plain, "  ")), against(*r.Difference)...)
 		}
 	}
 	for _, v := range seen.Standing.Verdicts {
@@ -56,22 +53,16 @@ func testAge(t canary.ABTest, s controller.Snapshot) string {
 }
 
 // against is an arm's difference from the reference.
-func against(test canary.ABTest, seen canary.ABTrace, r analysis.ABResult) []span {
-	for _, d := range seen.Standing.Differences {
-		if d.Outcome != r.Outcome || d.Arm != r.Arm || d.Than != test.Spec.Reference {
-			continue
-		}
-		switch {
-		case !d.Bounded:
-			return []span{put(faint, "%+.4g, too few to bound", d.Estimate)}
-		case d.Better == "":
-			return []span{put(wait, "%+.4g, surely from %.4g to %.4g", d.Estimate, d.Low, d.High)}
-		case d.Better == d.Arm:
-			return []span{put(good, "%+.4g, surely from %.4g to %.4g: better", d.Estimate, d.Low, d.High)}
-		}
-		return []span{put(bad, "%+.4g, surely from %.4g to %.4g: worse", d.Estimate, d.Low, d.High)}
+func against(d analysis.ABDifference) []span {
+	switch {
+	case !d.Bounded:
+		return []span{put(faint, "%+.4g, too few to bound", d.Estimate)}
+	case d.Better == "":
+		return []span{put(wait, "%+.4g, surely from %.4g to %.4g", d.Estimate, d.Low, d.High)}
+	case d.Better == d.Arm:
+		return []span{put(good, "%+.4g, surely from %.4g to %.4g: better", d.Estimate, d.Low, d.High)}
 	}
-	return nil
+	return []span{put(bad, "%+.4g, surely from %.4g to %.4g: worse", d.Estimate, d.Low, d.High)}
 }
 
 func inkOfStanding(s analysis.ABStanding) ink {
