@@ -67,11 +67,7 @@ func (p *plane) readable(c *config.Config) error {
 }
 
 func (p *plane) assemble(ctx context.Context) (err error) {
-	ports, err := readPorts(p.folder.Dir)
-	if err != nil {
-		return err
-	}
-	if p.discovery, err = ads.New(ads.Config{Notify: p.heard, Log: p.log, Ports: ports, Keep: p.keepPorts}); err != nil {
+	if p.discovery, err = ads.New(ads.Config{Notify: p.heard, Log: p.log, Ports: p.readPorts(), Keep: p.keepPorts}); err != nil {
 		return err
 	}
 	p.publisher = newPublisher(p.discovery)

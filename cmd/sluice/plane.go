@@ -159,11 +159,7 @@ func (p *plane) announce(address net.Addr) error {
 		return err
 	}
 	p.log.Info("serves", "api", run.API, "state", p.folder.Dir, "version", versionText())
-	path := filepath.Join(p.folder.Dir, runFileName)
-	if err := os.WriteFile(path+".half", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".half", path)
+	return replaceFile(filepath.Join(p.folder.Dir, runFileName), data)
 }
 
 // ready is nil when the control plane serves, and its Envoy, if it has one, does.
