@@ -134,6 +134,7 @@ func TestOnlyThisHostMayAskAndOnlyJSONMayAct(t *testing.T) {
 		{"a form is refused", "POST", abort, "actor=a&reason=b", kind("application/x-www-form-urlencoded"), 415, "content-type: is not application/json"},
 		{"JSON sent as text is refused", "POST", abort, `{"actor":"a","reason":"b"}`, kind("text/plain"), 415, `found \"text/plain\"`},
 		{"what only begins like JSON is refused", "POST", abort, `{"actor":"a","reason":"b"}`, kind("application/jsonp"), 415, "content-type"},
+		{"lines of JSON are no verb", "POST", abort, `{"actor":"a","reason":"b"}`, kind("application/x-ndjson"), 415, "is not application/json, found"},
 		{"no media type is refused", "POST", abort, "", kind(""), 415, "content-type"},
 		{"JSON with a charset is taken", "POST", abort, `{"actor":"a","reason":"b"}`, kind("application/json; charset=utf-8"), 200, ""},
 		{"verbs are not read", "GET", abort, "", host("127.0.0.1"), 405, ""},

@@ -5,12 +5,13 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // local refuses what a browser was talked into by a page from elsewhere: names
 // that are not this host's (DNS rebinding), and writes that are not our own
-// JSON (forms need no permission, JSON does, and nobody is given it). No answer
+// JSON (forms need no permission, JSON does, lines of it too, and nobody is given it). No answer
 // is kept, framed or guessed at.
 func local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -23,9 +24,9 @@ func local(next http.Handler) http.Handler {
 		switch {
 		case !hostIsOurs(r.Host):
 			refuse(w, http.StatusForbidden, problem{Error: fmt.Sprintf("host %q: is not an address or localhost", r.Host)})
-		case writes(r.Method) && !isJSON(r.Header.Get("Content-Type")):
+		case writes(r.Method) && !isOneOf(media(r.URL.Path), r.Header.Get("Content-Type")):
 			refuse(w, http.StatusUnsupportedMediaType, problem{
-				Error: fmt.Sprintf("content-type: is not application/json, found %q", r.Header.Get("Content-Type")),
+				Error: fmt.Sprintf("content-type: is not %s, found %q", strings.Join(media(r.URL.Path), " or "), r.Header.Get("Content-Type")),
 			})
 		default:
 			next.ServeHTTP(w, r)
@@ -44,7 +45,15 @@ func hostIsOurs(host string) bool {
 
 func writes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
-func isJSON(contentType string) bool {
-	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (media == "application/json" || media == "application/x-ndjson")
+// media are the types of what may be written to a path.
+func media(path string) []string {
+	if strings.HasSuffix(path, "/outcomes") {
+		return []string{"application/json", "application/x-ndjson"}
+	}
+	return []string{"application/json"}
+}
+
+func isOneOf(media []string, contentType string) bool {
+	found, _, err := mime.ParseMediaType(contentType)
+	return err == nil && slices.Contains(media, found)
 }

@@ -84,3 +84,15 @@ func TestAnOutcomeReaderStaysAtItsEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestOutcomesAreJSONOrLinesOfIt(t *testing.T) {
+	f := &fleet{}
+	f.replace(stepping())
+	for media, code := range map[string]int{"application/json": 200, "application/x-ndjson": 200, "text/plain": 415} {
+		w := ask(serverOf(f), http.MethodPost, outcomesPath, "[]", func(r *http.Request) { r.Header.Set("Content-Type", media) })
+		require.Equal(t, code, w.Code, media)
+		if code != 200 {
+			require.Contains(t, w.Body.String(), `is not application/json or application/x-ndjson, found \"text/plain\"`)
+		}
+	}
+}

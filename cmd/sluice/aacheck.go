@@ -37,7 +37,7 @@ func newAACheck() *cobra.Command {
 			if c.Policy, err = loadPolicy(policy); err != nil {
 				return failure(err)
 			}
-			in, name, err := openRequests(cmd, requests)
+			in, name, err := openInput(cmd, requests)
 			if err != nil {
 				return failure(err)
 			}

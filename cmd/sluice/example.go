@@ -66,11 +66,7 @@ func headersOf(m config.Match) (words []string) {
 }
 
 func pathOf(m config.Match) string {
-	if m.GRPC != nil {
-		path := m.GRPC.Path()
-		m.Path = &path
-	}
-	switch {
+	switch m = m.ByPath(); {
 	case m.Path == nil && m.Model != "":
 		return "/v1/chat/completions"
 	case m.Path == nil:

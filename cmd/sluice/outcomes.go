@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -40,8 +39,8 @@ unit is what stickiness names, such as the value of x-user-id; request is the x-
 of an answer. Without a time it happened now, and one that is equal in all parts to an
 earlier one is the same: a file may be sent again.
 
-Exit code 1: some were refused. They are named by their place in the file, from 1; the
-others are taken.`,
+Exit code 1: some were refused, and the others are taken. Those refused are named by their
+place in the file, from 1: of many the first, and how many are not named.`,
 		Example: "  sluice outcomes send ml/filetype -f clicks.jsonl\n  tail -n +1 -f clicks.jsonl | head -1000 | sluice outcomes send ml/filetype -f -",
 		Args:    oneRoute,
 	}
@@ -57,7 +56,7 @@ others are taken.`,
 		if file == "" {
 			return errors.New("--file: is missing: name a file, or - for standard input")
 		}
-		in, err := openInput(cmd, file)
+		in, name, err := openInput(cmd, file)
 		if err != nil {
 			return failure(err)
 		}
@@ -68,19 +67,11 @@ others are taken.`,
 		}
 		sum, err := sendOutcomes(cmd, client, key, in)
 		if err != nil {
-			return failure(fmt.Errorf("%s: after %s: %w", file, count(sum.Taken, "outcome", "outcomes"), err))
+			return failure(fmt.Errorf("%s: after %s: %w", name, count(sum.Taken, "outcome", "outcomes"), err))
 		}
 		return printReceipt(cmd, key, output, sum)
 	}
 	return cmd
-}
-
-// openInput opens a file, or standard input.
-func openInput(cmd *cobra.Command, file string) (io.ReadCloser, error) {
-	if file == "-" {
-		return io.NopCloser(cmd.InOrStdin()), nil
-	}
-	return os.Open(file)
 }
 
 // sendOutcomes sends all that there are, in parts. The sum counts from 1.
@@ -134,6 +125,9 @@ func printReceipt(cmd *cobra.Command, key config.Key, output string, sum control
 	}
 	for _, r := range sum.Refused {
 		fmt.Fprintf(cmd.ErrOrStderr(), "outcome %d: %s\n", r.Index, r.Error)
+	}
+	if unnamed := sum.Malformed - len(sum.Refused); unnamed > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d more refused, and not named\n", unnamed)
 	}
 	if sum.Malformed > 0 {
 		return &exitError{code: exitFailure}

@@ -29,10 +29,14 @@ func TestOutcomesAreSentAndRefusedOnesNamedByTheirPlace(t *testing.T) {
 		{"nothing", "", 0, "ml/filetype: 0 outcomes taken for -, 0 refused\n", ""},
 		{"an empty array", "[]", 0, "ml/filetype: 0 outcomes taken for -, 0 refused\n", ""},
 		{"more than are sent at once", many, 1, "ml/filetype: 10000 outcomes taken for abtest-1, 1 refused\n", "outcome 10001: outcome: is a mistake\n"},
-		{"no value", line("clicks") + `{"unit":"bob","outcome":"clicks"}`, 1, "", "sluice: -: after 0 outcomes: outcome 2: value: is missing\n"},
-		{"an unknown field", `{"user":"bob"}`, 1, "", "sluice: -: after 0 outcomes: outcome 1: json: unknown field \"user\"\n"},
-		{"half an array", "[" + line("clicks"), 1, "", "sluice: -: after 0 outcomes: outcome 2: unexpected EOF\n"},
-		{"more than an array", "[]" + line("clicks"), 1, "", "sluice: -: after 0 outcomes: outcome 1: comes after the end of the array\n"},
+		{
+			"more refused than are named", strings.Repeat(line("mistake"), 3), 1, "ml/filetype: 0 outcomes taken for abtest-1, 3 refused\n",
+			"outcome 1: outcome: is a mistake\noutcome 2: outcome: is a mistake\n1 more refused, and not named\n",
+		},
+		{"no value", line("clicks") + `{"unit":"bob","outcome":"clicks"}`, 1, "", "sluice: standard input: after 0 outcomes: outcome 2: value: is missing\n"},
+		{"an unknown field", `{"user":"bob"}`, 1, "", "sluice: standard input: after 0 outcomes: outcome 1: json: unknown field \"user\"\n"},
+		{"half an array", "[" + line("clicks"), 1, "", "sluice: standard input: after 0 outcomes: outcome 2: unexpected EOF\n"},
+		{"more than an array", "[]" + line("clicks"), 1, "", "sluice: standard input: after 0 outcomes: outcome 1: comes after the end of the array\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out, errs bytes.Buffer

@@ -108,7 +108,7 @@ func planOf(cmd *cobra.Command, c *config.Config, route config.InferenceRoute, t
 	}
 	if route.Stickiness != nil {
 		plan.Notes = append(plan.Notes, "units are sticky, and each counts once: the evidence takes as many of them as it would take requests, "+
-			"and the times below are those of requests that are each drawn by themselves")
+			"and the times of the steps are those of requests that are each drawn by themselves")
 	}
 	if traffic.Rate == 0 {
 		plan.Steps = forecast.Plan(policy, traffic.Steps, 0)

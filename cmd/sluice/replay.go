@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,7 +56,7 @@ func newReplay() *cobra.Command {
 			if c.Policy, err = loadPolicy(policy); err != nil {
 				return failure(err)
 			}
-			in, name, err := openRequests(cmd, requests)
+			in, name, err := openInput(cmd, requests)
 			if err != nil {
 				return failure(err)
 			}
@@ -109,15 +108,6 @@ func loadPolicy(path string) (config.PolicySpec, error) {
 		return config.PolicySpec{}, fmt.Errorf("%s: must have one AnalysisPolicy, found %d", path, len(c.Policies))
 	}
 	return c.Policies[0].PolicySpec, nil
-}
-
-// openRequests opens a recording and gives its name in messages.
-func openRequests(cmd *cobra.Command, path string) (io.ReadCloser, string, error) {
-	if path == "-" {
-		return io.NopCloser(cmd.InOrStdin()), "standard input", nil
-	}
-	f, err := os.Open(path)
-	return f, path, err
 }
 
 // complaints prints the first few of many.

@@ -41,11 +41,13 @@ that of such a file is checked, and no control plane is asked.`,
 		panic(err) // the flag was added above
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		get := func() (review.Review, error) { return reviewIn(file) }
+		var r review.Review
+		var err error
 		if file == "" {
-			get = func() (review.Review, error) { return reviewOf(cmd.Context(), t, args[0], rollout) }
+			r, err = reviewOf(cmd.Context(), t, args[0], rollout)
+		} else {
+			r, err = reviewIn(file)
 		}
-		r, err := get()
 		if err != nil {
 			return failure(err)
 		}

@@ -62,6 +62,7 @@ func (p *play) Tell(_ context.Context, _ config.Key, reports []analysis.ABReport
 	for i, report := range reports {
 		if report.Outcome == "mistake" {
 			r.Refused, r.Malformed = append(r.Refused, controller.Refusal{Index: i, Error: "outcome: is a mistake"}), r.Malformed+1
+			r.Refused = r.Refused[:min(2, len(r.Refused))] // of many, the first
 			continue
 		}
 		r.Taken++
