@@ -159,7 +159,7 @@ func TestTheReasonNamesWhatDiffers(t *testing.T) {
 	}
 	a := Judge(p, e, time.Time{})
 	assert.Equal(t, Harmful, a.Verdict)
-	assert.Contains(t, a.Reason, "answers slo ≤ 1%: candidate 10 of 50 (20%)")
+	assert.Contains(t, a.Reason, "answers slo ≤ 1%: candidate 20% (10 of 50)")
 	assert.Contains(t, a.Answers.Reason, "10 of 50 answers differ from stable's: 80% agree")
 	assert.Contains(t, a.Answers.Examples, Disagreement{ID: "r5", Stable: "cat", Shadow: "dog"})
 	assert.Equal(t, "answers", a.Why.Metric)

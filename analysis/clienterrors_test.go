@@ -26,8 +26,8 @@ func TestClientErrorsThatStableDoesNotGiveAreTheCandidates(t *testing.T) {
 		verdict Verdict
 		reason  string
 	}{
-		{"nothing but 404", answering(200, 0, 5), Harmful, "client-errors errors-versus-stable >1.5x: candidate 1000 of 1000 (100%), stable 0 of 19000 (0%)"},
-		{"one in five", answering(200, 4, 1), Harmful, "client-errors errors-versus-stable >1.5x: candidate 200 of 1000 (20%)"},
+		{"nothing but 404", answering(200, 0, 5), Harmful, "client-errors errors-versus-stable >1.5x: candidate 100% (1000 of 1000), stable 0% (0 of 19000)"},
+		{"one in five", answering(200, 4, 1), Harmful, "client-errors errors-versus-stable >1.5x: candidate 20% (200 of 1000)"},
 		{"two", answering(2, 4, 1), Undecided, "errors slo ≤ 1%"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -50,29 +50,29 @@ func (j *judgement) blame() string {
 
 // seen is a test in one clause: what was seen of both arms, and its evidence.
 func (s standing) seen() string {
-	write := Estimate.rateText
-	if s.Method == methodRank {
-		write = Estimate.LatencyText
-	}
-	metric := s.Metric
-	if s.Segment != "" {
-		metric += " of " + s.Segment
-	}
 	return sprintf("%s %s %s: candidate %s, stable %s, log-e %.2f of %.2f",
-		metric, s.Method, s.Threshold, write(s.Candidate), write(s.Stable), s.LogE, s.LogNeeded)
+		s.Name(), s.Method, s.Threshold, s.Candidate.Text(s.Method), s.Stable.Text(s.Method), s.LogE, s.LogNeeded)
 }
 
-// LatencyText writes an estimate whose Value is in seconds.
-func (e Estimate) LatencyText() string {
+// Text writes what a test by a method saw of one arm: a rate, or a latency where those
+// are compared.
+func (e Estimate) Text(method string) string {
+	switch {
+	case e.N == 0:
+		return "no data"
+	case method == methodRank:
+		return e.latencyText()
+	}
+	return sprintf("%s (%d of %d)", asPercent(e.Value), e.Count, e.N)
+}
+
+// latencyText writes an estimate whose Value is in seconds.
+func (e Estimate) latencyText() string {
 	latency := "no answer in time"
 	if e.Value < Edge(LastBucket).Seconds() {
 		latency = time.Duration(e.Value * float64(time.Second)).Round(10 * time.Microsecond).String()
 	}
 	return sprintf("%s (%d of %d slow)", latency, e.Count, e.N)
-}
-
-func (e Estimate) rateText() string {
-	return sprintf("%d of %d (%s)", e.Count, e.N, asPercent(e.Value))
 }
 
 func (j *judgement) praise() string {

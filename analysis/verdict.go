@@ -76,6 +76,14 @@ type Test struct {
 	Threshold string   `json:"threshold"`      // as the policy wrote it
 }
 
+// Name is what was tested: a metric, of all requests or of a segment's.
+func (t Test) Name() string {
+	if t.Segment == "" {
+		return t.Metric
+	}
+	return t.Metric + " of " + t.Segment
+}
+
 // Estimate is a rate or a latency with what it rests on.
 type Estimate struct {
 	N     int64   `json:"n"`     // requests or blocks

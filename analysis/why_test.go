@@ -94,7 +94,14 @@ func TestWhatCannotBeDoneInTimeIsSaidEarly(t *testing.T) {
 
 func TestALatencyWithoutAnAnswerIsNoNumber(t *testing.T) {
 	e := Estimate{N: 4, Count: 4, Value: Edge(LastBucket).Seconds()}
-	require.Equal(t, "no answer in time (4 of 4 slow)", e.LatencyText())
+	require.Equal(t, "no answer in time (4 of 4 slow)", e.Text(methodRank))
 	e.Value = 0.04
-	require.Equal(t, "40ms (4 of 4 slow)", e.LatencyText())
+	require.Equal(t, "40ms (4 of 4 slow)", e.Text(methodRank))
+}
+
+func TestAnEstimateIsWrittenByWhatItIsOf(t *testing.T) {
+	e := Estimate{N: 12, Count: 9, Value: .75}
+	require.Equal(t, "75% (9 of 12)", e.Text(methodLimit))
+	require.Equal(t, "750ms (9 of 12 slow)", e.Text(methodRank))
+	require.Equal(t, "no data", Estimate{}.Text(methodLimit))
 }

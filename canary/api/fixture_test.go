@@ -122,7 +122,7 @@ func returned() controller.Snapshot {
 	s.State.Published = config.Split{Epoch: 10, Shares: config.Whole("v3-2")}
 	s.State.History = []canary.Finished{{
 		Rollout: r, Outcome: canary.OutcomeRolledBack, Cause: canary.CauseEvidence, Ended: noon, Confirmed: noon.Add(time.Millisecond),
-		Reason: "errors slo 1%: candidate 41 of 480 (8.54%), stable 4 of 4210 (0.095%), log-e 9.31 of 7.20",
+		Reason: "errors slo 1%: candidate 8.54% (41 of 480), stable 0.095% (4 of 4210), log-e 9.31 of 7.20",
 	}}
 	s.Waits, s.Remedy = nil, ""
 	s.Assessment.Verdict, s.Assessment.Reason, s.Assessment.LogE = analysis.Harmful, s.State.History[0].Reason, 6.2

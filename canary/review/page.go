@@ -24,7 +24,6 @@ func (r Review) HTML() ([]byte, error) {
 		"offset":    func(t time.Time) string { return offset(r.Decision.Began, t) },
 		"confirmed": confirmed,
 		"rate":      rate,
-		"value":     value,
 		"interval":  interval,
 		"bar":       bar,
 		"nats":      nats,
@@ -67,17 +66,6 @@ func rate(count, n int64) string {
 		return "no requests"
 	}
 	return fmt.Sprintf("%d of %d (%.3g%%)", count, n, 100*float64(count)/float64(n))
-}
-
-// value writes one arm's estimate by a method: a latency, or a rate.
-func value(method string, e analysis.Estimate) string {
-	switch {
-	case e.N == 0:
-		return "no data"
-	case method == "pod-rank":
-		return e.LatencyText()
-	}
-	return fmt.Sprintf("%.3g%% (%d of %d)", 100*e.Value, e.Count, e.N)
 }
 
 // nats writes evidence; what rounds to nothing has no sign.

@@ -72,7 +72,7 @@ func notMeasured(f Facts) []string {
 	}
 	for _, t := range f.Last.Tests {
 		if t.Candidate.N == 0 {
-			missing = append(missing, fmt.Sprintf("%s by %s (%s) saw no candidate data", t.Metric, t.Method, t.Direction))
+			missing = append(missing, fmt.Sprintf("%s by %s (%s) saw no candidate data", t.Name(), t.Method, t.Direction))
 		}
 	}
 	if a := f.Last.Answers; a != nil {

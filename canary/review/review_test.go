@@ -110,6 +110,17 @@ func TestAProxyThatHasNotHeardOfTheEndIsNamed(t *testing.T) {
 	require.Contains(t, string(page), "confirmed by every connected proxy after 200ms, but for &lt;deaf&gt;: no longer waited for")
 }
 
+func TestATestOfASegmentSaysSo(t *testing.T) {
+	f := facts()
+	f.Last.Tests[0].Segment, f.Last.Tests[1].Segment = "<acme>", "small"
+	r, err := review.Build(f, began)
+	require.NoError(t, err)
+	require.Contains(t, r.NotMeasured, "latency-p95 of small by pod-rank (promotion) saw no candidate data")
+	page, err := r.HTML()
+	require.NoError(t, err)
+	require.Contains(t, string(page), "<td>errors of &lt;acme&gt;</td><td>slo</td>")
+}
+
 func TestParse(t *testing.T) {
 	r, err := review.Build(facts(), began)
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ func shadowing() controller.Snapshot {
 	noise := analysis.Estimate{N: 400, Count: 2, Value: .005}
 	s.Assessment = &analysis.Assessment{
 		At: noon, Verdict: analysis.Harmful, LogE: 6.2, LogNeeded: 5.3,
-		Reason: "answers paired-versus-stable >1x: candidate 12 of 400 (3%), stable 2 of 400 (0.5%), log-e 6.20 of 5.30; log-e of all tests together 6.20 of 5.30",
+		Reason: "answers paired-versus-stable >1x: candidate 3% (12 of 400), stable 0.5% (2 of 400), log-e 6.20 of 5.30; log-e of all tests together 6.20 of 5.30",
 		Tests: []analysis.Test{{
 			Metric: "answers", Method: "paired-versus-stable", Direction: "rollback", Threshold: ">1x", LogE: 6.2, LogNeeded: 5.3, Passed: true,
 			Stable: noise, Candidate: analysis.Estimate{N: 400, Count: 12, Value: .03},

@@ -28,8 +28,8 @@ func (t *sheet) evidence(s controller.Snapshot) {
 	}
 	t.gauge(2, "all rollback tests together", a.LogE, a.LogNeeded, markOf("rollback", a.LogE >= a.LogNeeded))
 	for i, test := range a.Tests {
-		if i == 0 || metricOf(test) != metricOf(a.Tests[i-1]) || test.Method != a.Tests[i-1].Method {
-			t.under(2, []span{put(strong, "%s", metricOf(test)), put(plain, " by %s: ", test.Method)}, put(faint, "%s", facts(test)))
+		if i == 0 || test.Name() != a.Tests[i-1].Name() || test.Method != a.Tests[i-1].Method {
+			t.under(2, []span{put(strong, "%s", test.Name()), put(plain, " by %s: ", test.Method)}, put(faint, "%s", facts(test)))
 		}
 		t.test(test)
 	}

@@ -136,7 +136,7 @@ func lookedAt(s controller.Snapshot) string {
 // Sentence says what one test saw, what its evidence comes to, and what would change
 // the verdict.
 func Sentence(t analysis.Test) string {
-	about := fmt.Sprintf("%s by %s, for %s: ", metricOf(t), t.Method, t.Direction)
+	about := fmt.Sprintf("%s by %s, for %s: ", t.Name(), t.Method, t.Direction)
 	if t.Candidate.N == 0 {
 		return about + "no data; limit " + t.Threshold
 	}
@@ -150,14 +150,6 @@ func Sentence(t analysis.Test) string {
 		parts = append(parts, "open: "+change(t))
 	}
 	return strings.Join(parts, "; ")
-}
-
-// metricOf names what a test is of.
-func metricOf(t analysis.Test) string {
-	if t.Segment == "" {
-		return t.Metric
-	}
-	return t.Metric + " of " + t.Segment
 }
 
 // bounds are those of the candidate's rate where it is held against a limit of its own;

@@ -152,7 +152,7 @@ func ended(o canary.Outcome) controller.Snapshot {
 	s := stepping()
 	f := canary.Finished{
 		Rollout: *s.State.Rollout, Outcome: o, Cause: canary.CauseEvidence, Ended: noon, Epoch: 12, Confirmed: noon.Add(2 * time.Millisecond),
-		Reason: "errors slo 1%: candidate 41 of 480 (8.54%), stable 4 of 4210 (0.095%), log-e 9.31 of 7.20",
+		Reason: "errors slo 1%: candidate 8.54% (41 of 480), stable 0.095% (4 of 4210), log-e 9.31 of 7.20",
 	}
 	s.State.Rollout, s.State.History = nil, []canary.Finished{f}
 	s.State.Published, s.State.Acked = config.Split{Epoch: 12, Shares: config.Whole("v3-2")}, 12

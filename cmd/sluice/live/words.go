@@ -119,22 +119,11 @@ func shadowText(shadow config.Shadow, compared bool) string { //nolint:revive //
 	return text + "; nothing judges it, and it ends when another strategy is written"
 }
 
-// arm writes what a test saw of one arm.
-func arm(t analysis.Test, e analysis.Estimate) string {
-	switch {
-	case e.N == 0:
-		return "no data"
-	case t.Method == "pod-rank":
-		return e.LatencyText()
-	}
-	return fmt.Sprintf("%.3g%% (%d of %d)", 100*e.Value, e.Count, e.N)
-}
-
 // facts are what a test saw of both arms.
 func facts(t analysis.Test) string {
-	parts := []string{"candidate " + arm(t, t.Candidate)}
+	parts := []string{"candidate " + t.Candidate.Text(t.Method)}
 	if t.Direction != "integrity" {
-		parts = append([]string{"stable " + arm(t, t.Stable)}, parts...)
+		parts = append([]string{"stable " + t.Stable.Text(t.Method)}, parts...)
 	}
 	if r := t.Ratio; r.Estimate != 0 {
 		parts = append(parts, "ratio "+ratio(r.Estimate))
