@@ -331,8 +331,6 @@ func TestAnEditedClusterIsFollowedByItsEndpoints(t *testing.T) {
 	})
 }
 
-// Envoy does not ask for scopes again when a listener that needs them comes or
-// changes on a stream that has them.
 func TestEndpointsOfAnEditedClusterComeAfterIt(t *testing.T) {
 	story(t, func(s *stage) {
 		s.publish(filetype(), split(1, 500))
@@ -378,6 +376,56 @@ func TestAClusterThatGoesAndComesBackWhileItsAnswerIsOutGetsItsEndpoints(t *test
 	})
 }
 
+func TestWhatComesBackAsItWasWhileAnAnswerIsOutIsAskedFor(t *testing.T) {
+	story(t, func(s *stage) {
+		s.publish(withV3(asItIs), split(1, 500))
+		p := s.dial("a")
+		p.subscribe(xds.TypeCluster)
+		p.take("Cluster ml/filetype/v1 ml/filetype/v2 ml/filetype/v3")
+		s.told()
+		four := func(versions ...string) *config.Config { return configOf(route("filetype", append(versions, "v4")...)) }
+		s.publish(four("v1", "v2", "v3"), split(1, 500))
+		slow := p.receive()
+		s.publish(four("v1", "v2"), split(1, 500))
+		s.pass(5 * time.Second)
+		require.Empty(t, p.heard())
+		s.publish(four("v1", "v2", "v3"), split(1, 500))
+		p.ack(slow)
+		p.take("Cluster ml/filetype/v3")
+		s.pass(time.Hour)
+		require.Empty(t, s.told(), "nobody is waited for who was not asked")
+	})
+}
+
+func TestWhatIsAskedForAgainIsSentAgain(t *testing.T) {
+	story(t, func(s *stage) {
+		s.publish(filetype(), split(1, 500))
+		p := s.start("a")
+		s.told()
+		p.subscribe(xds.TypeEndpoint, "ml/filetype/v2") // a cluster of that name came to be once more
+		p.take("ClusterLoadAssignment ml/filetype/v2")
+		p.subscribe(xds.TypeRoute, "filetype.ml:8080")
+		p.take("RouteConfiguration filetype.ml:8080")
+		require.Empty(t, p.heard())
+		s.pass(time.Hour)
+		require.Equal(t, []string{"acked ml/filetype@1 by 1"}, s.told(), "and answered")
+	})
+}
+
+func TestEndpointsThatAreGoneAreSaidToBe(t *testing.T) {
+	story(t, func(s *stage) {
+		s.publish(filetype(), split(1, 500))
+		p := s.start("a")
+		p.subscribe(xds.TypeEndpoint, "ml/filetype/v3") // whose cluster it has yet
+		p.take("ClusterLoadAssignment -ml/filetype/v3")
+		require.Empty(t, p.heard(), "it is said once")
+		s.publish(withV3(asItIs), split(1, 500))
+		require.Equal(t, []string{"Cluster ml/filetype/v3", "ClusterLoadAssignment ml/filetype/v3"}, p.heard())
+	})
+}
+
+// Envoy does not ask for scopes again when a listener that needs them comes or
+// changes on a stream that has them.
 func TestAChangedListenerIsFollowedByItsScopes(t *testing.T) {
 	story(t, func(s *stage) {
 		s.publish(filetype(), split(1, 500))

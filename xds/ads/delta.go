@@ -48,9 +48,14 @@ func (s *Server) ask(w *watch, req *discoverypb.DeltaDiscoveryRequest) {
 		s.subscribeAll(w)
 	}
 	for _, n := range names {
-		if n != all {
-			s.subscribe(w, n)
+		if n == all {
+			continue
 		}
+		if !first {
+			w.repeat(n)
+		}
+		s.subscribe(w, n)
+		w.miss(n)
 	}
 	if first {
 		w.prune(req.GetInitialResourceVersions())

@@ -3,6 +3,8 @@ package ads
 import (
 	"slices"
 	"strconv"
+
+	"github.com/sluice-dev/sluice/xds"
 )
 
 // watch is what one stream hears of one type. The Server's lock guards it.
@@ -72,7 +74,7 @@ func (w *watch) record(n string) *held {
 // has says whether the proxy was told e last, or said that it has it.
 func (w *watch) has(e *entry) bool {
 	h := w.held[e.ref.Name]
-	return h != nil && h.told != nil && h.told.version == e.version
+	return h != nil && h.told == e
 }
 
 // recall takes what a proxy that comes back says it has.
@@ -102,15 +104,32 @@ func (w *watch) distrust() {
 	}
 }
 
+// repeat has a name sent again that the proxy asks for again: it no longer has it, and
+// may wait for it.
+func (w *watch) repeat(n string) {
+	if h := w.held[n]; h != nil {
+		h.distrust(w.fanout)
+	}
+}
+
+// miss has a proxy told that endpoints are gone which it asks for: a cluster of its own
+// may wait for them.
+func (w *watch) miss(n string) {
+	if w.fanout.typ == xds.TypeEndpoint && w.fanout.entries[n] == nil {
+		w.record(n).told = w.fanout.other
+	}
+}
+
 func (h *held) distrust(f *fanout) {
 	if h.told != nil {
 		h.told = f.other
 	}
 }
 
-// lacks lists what the proxy must hear: entries it has in another version or not
-// at all, and names it has that are gone. Unless whole, only what has changed
-// since it was last compared is looked at.
+// lacks lists what the proxy must hear: entries that it was not told of, and names it
+// has that are gone. An entry that went and came back as it was is another one, whose
+// answer is waited for. Unless whole, only what has changed since it was last compared
+// is looked at.
 func (w *watch) lacks(whole bool) (set []*entry, removed []string) {
 	recent, ok := w.fanout.since(w.seq)
 	w.seq = w.fanout.seq
@@ -119,7 +138,7 @@ func (w *watch) lacks(whole bool) (set []*entry, removed []string) {
 		switch {
 		case e == nil && h != nil && h.told != nil:
 			removed = append(removed, n)
-		case e != nil && (h == nil || h.told == nil || h.told.version != e.version):
+		case e != nil && (h == nil || h.told != e):
 			set = append(set, e)
 		}
 	}
