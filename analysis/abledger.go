@@ -11,15 +11,15 @@ import (
 	"github.com/sluice-dev/sluice/config"
 )
 
-// Bounds of an ABLedger, which together keep it below about 60 MB.
+// Bounds of an ABLedger, which together keep it at about 60 MB, with 20 outcomes at 90.
 const (
-	// MostABUnits is how many units a test takes in. Where requests are units, so many
+	// mostABUnits is how many units a test takes in. Where requests are units, so many
 	// may be under observation at once.
-	MostABUnits = 200_000
-	// MostABRequests is how many requests are known by their id, the newest.
-	MostABRequests = 200_000
-	// MostABWaiting is how many reports wait for their units to be counted, or seen.
-	MostABWaiting = 200_000
+	mostABUnits = 200_000
+	// mostABRequests is how many requests are known by their id, the newest.
+	mostABRequests = 200_000
+	// mostABWaiting is how many reports wait for their units to be counted, or seen.
+	mostABWaiting = 200_000
 	// mostABReports is how many of them are of one unit.
 	mostABReports = 64
 )
@@ -51,7 +51,7 @@ func (t ABTest) Check(now time.Time, r ABReport) error {
 	if !r.At.IsZero() && (r.At.Unix() < 0 || r.At.After(now.Add(time.Minute))) {
 		errs = append(errs, fmt.Errorf("time: is in the future, or before 1970, found %s", r.At.Format(time.RFC3339)))
 	}
-	return errors.Join(append(errs, t.Accept(r.Outcome, r.Value))...)
+	return errors.Join(append(errs, t.accept(r.Outcome, r.Value))...)
 }
 
 // ABCounts says where reports and units went. Reported is the sum of what follows it.
@@ -187,7 +187,7 @@ func (l *ABLedger) Serve(r Request) {
 	case counted || alone && l.requests.of[id] == abGone:
 	case u != nil && u.arm != unserved:
 		l.note(u, r, int8(arm))
-	case !whole || taken >= MostABUnits:
+	case !whole || taken >= mostABUnits:
 		l.counts.Outside++
 		return
 	default:
@@ -260,7 +260,7 @@ func (l *ABLedger) Report(now time.Time, r ABReport) {
 		key = unit
 	}
 	_, counted := l.counted[key]
-	if key != abGone && !counted && l.units[key] == nil && l.counts.Waiting < MostABWaiting {
+	if key != abGone && !counted && l.units[key] == nil && l.counts.Waiting < mostABWaiting {
 		l.units[key] = &abSubject{since: now.UnixNano(), arm: unserved}
 	}
 	l.file(key, report)
@@ -274,7 +274,7 @@ func (l *ABLedger) file(key uint64, r abReport) {
 	switch {
 	case counted || key == abGone:
 		l.counts.Late++
-	case u == nil || len(u.reports) >= mostABReports || l.counts.Waiting >= MostABWaiting:
+	case u == nil || len(u.reports) >= mostABReports || l.counts.Waiting >= mostABWaiting:
 		l.counts.Excess++
 	default:
 		if i := slices.IndexFunc(u.reports, r.same); i >= 0 {

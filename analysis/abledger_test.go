@@ -137,21 +137,21 @@ func TestOnlyWhatTheTestDividedIsItsEvidence(t *testing.T) {
 
 func TestALedgerStaysWithinItsBounds(t *testing.T) {
 	l := joined()
-	for i := range MostABUnits + 3 {
+	for i := range mostABUnits + 3 {
 		l.Serve(asked("", fmt.Sprint(i), "v1", 0))
 	}
-	require.Equal(t, ABCounts{Open: MostABUnits, Outside: 3}, l.Counts())
+	require.Equal(t, ABCounts{Open: mostABUnits, Outside: 3}, l.Counts())
 	closed(l)
 	l.Serve(asked("", "new", "v1", 10_001))
-	require.Equal(t, ABCounts{Closed: MostABUnits, Outside: 4}, l.Counts(), "who was counted is remembered")
-	for i := range MostABWaiting + 2 {
+	require.Equal(t, ABCounts{Closed: mostABUnits, Outside: 4}, l.Counts(), "who was counted is remembered")
+	for i := range mostABWaiting + 2 {
 		l.Report(after(1), ABReport{Unit: fmt.Sprint("x", i), Outcome: "clicks"})
 	}
 	require.EqualValues(t, 2, l.Counts().Excess)
-	for i := range MostABRequests + 10 {
+	for i := range mostABRequests + 10 {
 		l.requests.put(uint64(i+10), 5)
 	}
-	require.Len(t, l.requests.of, MostABRequests)
+	require.Len(t, l.requests.of, mostABRequests)
 }
 
 // happenings of a test that lasts less than a minute, so that none is late by the order

@@ -25,12 +25,12 @@ func (m *abRequests) put(request, unit uint64) {
 	m.of[request] = unit
 	switch {
 	case known:
-	case len(m.order) < MostABRequests:
+	case len(m.order) < mostABRequests:
 		m.order = append(m.order, request)
 	default:
 		delete(m.of, m.order[m.next])
 		m.order[m.next] = request
-		m.next = (m.next + 1) % MostABRequests
+		m.next = (m.next + 1) % mostABRequests
 	}
 }
 

@@ -17,34 +17,14 @@ func differenceBounds(a, b rate, alpha, planned float64) (low, high float64) {
 	needed := math.Sqrt(-ln(alpha) - least)
 	// Near to what was seen evidence grows as a square, so its root as a line.
 	beyond := func(d float64) float64 { return math.Sqrt(max(0, leastEvidence(a, b, d, planned)-least)) - needed }
-	return lastBeyond(4*abEdge-1, at, beyond), lastBeyond(1-4*abEdge, at, beyond)
-}
-
-// abEdge is how near to 0 and 1 chances are looked at.
-const abEdge = 1e-9
-
-// share is half where there is none.
-func (r rate) share() float64 {
-	if r.N == 0 {
-		return .5
-	}
-	return float64(r.Bad) / float64(r.N)
-}
-
-// against is the evidence against a chance, the log of rateBounds' mixture.
-func (r rate) against(p, planned float64) float64 {
-	if r.N == 0 {
-		return 0
-	}
-	n := float64(r.N)
-	return betaBinomial(float64(r.Bad)-float64(n*p), float64(p*(1-p))*n, planned*float64(p*(1-p)), p, 1-p)
+	return lastBeyond(4*rateEdge-1, at, beyond), lastBeyond(1-4*rateEdge, at, beyond)
 }
 
 // leastEvidence is that against the likeliest chances that differ by d: between those
 // seen, the one arm's evidence falls as the other's rises. By golden sections; what they
 // miss is of the second order.
 func leastEvidence(a, b rate, d, planned float64) float64 {
-	inside := func(p float64) float64 { return min(max(p, abEdge, abEdge-d), 1-abEdge, 1-abEdge-d) }
+	inside := func(p float64) float64 { return min(max(p, rateEdge, rateEdge-d), 1-rateEdge, 1-rateEdge-d) }
 	low, high := inside(min(a.share(), b.share()-d)), inside(max(a.share(), b.share()-d))
 	both := func(p float64) float64 { return a.against(p, planned) + b.against(p+d, planned) }
 	left, right := high-golden*(high-low), low+golden*(high-low)

@@ -37,8 +37,8 @@ func NewABTest(c config.ABTest) ABTest {
 	}
 }
 
-// Accept says why a value is none that somebody may report of an outcome.
-func (t ABTest) Accept(outcome string, value float64) error {
+// accept says why a value is none that somebody may report of an outcome.
+func (t ABTest) accept(outcome string, value float64) error {
 	at := slices.IndexFunc(t.Outcomes, func(o config.ABOutcome) bool { return o.Name == outcome })
 	if at < 0 || !t.Outcomes[at].Reported() {
 		return fmt.Errorf("outcome: is none that is reported of this test, found %q", outcome)
@@ -56,8 +56,8 @@ func (t ABTest) Accept(outcome string, value float64) error {
 	return nil
 }
 
-// ABEvidence is the sums of an A/B test. It holds nothing but integers, merges by
-// addition, and is the same whatever the order. The zero value has seen nothing.
+// ABEvidence is the sums of an A/B test. It holds nothing but integers, and is the same
+// whatever the order. The zero value has seen nothing.
 type ABEvidence struct {
 	Cells []ABCell `json:"cells"` // by outcome and arm
 }
@@ -77,17 +77,7 @@ const abUnit = 1_000_000
 // Add counts a value of one unit, in millionths. Each unit counts once per outcome; that
 // is for the caller to see to.
 func (e *ABEvidence) Add(outcome, arm string, fixed int64) {
-	e.merge(ABCell{Outcome: outcome, Arm: arm, N: 1, Sum: wideOf(fixed), Squares: squareOf(fixed)})
-}
-
-// Merge adds the evidence of another control plane.
-func (e *ABEvidence) Merge(o ABEvidence) {
-	for _, c := range o.Cells {
-		e.merge(c)
-	}
-}
-
-func (e *ABEvidence) merge(c ABCell) {
+	c := ABCell{Outcome: outcome, Arm: arm, N: 1, Sum: wideOf(fixed), Squares: squareOf(fixed)}
 	at, found := slices.BinarySearchFunc(e.Cells, c, func(a, b ABCell) int {
 		return cmp.Or(cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Arm, b.Arm))
 	})

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,9 +227,9 @@ func TestWhatIsNoOutcomeIsRefused(t *testing.T) {
 		{"rating", .5, "value: is below the outcome's min of 1, found 0.5"},
 		{"rating", 6, "value: is above the outcome's max of 5, found 6"},
 	} {
-		require.ErrorContains(t, test.Accept(tt.outcome, tt.value), tt.fact)
+		require.ErrorContains(t, test.accept(tt.outcome, tt.value), tt.fact)
 	}
-	require.NoError(t, test.Accept("rating", 5))
+	require.NoError(t, test.accept("rating", 5))
 	require.ErrorContains(t, test.Check(abDawn, ABReport{Outcome: "likes"}), "unit: is missing, and so is request\noutcome: ", "all mistakes at once")
 	require.ErrorContains(t, test.Check(abDawn, ABReport{Unit: "a", Request: "b", Outcome: "clicks"}), "unit: is given, and so is request: give one")
 	require.ErrorContains(t, test.Check(abDawn, ABReport{Unit: strings.Repeat("a", 257), Outcome: "clicks"}), "are longer than 256 bytes")
@@ -243,22 +242,12 @@ func TestWhatIsNoOutcomeIsRefused(t *testing.T) {
 func TestOutcomesSumToTheSameBytesInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Float64Range(-1e9, 1e9), 1, 30).Draw(t, "values")
-		var forward, backward, left, right ABEvidence
+		var forward, backward ABEvidence
 		for i := range values {
 			forward.Add("seconds", "a", fixedOf(values[i]))
 			backward.Add("seconds", "a", fixedOf(values[len(values)-1-i]))
-			half := &left
-			if i%2 == 0 {
-				half = &right
-			}
-			half.Add("seconds", "a", fixedOf(values[i]))
 		}
-		left.Add("seconds", "b", -1)
-		require.InDelta(t, -1, left.cell("seconds", "b").Sum.float(), 0)
-		left.Cells = slices.DeleteFunc(left.Cells, func(c ABCell) bool { return c.Arm == "b" })
-		right.Merge(left)
 		require.Equal(t, forward, backward)
-		require.Equal(t, forward, right)
 		sum := 0.0
 		for _, v := range values {
 			sum += v

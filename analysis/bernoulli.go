@@ -7,22 +7,28 @@ import "math"
 // narrowest about the planned number of trials. source: Howard, Ramdas, McAuliffe
 // and Sekhon 2021, beta-binomial mixture.
 func rateBounds(r rate, alpha, planned float64) (low, high float64) {
+	excluded := func(p float64) bool { return r.against(p, planned) >= -ln(alpha) }
+	return turn(rateEdge, r.share(), excluded), turn(1-rateEdge, r.share(), excluded)
+}
+
+// rateEdge is how near to 0 and 1 chances are looked at.
+const rateEdge = 1e-9
+
+// share is half where there is none.
+func (r rate) share() float64 {
 	if r.N == 0 {
-		return 0, 1
+		return .5
 	}
-	k, n := float64(r.Bad), float64(r.N)
-	excluded := func(p float64) bool {
-		return betaBinomial(k-n*p, p*(1-p)*n, planned*p*(1-p), p, 1-p) >= -ln(alpha)
+	return float64(r.Bad) / float64(r.N)
+}
+
+// against is the evidence against a chance, the log of a mixture.
+func (r rate) against(p, planned float64) float64 {
+	if r.N == 0 {
+		return 0
 	}
-	const edge = 1e-12
-	if r.Bad > 0 {
-		low = turn(edge, k/n, excluded)
-	}
-	high = 1
-	if r.Bad < r.N {
-		high = turn(1-edge, k/n, excluded)
-	}
-	return low, high
+	n := float64(r.N)
+	return betaBinomial(float64(r.Bad)-float64(n*p), float64(p*(1-p))*n, planned*float64(p*(1-p)), p, 1-p)
 }
 
 // usualTrials is what bounds that nobody planned for are narrowest at.
@@ -31,17 +37,14 @@ const usualTrials = 1000
 // Bounds hold the estimated rate at every look together, with an error of alpha, as far
 // as its events are independent.
 func (e Estimate) Bounds(alpha float64) (low, high float64) {
-	low, high = rateBounds(rate{N: e.N, Bad: e.Count}, alpha, usualTrials)
-	if low < 1e-9 { // not even that is excluded
-		low = 0
-	}
-	return low, high
+	return rateBounds(rate{N: e.N, Bad: e.Count}, alpha, usualTrials)
 }
 
-// turn is the last excluded point on the way from out to in, or out if none is.
+// turn is the last excluded point on the way from out to in, or the end of the scale if
+// none is.
 func turn(out, in float64, excluded func(float64) bool) float64 {
 	if !excluded(out) {
-		return out
+		return math.Round(out)
 	}
 	for range 60 {
 		if mid := (out + in) / 2; excluded(mid) {

@@ -11,7 +11,9 @@ import (
 // stickiness every request is one. The arms keep their shares when the test has ended,
 // until somebody writes another strategy: who has seen one version goes on seeing it.
 type ABTest struct {
-	Arms map[string]Percent `json:"arms"` // version to share; sums to 100%
+	// Arms are the share of each version. They sum to 100%; with outcomes, they are six at
+	// most.
+	Arms map[string]Percent `json:"arms"`
 	// Reference is the arm that the others are compared with. It takes in the units of
 	// an arm that has no ready endpoint, so that those of no other arm move.
 	Reference string `json:"reference"`

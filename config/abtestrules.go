@@ -9,6 +9,9 @@ import (
 // mostOutcomes bounds what is compared by: each takes its part of the error.
 const mostOutcomes = 20
 
+// mostArms bounds what is compared: every two of them are, at every look.
+const mostArms = 6
+
 // outcomes checks what an A/B test compares by, and when it ends.
 func (c *checker) outcomes(t ABTest) {
 	const path = abTestPath + ".outcomes"
@@ -18,6 +21,9 @@ func (c *checker) outcomes(t ABTest) {
 	}
 	if len(t.Outcomes) > mostOutcomes {
 		c.refuse(path, "are more than 20: each takes its part of the error", len(t.Outcomes))
+	}
+	if len(t.Arms) > mostArms {
+		c.refuse(abTestPath+".arms", "are more than 6: every two are compared", len(t.Arms))
 	}
 	for i, o := range t.Outcomes {
 		c.outcome(at(path, i), o)
