@@ -28,25 +28,25 @@ type story struct {
 }
 
 // stories are told side by side. A request costs some 10 ms of processor time,
-// all processes together, so their rates keep half of two cores busy: what
-// is slow is then the version, not the machine.
+// all processes together, so their rates keep a third of two cores busy: what is
+// slow is then the version and not the machine, even with a second demo beside.
 func stories() []story {
 	return []story{
 		{
 			Name: "good", Expected: canary.OutcomePromoted,
 			About: "the new version as it is",
-			Pods:  4, Rate: 80, Steps: []string{"20%", "50%"},
+			Pods:  4, Rate: 50, Steps: []string{"25%", "50%"},
 		},
 		{
 			Name: "broken", Expected: canary.OutcomeRolledBack,
 			About: "the new version, and every other answer is an error",
-			Pods:  2, Rate: 9, Steps: []string{"20%", "50%"},
+			Pods:  2, Rate: 8, Steps: []string{"25%", "50%"},
 			Faults: []string{"error-rate=0.5"},
 		},
 		{
 			Name: "slow", Expected: canary.OutcomeRolledBack,
 			About: "the new version, right but three times as slow",
-			Pods:  2, Rate: 16, Steps: []string{"20%", "50%"},
+			Pods:  2, Rate: 14, Steps: []string{"25%", "50%"},
 			Faults: []string{"latency-factor=3"},
 		},
 	}
