@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -32,4 +34,22 @@ func TestPortsThatCannotBeReadKeepNobodyFromStarting(t *testing.T) {
 	files, err := filepath.Glob(path + "*")
 	require.NoError(t, err)
 	require.Equal(t, []string{path}, files, "and half a file is left nowhere")
+}
+
+func TestTheHelpNamesWhatLiesInTheStateFolder(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	o := optionsFor(t)
+	p, err := newPlane(t.Context(), o, io.Discard, io.Discard)
+	require.NoError(t, err)
+	p.keepPorts(xds.Formers{})
+	require.NoError(t, p.announce(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7460}))
+	files, err := os.ReadDir(o.state)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 3)
+	for _, f := range files {
+		require.Contains(t, newRun().Long, f.Name())
+		require.Contains(t, string(readme), f.Name())
+	}
+	require.NoError(t, p.close())
 }

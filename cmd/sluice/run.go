@@ -49,10 +49,12 @@ one that 'make parts' fetched. It brings it back when it dies, drains it on a cl
 exit, and adopts the one that a killed run left serving on the same state folder.
 Without, give any Envoy the output of 'sluice bootstrap' and an --xds-address.
 
-Everything it must remember is in the state folder: one file, sockets for xDS, logs and
-Envoy's admin interface, and the reviews of ended rollouts. It listens on loopback only,
-unless told otherwise. When OTEL_EXPORTER_OTLP_ENDPOINT is set it sends spans from each
-decision to its acknowledgement there. Logs are JSON on stderr.`,
+Everything it must remember is in the state folder: state.db, what was decided and
+seen; ports.json, where proxies listen; reviews, those of ended rollouts. Besides there
+are run.json, which says where the API is, sockets for xDS, logs and Envoy's admin
+interface, and envoy.json, envoy.pid and envoy.log of an Envoy that it starts. It listens
+on loopback only, unless told otherwise. When OTEL_EXPORTER_OTLP_ENDPOINT is set it sends
+spans from each decision to its acknowledgement there. Logs are JSON on stderr.`,
 		Example: `  sluice run -f routes/ --envoy auto
   sluice run -f filetype.yaml --state /var/lib/sluice --xds-address 10.0.0.7:18000`,
 		Args: cobra.NoArgs,
