@@ -1,7 +1,6 @@
 package canary_test
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,9 +17,8 @@ import (
 	"github.com/sluice-dev/sluice/config"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files; commit only a difference you understand")
-
-func updating() bool { return *update || os.Getenv("UPDATE_GOLDEN") != "" }
+// updating says whether golden files are written (`make golden`).
+func updating() bool { return os.Getenv("UPDATE_GOLDEN") != "" }
 
 // TestGoldenStories runs the scenario files. Each is a list of commands, a line
 // of dashes, and what the machine made of them.

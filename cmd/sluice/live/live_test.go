@@ -1,7 +1,6 @@
 package live_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,8 +15,6 @@ import (
 	"github.com/sluice-dev/sluice/canary/controller"
 	"github.com/sluice-dev/sluice/cmd/sluice/live"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestScreens(t *testing.T) {
 	tests := []struct {
@@ -61,7 +58,7 @@ func golden(t *testing.T, name, got string) {
 	t.Helper()
 	got = strings.ReplaceAll(got, "\x1b", `\e`)
 	path := filepath.Join("testdata", name+".txt")
-	if *update || os.Getenv("UPDATE_GOLDEN") != "" {
+	if os.Getenv("UPDATE_GOLDEN") != "" {
 		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
 	}
 	want, err := os.ReadFile(path)
