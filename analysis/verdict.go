@@ -84,6 +84,26 @@ func (t Test) Name() string {
 	return t.Metric + " of " + t.Segment
 }
 
+// Found is what a test found: "healthy", "harmful", "alarm" or "no alarm", "open", "no
+// data", or "idle" and why.
+func (t Test) Found() string {
+	switch {
+	case t.Candidate.N == 0:
+		return "no data"
+	case t.Direction == directionIntegrity && t.Passed:
+		return "alarm"
+	case t.Direction == directionIntegrity:
+		return "no alarm"
+	case t.Idle != "":
+		return "idle: " + t.Idle
+	case !t.Passed:
+		return "open"
+	case t.Direction == directionRollback:
+		return string(Harmful)
+	}
+	return string(Healthy)
+}
+
 // Estimate is a rate or a latency with what it rests on.
 type Estimate struct {
 	N     int64   `json:"n"`     // requests or blocks

@@ -19,7 +19,6 @@ var pageText string
 func (r Review) HTML() ([]byte, error) {
 	page, err := template.New("page").Funcs(template.FuncMap{
 		"percent":   percent,
-		"judged":    judged,
 		"instant":   instant,
 		"offset":    func(t time.Time) string { return offset(r.Decision.Began, t) },
 		"confirmed": confirmed,

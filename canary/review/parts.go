@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/config"
 )
@@ -113,22 +112,4 @@ func commands(f Facts) []Command {
 // percent writes basis points as "12.5%".
 func percent(basisPoints uint32) string {
 	return fmt.Sprintf("%.4g%%", float64(basisPoints)/100)
-}
-
-// judged says in one word what a test found.
-func judged(t analysis.Test) string {
-	switch {
-	case t.Candidate.N == 0:
-		return "no data"
-	case !t.Passed && t.Direction == "integrity":
-		return "no alarm"
-	case !t.Passed:
-		return "inconclusive"
-	case t.Direction == "rollback":
-		return "harmful"
-	case t.Direction == "promotion":
-		return "healthy"
-	default:
-		return "alarm"
-	}
 }

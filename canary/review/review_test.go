@@ -121,6 +121,16 @@ func TestATestOfASegmentSaysSo(t *testing.T) {
 	require.Contains(t, string(page), "<td>errors of &lt;acme&gt;</td><td>slo</td>")
 }
 
+func TestASplitThatIsAsItWasAskedForIsNotColouredAsAnAlarm(t *testing.T) {
+	f := facts()
+	f.Last.Tests[0].Direction, f.Last.Tests[0].Passed, f.Last.Tests[0].Candidate.N = "integrity", false, 4
+	r, err := review.Build(f, began)
+	require.NoError(t, err)
+	page, err := r.HTML()
+	require.NoError(t, err)
+	require.Contains(t, string(page), `<td class="">no alarm</td>`)
+}
+
 func TestParse(t *testing.T) {
 	r, err := review.Build(facts(), began)
 	require.NoError(t, err)

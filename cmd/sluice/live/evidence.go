@@ -55,14 +55,13 @@ func (t *sheet) answers(a *analysis.Answers) {
 }
 
 func (t *sheet) test(test analysis.Test) {
-	done := span{faint, "open"}
+	done := span{faint, test.Found()}
 	switch {
 	case test.Candidate.N == 0:
-		done.text = "no data"
 	case test.Idle != "":
-		done = span{wait, "idle: " + test.Idle}
+		done.ink = wait
 	case test.Passed:
-		done = span{markOf(test.Direction, true), "passed"}
+		done.ink = markOf(test.Direction, true)
 	}
 	t.gauge(4, test.Direction+" "+test.Threshold, test.LogE, test.LogNeeded, markOf(test.Direction, test.Passed), put(plain, "  "), done)
 }

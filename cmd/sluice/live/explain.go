@@ -12,7 +12,7 @@ import (
 // pressing first. It ends with a newline.
 func Explain(s controller.Snapshot, look Look) string {
 	t := &sheet{look: look}
-	t.under(0, nil, put(strong, "%s", s.State.Route), put(plain, ": %s", standing(s)))
+	t.under(0, nil, put(strong, "%s", s.State.Route), put(plain, ": %s", s.Standing()))
 	t.explainTrouble(s)
 	t.explainRollout(s)
 	t.explainTest(s)
@@ -141,15 +141,11 @@ func Sentence(t analysis.Test) string {
 		return about + "no data; limit " + t.Threshold
 	}
 	parts := []string{about + facts(t) + bounds(t), "limit " + t.Threshold, fmt.Sprintf("evidence %s of %s nats", nats(t.LogE), nats(t.LogNeeded))}
-	switch {
-	case t.Idle != "":
-		parts = append(parts, "idle: "+t.Idle)
-	case t.Passed:
-		parts = append(parts, "passed")
-	default:
-		parts = append(parts, "open: "+change(t))
+	found := t.Found()
+	if t.Idle == "" && !t.Passed {
+		found += ": " + change(t)
 	}
-	return strings.Join(parts, "; ")
+	return strings.Join(append(parts, found), "; ")
 }
 
 // bounds are those of the candidate's rate where it is held against a limit of its own;
