@@ -59,7 +59,6 @@ function dress(node, attrs) {
 const percent = (bp) => `${+(bp / 100).toFixed(2)}%`;
 const nats = (v) => v.toFixed(2).replace(/^-0\.00$/, "0.00");
 const clock = (t) => (t ? new Date(t).toLocaleTimeString([], { hourCycle: "h23" }) : "never");
-const rate = (v) => `${+(100 * v).toPrecision(3)}%`;
 const count = (n, what) => `${n.toLocaleString()} ${what}${n === 1 ? "" : "s"}`;
 
 function span(ns) {
@@ -68,12 +67,6 @@ function span(ns) {
   if (s < 60) return `${+s.toFixed(1)}s`;
   if (s < 3600) return `${Math.floor(s / 60)}m${Math.floor(s % 60)}s`;
   return `${Math.floor(s / 3600)}h${Math.floor((s % 3600) / 60)}m`;
-}
-
-function arm(test, estimate) {
-  if (!estimate.n) return "no data";
-  if (test.method !== "pod-rank") return `${rate(estimate.value)} (${estimate.count} of ${estimate.n})`;
-  return `${+(estimate.value * 1000).toPrecision(3)} ms (${estimate.count} of ${estimate.n} slow)`;
 }
 
 function ratio(r) {
@@ -104,24 +97,12 @@ const pathOf = (v) => `/api/v1/routes/${encodeURIComponent(v.state.route.namespa
 const phaseOf = (v) => (v.state.rollout ? v.state.rollout.phase : "Idle");
 const last = (v) => (v.state.history || [])[0];
 const rolloutOf = (v) => v.state.rollout || last(v);
+const shadowOf = (v) => !v.state.rollout && v.route.strategy.shadow;
 const verdictOf = (v) => {
   const r = v.state.rollout;
-  if (v.abTest) return null;
+  if (v.abTest || shadowOf(v)) return null;
   return r ? (r.blind ? "blind" : r.verdict || "undecided") : (last(v) || {}).outcome;
 };
-
-function sentence(v) {
-  const r = v.state.rollout;
-  const t = v.abTest;
-  if (t && t.ended) return `The A/B test ${t.id} ended (${t.cause})${t.winner ? ` and ${t.winner} won` : " without a winner"}; the arms keep their shares: ${t.reason}`;
-  if (t) return `The A/B test ${t.id} compares ${t.versions.length} arms: ${t.standing}`;
-  if (!r && v.route.strategy.split) return "The split is fixed: its weights are written by hand.";
-  if (!r && v.route.strategy.abTest) return "The arms of an A/B test divide the users; it names no outcomes, so nothing is judged.";
-  if (!r && last(v)) return `${v.state.stable} serves. ${last(v).candidate} was ${spoken(last(v).outcome)} (${last(v).cause}): ${last(v).reason}`;
-  if (!r) return `${v.state.stable || "Nobody"} serves; there was no rollout yet.`;
-  if (r.phase === "Baking") return `${r.candidate} is promoted and watched; ${r.stable} is kept.`;
-  return `${r.candidate} is tried against ${r.stable}: step ${Math.min(r.step + 1, r.steps.length)} of ${r.steps.length}.`;
-}
 
 function alarms(v) {
   const s = v.state;
@@ -159,9 +140,11 @@ function reach(v) {
 }
 
 function shares(v) {
-  if (v.state.rollout || !(v.state.published || {}).shares) return null;
+  const split = v.state.published || {};
+  if (v.state.rollout || !split.shares) return null;
   return h("section", { key: "shares" }, h("h3", null, "Split"),
-    v.state.published.shares.map((s) => row(s.version, s.weight, 10000, percent(s.weight))));
+    split.shares.map((s) => row(s.version, s.weight, 10000, percent(s.weight))),
+    split.mirror && row(`${split.mirror.version}, copies`, split.mirror.weight, 10000, percent(split.mirror.weight), "wait"));
 }
 
 function progress(p) {
@@ -198,21 +181,21 @@ function users(v) {
   if (!trace) return null;
   const ready = (name) => ((v.state.ready || {})[name] === undefined ? "–" : v.state.ready[name]);
   const line = (name, e) => h("tr", null, h("th", { scope: "row" }, name), h("td", null, ready(name)),
-    h("td", null, e.requests.toLocaleString()), h("td", { class: e.errors ? "bad" : "faint" }, e.errors.toLocaleString()), h("td", null, e.mirrored.toLocaleString()));
+    h("td", null, e.requests.toLocaleString()), h("td", { class: e.errors ? "bad" : "faint" }, e.errors.toLocaleString()),
+    h("td", { class: e.abandoned ? "wait" : "faint" }, (e.abandoned || 0).toLocaleString()), h("td", null, e.mirrored.toLocaleString()));
   return h("section", { key: "users" }, h("h3", null, v.state.rollout ? "Requests seen" : `Requests seen while ${trace.rollout} ran`), h("table", { class: "table" },
-    h("thead", null, h("tr", null, ["version", "ready", "requests", "errors", "mirrored"].map((t) => h("th", { scope: "col" }, t)))),
+    h("thead", null, h("tr", null, ["version", "ready", "requests", "errors", "abandoned", "mirrored"].map((t) => h("th", { scope: "col" }, t)))),
     h("tbody", null, line(trace.arms.stable, trace.stable), line(trace.arms.candidate, trace.candidate))));
 }
 
 function test(t) {
   const bad = t.direction !== "promotion";
-  const word = !t.candidate.n ? "no data" : !t.passed ? (t.idle ? "idle" : "open") : t.direction === "rollback" ? "harmful" : bad ? "alarm" : "healthy";
-  return h("li", { key: `${t.metric} ${t.method} ${t.direction}` },
-    h("div", { class: "name" }, h("span", null, `${t.metric} `, h("span", { class: "faint small" }, `${t.method}, ${t.threshold}`)),
-      h("span", { class: t.passed ? (bad ? "bad" : "good") : "faint" }, word)),
-    h("div", { class: "row" }, bar(`evidence of ${t.metric} by ${t.method}`, t.logE, t.logNeeded, bad ? (t.passed ? "bad" : "wait") : t.passed ? "good" : "accent"),
+  return h("li", { key: `${t.name} ${t.method} ${t.direction}` },
+    h("div", { class: "name" }, h("span", null, `${t.name} `, h("span", { class: "faint small" }, `${t.method}, ${t.threshold}`)),
+      h("span", { class: t.passed ? (bad ? "bad" : "good") : "faint" }, t.found)),
+    h("div", { class: "row" }, bar(`evidence of ${t.name} by ${t.method}`, t.logE, t.logNeeded, bad ? (t.passed ? "bad" : "wait") : t.passed ? "good" : "accent"),
       h("span", { class: "small" }, `${nats(t.logE)} of ${nats(t.logNeeded)} nats`)),
-    (t.stable.n > 0 || t.candidate.n > 0) && h("p", { class: "faint small" }, [t.direction !== "integrity" && `stable ${arm(t, t.stable)}`, `candidate ${arm(t, t.candidate)}`, ratio(t.ratio), t.idle].filter(Boolean).join(" · ")));
+    h("p", { class: "faint small" }, [t.direction !== "integrity" && `stable ${t.stable}`, `candidate ${t.candidate}`, ratio(t.ratio)].filter(Boolean).join(" · ")));
 }
 
 const standings = { better: "good", worse: "bad" };
@@ -246,16 +229,22 @@ function evidence(v) {
   const a = v.assessment;
   if (!a) return v.state.rollout && h("section", { key: "evidence" }, h("h3", null, "Evidence"), h("p", { class: "faint" }, "none was looked at yet"));
   const group = (direction, title) => {
-    const tests = (a.tests || []).filter((t) => t.direction === direction);
+    const tests = v.tests.filter((t) => t.direction === direction);
     return tests.length > 0 && [h("h4", null, title), h("ul", { class: "tests" }, tests.map(test))];
   };
-  return h("section", { key: "evidence" }, h("h3", null, v.state.rollout || !(v.traces || []).length ? "Evidence" : `Evidence before ${v.traces[0].rollout} ended`),
+  return h("section", { key: "evidence" }, h("h3", null, v.state.rollout || shadowOf(v) || !(v.traces || []).length ? "Evidence" : `Evidence before ${v.traces[0].rollout} ended`),
     h("p", null, h("strong", { class: meaning(a.verdict) }, a.verdict), `: ${a.reason}`),
     a.hold && h("p", { class: "wait" }, `No growth: ${a.hold}`),
     row("all tests", a.logE, a.logNeeded, `${nats(a.logE)} of ${nats(a.logNeeded)} nats`, a.verdict === "harmful" ? "bad" : "wait"),
     group("rollback", "To roll back: all of these together"),
     group("promotion", "To promote: what the policy requires"),
-    group("integrity", "Is the split what was asked for?"));
+    group("integrity", "Is the split what was asked for?"),
+    answers(a.answers));
+}
+
+function answers(a) {
+  return a && [h("h4", null, `Do the answers agree? By ${a.by}; held to: ${a.threshold}`), h("p", null, a.reason),
+    h("ul", null, (a.examples || []).slice(0, 3).map((d) => h("li", { class: "small" }, h("span", { class: "faint" }, `${d.id} `), `stable ${d.stable}, shadow ${d.shadow}`)))];
 }
 
 function trips(v) {
@@ -297,7 +286,7 @@ function card(v) {
       verdict && h("span", { class: `pill ${meaning(verdict)}` }, spoken(verdict)),
       v.state.rollout && v.state.rollout.hold && h("span", { class: "pill wait" }, "held"),
       r && h("a", { href: `${pathOf(v)}/review?rollout=${encodeURIComponent(r.id)}` }, `review of ${r.id}`)),
-    h("p", { class: "sentence", key: "sentence" }, sentence(v)),
+    h("p", { class: "sentence", key: "sentence" }, v.standing),
     alarms(v), gate(v),
     h("div", { class: "verbs", key: "verbs", role: "group", "aria-label": `Act on ${name}` }, (v.verbs || []).map((verb) =>
       h("button", { type: "button", key: verb, class: verb === "abort" || verb === "reject" || verb === "rollback" ? "stop" : "act", onclick: () => ask(name, verb) }, verb))),

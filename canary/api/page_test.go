@@ -49,3 +49,9 @@ func TestTheReviewsPageRunsNothing(t *testing.T) {
 	require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
 	require.NotContains(t, w.Header().Get("Content-Security-Policy"), "script-src")
 }
+
+func TestThePageShowsWhoLeftBeforeTheAnswer(t *testing.T) {
+	page := ask(serverOf(&fleet{}), http.MethodGet, "/", "").Body.String()
+	require.Contains(t, page, `"errors", "abandoned", "mirrored"]`)
+	require.Contains(t, page, "e.abandoned")
+}

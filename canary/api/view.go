@@ -12,6 +12,10 @@ import (
 type View struct {
 	controller.Snapshot
 
+	// Standing is where it stands, in one sentence.
+	Standing string `json:"standing"`
+	// Tests are those of Assessment, as they are shown.
+	Tests []TestView `json:"tests"`
 	// Progress of the weight step or of baking. Nil where neither is.
 	Progress *canary.Progress `json:"progress,omitempty"`
 	// Reach of the candidate's share. Nil between rollouts.
@@ -22,6 +26,16 @@ type View struct {
 	Verbs []string `json:"verbs"`
 }
 
+// TestView is a test as it is shown, with what it saw of both arms in words.
+type TestView struct {
+	analysis.Test
+
+	Name      string `json:"name"`
+	Found     string `json:"found"`
+	Stable    string `json:"stable"`
+	Candidate string `json:"candidate"`
+}
+
 // ABView is an A/B test as it is shown.
 type ABView struct {
 	canary.ABTest
@@ -30,10 +44,8 @@ type ABView struct {
 	Outcomes []ABOutcomeView `json:"outcomes"`
 	// Verdicts of every arm but the reference.
 	Verdicts []analysis.ABVerdict `json:"verdicts"`
-	// Standing is where it stands, and Counts where outcomes and units went: one sentence
-	// each.
-	Standing string `json:"standing"`
-	Counts   string `json:"counts"`
+	// Counts is where outcomes and units went, in one sentence.
+	Counts string `json:"counts"`
 }
 
 // ABOutcomeView is one outcome of every arm, the reference first.
@@ -49,20 +61,31 @@ func abViewOf(s controller.Snapshot) *ABView {
 	if !ok {
 		return nil
 	}
-	view := &ABView{ABTest: test, Verdicts: seen.Standing.Verdicts, Standing: seen.Standing.Reason, Counts: seen.Counts.String()}
+	view := &ABView{ABTest: test, Verdicts: seen.Standing.Verdicts, Counts: seen.Counts.String()}
 	for _, o := range test.Spec.Outcomes {
 		view.Outcomes = append(view.Outcomes, ABOutcomeView{ABOutcome: o, Arms: seen.Standing.Compared(o.Name)})
 	}
 	return view
 }
 
+func testViewsOf(tests []analysis.Test) []TestView {
+	views := make([]TestView, 0, len(tests))
+	for _, t := range tests {
+		views = append(views, TestView{
+			Test: t, Name: t.Name(), Found: t.Found(), Stable: t.Stable.Text(t.Method), Candidate: t.Candidate.Text(t.Method),
+		})
+	}
+	return views
+}
+
 // viewOf adds to a snapshot.
 func viewOf(s controller.Snapshot) View {
-	view := View{Snapshot: s, ABTest: abViewOf(s), Verbs: offered(s)}
+	view := View{Snapshot: s, Standing: s.Standing(), ABTest: abViewOf(s), Verbs: offered(s)}
 	var a analysis.Assessment
 	if s.Assessment != nil {
 		a = *s.Assessment
 	}
+	view.Tests = testViewsOf(a.Tests)
 	if p, ok := s.State.Progress(a, s.At); ok {
 		view.Progress = &p
 	}

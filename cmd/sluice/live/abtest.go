@@ -8,17 +8,6 @@ import (
 	"github.com/sluice-dev/sluice/canary/controller"
 )
 
-// testStanding says in one sentence where an A/B test stands.
-func testStanding(t canary.ABTest, seen canary.ABTrace) string {
-	switch {
-	case t.Runs():
-		return fmt.Sprintf("A/B test %s compares %d arms: %s", t.ID, len(t.Spec.Arms), seen.Standing.Reason)
-	case t.Winner != "":
-		return fmt.Sprintf("A/B test %s ended (%s) and %s won; the arms keep their shares: %s", t.ID, t.Cause, t.Winner, t.Reason)
-	}
-	return fmt.Sprintf("A/B test %s ended (%s) without a winner; the arms keep their shares: %s", t.ID, t.Cause, t.Reason)
-}
-
 // abTest shows every arm by every outcome, against the reference.
 func (t *sheet) abTest(s controller.Snapshot) {
 	test, seen, ok := s.ABTest()

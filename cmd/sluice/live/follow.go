@@ -93,9 +93,9 @@ func interrupted(ctx context.Context, w *Watch) (Ending, error) {
 	case why != "":
 		text += "control plane away: " + why
 	case len(last.Waits) > 0:
-		text += fmt.Sprintf("%s; waits for %s: %s", standing(last), last.Waits[0].Reason, last.Waits[0].Text)
+		text += fmt.Sprintf("%s; waits for %s: %s", last.Standing(), last.Waits[0].Reason, last.Waits[0].Text)
 	default:
-		text += standing(last)
+		text += last.Standing()
 	}
 	return Ending{Last: last}, &stopped{text, ctx.Err()}
 }

@@ -20,7 +20,7 @@ func Line(s controller.Snapshot, look Look) string {
 		w.add("stable", s.State.Stable)
 		w.add("outcome", verdictOf(s.State))
 		w.troubles(s)
-		return w.say(standing(s))
+		return w.say(s.Standing())
 	}
 	trace, _ := s.Trace(r.ID)
 	reach, _ := s.State.Reach(trace)
@@ -49,7 +49,7 @@ func Line(s controller.Snapshot, look Look) string {
 	if len(s.Waits) > 0 {
 		return w.say(s.Waits[0].Text)
 	}
-	return w.say(standing(s))
+	return w.say(s.Standing())
 }
 
 // troubles are what somebody has to mend.

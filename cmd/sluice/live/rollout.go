@@ -21,7 +21,7 @@ func (t *sheet) head(s controller.Snapshot) {
 		title = append(title, put(faint, "  rollout %s, %s old", r.ID, lasting(max(0, s.At.Sub(r.Began)))))
 	}
 	t.line(0, title...)
-	t.line(0, put(plain, "%s", standing(s)))
+	t.line(0, put(plain, "%s", s.Standing()))
 }
 
 // alarms are what somebody has to mend.
