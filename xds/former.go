@@ -97,9 +97,9 @@ func (f Former) of(route config.InferenceRoute) config.InferenceRoute {
 	return route
 }
 
-// readFormers pairs former ports with what intents now say. One that does not fit
+// formerIntents pairs former ports with what intents now say. One that does not fit
 // what is said now is left out.
-func readFormers(intents []intent, cfg *config.Config, splits map[config.Key]config.Split, formers Formers) []intent {
+func formerIntents(intents []intent, cfg *config.Config, splits map[config.Key]config.Split, formers Formers) []intent {
 	var list []intent
 	for _, wanted := range intents {
 		for _, f := range formers[wanted.Key] {
@@ -108,7 +108,7 @@ func readFormers(intents []intent, cfg *config.Config, splits map[config.Key]con
 				continue
 			}
 			in.segments = segmentsOf(cfg, wanted.InferenceRoute)
-			in.former, in.closed = true, f.Closed
+			in.former = &f
 			list = append(list, in)
 		}
 	}
@@ -121,12 +121,29 @@ func (t *Translator) TranslateMoving(cfg *config.Config, splits map[config.Key]c
 	intents, refused := readIntents(cfg, splits)
 	defer t.turn()
 	resources, intents, refused := t.sound(intents, refused)
-	for _, in := range readFormers(intents, cfg, splits, formers) {
-		more := append(slices.Clone(intents), in)
-		slices.SortStableFunc(more, func(a, b intent) int { return a.Key.Compare(b.Key) })
+	if list := formerIntents(intents, cfg, splits, formers); len(list) > 0 {
+		resources = t.lead(resources, intents, list)
+	}
+	return finish(resources, refused)
+}
+
+// lead adds the former ports that go together with intents, whose resources are given:
+// all of them, or else each that does with those before it.
+func (t *Translator) lead(resources Resources, intents, formers []intent) Resources {
+	if with, bad := t.assemble(inOrder(intents, formers...)); len(bad) == 0 {
+		return with
+	}
+	for _, in := range formers {
+		more := inOrder(intents, in)
 		if with, bad := t.assemble(more); len(bad) == 0 {
 			resources, intents = with, more
 		}
 	}
-	return finish(resources, refused)
+	return resources
+}
+
+func inOrder(intents []intent, more ...intent) []intent {
+	all := slices.Concat(intents, more)
+	slices.SortStableFunc(all, func(a, b intent) int { return a.Key.Compare(b.Key) })
+	return all
 }

@@ -26,10 +26,12 @@ type intent struct {
 	dropped error
 	// segments is the header whose value names a request's segment; empty for none.
 	segments string
-	// former says that requests came there before it moved, closed that no new
-	// connections do.
-	former, closed bool
+	// former is the port that requests came to before it moved, if it is that.
+	former *Former
 }
+
+// closed says that no new connections come there.
+func (in intent) closed() bool { return in.former != nil && in.former.Closed }
 
 // readIntents pairs routes with splits, in the order of keys.
 func readIntents(cfg *config.Config, splits map[config.Key]config.Split) ([]intent, []*RouteError) {

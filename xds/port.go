@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/sluice-dev/sluice/config"
-	"github.com/sluice-dev/sluice/xds/name"
 )
 
 // port is one listener and the inference routes behind it, in the order of keys.
@@ -55,7 +54,7 @@ func (t *Translator) add(p port, r *Resources) []*RouteError {
 		}
 		r.Routes = append(r.Routes, config)
 		for _, in := range one.routes {
-			if place := p.place(in, one); in.former {
+			if place := p.place(in, one); in.former != nil {
 				r.Former[in.Key] = append(r.Former[in.Key], place)
 			} else {
 				r.Placed[in.Key] = place
@@ -80,12 +79,12 @@ func (t *Translator) add(p port, r *Resources) []*RouteError {
 
 // closed says that nobody is to connect to the port any more.
 func (p port) closed() bool {
-	return !slices.ContainsFunc(p.routes, func(in intent) bool { return !in.closed })
+	return !slices.ContainsFunc(p.routes, func(in intent) bool { return !in.closed() })
 }
 
 func (p port) place(in intent, t table) Place {
 	place := Place{Epoch: in.split.Epoch, Table: t.name, Listener: ListenerName(p.number)}
-	if in.closed {
+	if in.closed() {
 		place.Listener = ""
 	}
 	if p.scoped {
@@ -95,10 +94,6 @@ func (p port) place(in intent, t table) Place {
 		}
 		slices.Sort(place.Scopes)
 	}
-	for _, v := range in.Versions {
-		place.Clusters = append(place.Clusters, name.Cluster(in.Key, v.Name))
-	}
-	slices.Sort(place.Clusters)
 	return place
 }
 

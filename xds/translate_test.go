@@ -273,8 +273,10 @@ func TestAMirrorThatMayNotBeIsLeftOutAndTheWeightsAreServed(t *testing.T) {
 			splits[tt.route.Key] = split
 			got, err := xds.Translate(cfg, splits)
 			require.NoError(t, err)
-			require.ErrorContains(t, got.Unmirrored[tt.route.Key], tt.want)
-			require.ErrorContains(t, got.Unmirrored[tt.route.Key], "served without its mirror")
+			require.Len(t, got.Unmirrored, 1)
+			require.Equal(t, tt.route.Key, got.Unmirrored[0].Route)
+			require.ErrorContains(t, got.Unmirrored[0], tt.want)
+			require.ErrorContains(t, got.Unmirrored[0], "served without its mirror")
 			got.Unmirrored = want.Unmirrored
 			require.Equal(t, want, got, "as without a mirror")
 		})
@@ -321,7 +323,7 @@ func TestABadRouteFailsAloneAndIsNamed(t *testing.T) {
 			var refused *xds.RouteError
 			require.ErrorAs(t, err, &refused)
 			require.Equal(t, tt.bad.Key, refused.Route)
-			require.Equal(t, []config.Key{tt.bad.Key}, resources.Refused)
+			require.Equal(t, []*xds.RouteError{refused}, resources.Refused)
 			resources.Refused = nil
 			require.Equal(t, alone, resources, "the good one is as if alone")
 		})

@@ -36,11 +36,14 @@ type Resources struct {
 	Placed map[config.Key]Place
 	// Former says where inference routes that move are led as well.
 	Former map[config.Key][]Place
-	// Refused lists the inference routes that Translate returned an error for, sorted.
-	Refused []config.Key
-	// Unmirrored says, by inference route, why one that is placed is served without its
-	// split's mirror. Its weights are served all the same.
-	Unmirrored map[config.Key]error
+	// Kept are the former ports that they are led from. Others have yielded to what is
+	// wanted.
+	Kept Formers
+	// Refused are the errors that Translate returned, by the order of inference routes.
+	Refused []*RouteError
+	// Unmirrored says, in that order, why inference routes that are placed are served
+	// without their split's mirror. Their weights are served all the same.
+	Unmirrored []*RouteError
 }
 
 // Place names the resources that carry one inference route.
@@ -49,7 +52,6 @@ type Place struct {
 	Table    string   // the one RouteConfiguration; a change of weight changes nothing else
 	Listener string   // the one Listener; empty where nobody is to connect any more
 	Scopes   []string // that lead to the table; sorted, none on a port without scopes
-	Clusters []string // one per version, also the names of their endpoints; sorted
 }
 
 // RouteError says why an inference route was refused. The others are not
@@ -76,12 +78,11 @@ func Translate(cfg *config.Config, splits map[config.Key]config.Split) (Resource
 
 func finish(r Resources, refused []*RouteError) (Resources, error) {
 	slices.SortFunc(refused, func(a, b *RouteError) int { return a.Route.Compare(b.Route) })
+	r.Refused = refused
 	errs := make([]error, len(refused))
 	for i, e := range refused {
 		errs[i] = e
-		r.Refused = append(r.Refused, e.Route)
 	}
-	r.Refused = slices.Compact(r.Refused)
 	for _, list := range [][]Resource{r.Clusters, r.Endpoints, r.Routes, r.Scopes, r.Listeners} {
 		slices.SortFunc(list, func(a, b Resource) int { return cmp.Compare(a.Name, b.Name) })
 	}
@@ -96,12 +97,12 @@ func blames(errs []*RouteError, k config.Key) bool {
 // returned beside them says which do not go together with the others.
 func (t *Translator) assemble(intents []intent) (Resources, []*RouteError) {
 	r := Resources{
-		Placed: make(map[config.Key]Place, len(intents)), Former: map[config.Key][]Place{},
-		Unmirrored: map[config.Key]error{},
+		Placed: make(map[config.Key]Place, len(intents)), Former: map[config.Key][]Place{}, Kept: Formers{},
 	}
 	var bad []*RouteError
 	for _, in := range intents {
-		if in.former {
+		if in.former != nil {
+			r.Kept[in.Key] = append(r.Kept[in.Key], *in.former)
 			continue // its backends are those of the present
 		}
 		clusters, endpoints, err := t.backendsOf(in)
@@ -110,7 +111,7 @@ func (t *Translator) assemble(intents []intent) (Resources, []*RouteError) {
 			continue
 		}
 		if in.dropped != nil {
-			r.Unmirrored[in.Key] = &RouteError{in.Key, in.dropped}
+			r.Unmirrored = append(r.Unmirrored, &RouteError{in.Key, in.dropped})
 		}
 		r.Clusters = append(r.Clusters, clusters...)
 		r.Endpoints = append(r.Endpoints, endpoints...)

@@ -64,9 +64,7 @@ type Server struct {
 
 	publishing sync.Mutex
 	translator xds.Translator
-	good       map[config.Key]config.InferenceRoute // the last that was translated
-	goodSplits map[config.Key]config.Split          // with it
-	unmirrored map[config.Key]error                 // as last logged
+	unmirrored map[config.Key]string // as last logged
 	published  published
 
 	mu sync.Mutex
@@ -169,6 +167,9 @@ func (s *Server) log(e Event) {
 	case Disconnected:
 		s.cfg.Log.Info("proxy disconnected", "proxy", e.Proxy)
 	case Nacked:
+		if e.again {
+			return
+		}
 		s.cfg.Log.Warn("a proxy refused a resource", "proxy", e.Proxy, "route", e.Route.String(), "epoch", e.Epoch,
 			"resource", e.Resource.Name, "text", e.Text)
 	case TimedOut:

@@ -19,20 +19,15 @@ func (s *Server) settled(e *entry, now time.Time) {
 	var routes []config.Key
 	switch e.ref.Type {
 	case xds.TypeRoute:
-		routes = slices.Collect(maps.Keys(e.carries))
+		routes = slices.SortedFunc(maps.Keys(e.carries), config.Key.Compare)
 	case xds.TypeScope:
 		if t := s.fanouts[xds.TypeRoute].entries[e.table]; t != nil {
-			routes = slices.Collect(maps.Keys(t.carries))
+			routes = slices.SortedFunc(maps.Keys(t.carries), config.Key.Compare)
 		}
 	case xds.TypeListener:
-		for k, p := range s.placed {
-			if s.onTheWay(k, p, e.ref) {
-				routes = append(routes, k)
-			}
-		}
+		routes = s.ways[e.ref]
 	case xds.TypeCluster, xds.TypeEndpoint: // a table waits for them before it is served
 	}
-	slices.SortFunc(routes, config.Key.Compare)
 	for _, k := range routes {
 		s.announce(k, now)
 	}
@@ -47,7 +42,9 @@ func (s *Server) announce(k config.Key, now time.Time) {
 	}
 	s.announced[k] = epoch
 	s.tell(Acked{Route: k, Epoch: epoch, Proxies: takers, At: now})
-	s.reminding = s.reminding || len(s.refusing) > 0
+	if len(s.refusing) > 0 {
+		s.reminding[k] = true
+	}
 }
 
 // epochOf gives the split that is served of an inference route.
@@ -143,33 +140,18 @@ type concern struct {
 }
 
 // concerns lists the inference routes that need a resource.
-func (s *Server) concerns(ref xds.Ref) []concern {
+func (f *fleet) concerns(ref xds.Ref) []concern {
+	routes := f.ways[ref]
+	if ref.Type == xds.TypeCluster || ref.Type == xds.TypeEndpoint {
+		if k, _, _, err := name.ParseAssigned(ref.Name); err == nil {
+			routes = []config.Key{k}
+		}
+	}
 	var list []concern
-	for k, p := range s.placed {
-		route, _, err := name.ParseCluster(ref.Name)
-		if s.onTheWay(k, p, ref) || err == nil && route == k && (ref.Type == xds.TypeCluster || ref.Type == xds.TypeEndpoint) {
+	for _, k := range routes {
+		if p, placed := f.placed[k]; placed {
 			list = append(list, concern{k, p.Epoch})
 		}
 	}
-	slices.SortFunc(list, func(a, b concern) int { return a.Route.Compare(b.Route) })
 	return list
-}
-
-// onTheWay says whether requests come to an inference route by a resource, be it at
-// a former port.
-func (f *fleet) onTheWay(k config.Key, wanted xds.Place, ref xds.Ref) bool {
-	return onTheWay(wanted, ref) || slices.ContainsFunc(f.former[k], func(p xds.Place) bool { return onTheWay(p, ref) })
-}
-
-func onTheWay(p xds.Place, ref xds.Ref) bool {
-	switch ref.Type {
-	case xds.TypeRoute:
-		return p.Table == ref.Name
-	case xds.TypeListener:
-		return p.Listener == ref.Name
-	case xds.TypeScope:
-		return slices.Contains(p.Scopes, ref.Name)
-	case xds.TypeCluster, xds.TypeEndpoint:
-	}
-	return false
 }

@@ -30,6 +30,8 @@ type Nacked struct {
 	Resource xds.Ref
 	Text     string // Envoy's own
 	At       time.Time
+
+	again bool // the same refusal was told of an inference route before
 }
 
 // TimedOut says that proxies have neither taken nor refused a resource that the

@@ -2,6 +2,8 @@ package ads
 
 import (
 	"maps"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/config"
@@ -16,14 +18,15 @@ type fleet struct {
 	ballots      map[xds.Ref]*ballot
 	placed       map[config.Key]xds.Place
 	former       map[config.Key][]xds.Place       // where those that move are led as well
+	ways         map[xds.Ref][]config.Key         // tables, scopes and listeners to the inference routes behind them, sorted
 	opened       map[string]bool                  // served listeners that some proxy has taken
-	closed       map[config.Key]time.Time         // when the former ports of an inference route were
+	closing      map[config.Key]time.Time         // since when the former ports of an inference route drain
 	carried      map[string]map[config.Key]uint64 // table to inference routes and epochs, as wanted
 	patience     map[config.Key]time.Duration     // how long proxies are waited for; of the others, AckTimeout
 	announced    map[config.Key]uint64            // the epoch told by Acked, if all have it
 	landed       []config.Key                     // have no listening former port any more, which is to be told
 	kept         bool                             // where proxies listen was told
-	reminding    bool                             // that listeners are refused is to be told
+	reminding    map[config.Key]bool              // whose refused listeners are to be told of
 	refusing     map[*watch]struct{}              // may have refused listeners
 	turns        turns
 	refusedNodes map[string]bool // by id and reason
@@ -46,9 +49,10 @@ func newFleet() fleet {
 		sessions:     map[*session]struct{}{},
 		ballots:      map[xds.Ref]*ballot{},
 		opened:       map[string]bool{},
-		closed:       map[config.Key]time.Time{},
+		closing:      map[config.Key]time.Time{},
 		carried:      map[string]map[config.Key]uint64{},
 		announced:    map[config.Key]uint64{},
+		reminding:    map[config.Key]bool{},
 		refusing:     map[*watch]struct{}{},
 		turns:        turns{taken: map[*watch]time.Time{}},
 		refusedNodes: map[string]bool{},
@@ -59,30 +63,54 @@ func newFleet() fleet {
 	return f
 }
 
-// carry notes which inference routes each table stands for.
+// carry notes where each inference route is led.
 func (f *fleet) carry(r xds.Resources) {
 	for k, places := range f.former {
-		if listening(places) && !listening(r.Former[k]) {
+		if listened(places) && !listened(r.Former[k]) {
 			delete(f.announced, k) // it is nobody's refusal any more
 			f.landed = append(f.landed, k)
 		}
 	}
-	f.placed, f.former = r.Placed, r.Former
-	f.carried = map[string]map[config.Key]uint64{}
-	for k, p := range r.Placed {
-		f.carries(k, p)
-		for _, p := range r.Former[k] {
-			f.carries(k, p)
+	for k, place := range r.Placed {
+		if before, there := f.placed[k]; !there || !reflect.DeepEqual(before, place) {
+			f.reminding[k] = true
 		}
 	}
+	f.placed, f.former = r.Placed, r.Former
+	f.index()
 	maps.DeleteFunc(f.announced, func(k config.Key, _ uint64) bool { _, there := r.Placed[k]; return !there })
+	maps.DeleteFunc(f.closing, func(k config.Key, _ time.Time) bool { return len(r.Former[k]) == 0 })
 }
 
-func (f *fleet) carries(k config.Key, p xds.Place) {
-	if f.carried[p.Table] == nil {
-		f.carried[p.Table] = map[config.Key]uint64{}
+// index finds inference routes by what leads to them.
+func (f *fleet) index() {
+	f.carried = map[string]map[config.Key]uint64{}
+	f.ways = map[xds.Ref][]config.Key{}
+	for _, k := range slices.SortedFunc(maps.Keys(f.placed), config.Key.Compare) {
+		for _, p := range f.places(k) {
+			if f.carried[p.Table] == nil {
+				f.carried[p.Table] = map[config.Key]uint64{}
+			}
+			f.carried[p.Table][k] = p.Epoch
+			for _, ref := range waysTo(p) {
+				if list := f.ways[ref]; len(list) == 0 || list[len(list)-1] != k {
+					f.ways[ref] = append(list, k)
+				}
+			}
+		}
 	}
-	f.carried[p.Table][k] = p.Epoch
+}
+
+// waysTo lists what leads to a place.
+func waysTo(p xds.Place) []xds.Ref {
+	refs := []xds.Ref{{Type: xds.TypeRoute, Name: p.Table}}
+	if p.Listener != "" {
+		refs = append(refs, xds.Ref{Type: xds.TypeListener, Name: p.Listener})
+	}
+	for _, n := range p.Scopes {
+		refs = append(refs, xds.Ref{Type: xds.TypeScope, Name: n})
+	}
+	return refs
 }
 
 // places lists where an inference route is led: where it is wanted first.

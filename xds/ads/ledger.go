@@ -68,8 +68,10 @@ func (s *Server) took(w *watch, e *entry, now time.Time) {
 // listensNow notes that a proxy has taken a listener, which it may have refused
 // before.
 func (s *Server) listensNow(c *session, listener xds.Ref) {
-	s.kept = s.kept && s.opened[listener.Name]
-	s.opened[listener.Name] = true
+	if !s.opened[listener.Name] {
+		s.opened[listener.Name], s.kept = true, false
+		s.rouse()
+	}
 	s.repeatScopes(c)
 	if _, stood := s.refusalOf(c, listener.Name); !stood {
 		return
@@ -94,14 +96,14 @@ func (s *Server) refused(w *watch, e *entry, text string, now time.Time) {
 	if known {
 		return // and told
 	}
-	for _, r := range s.concerns(e.ref) {
+	for i, r := range s.concerns(e.ref) {
 		if e.ref.Type != xds.TypeListener {
-			s.tell(Nacked{Route: r.Route, Epoch: r.Epoch, Proxy: w.session.proxy, Resource: e.ref, Text: text, At: now})
+			s.tell(Nacked{Route: r.Route, Epoch: r.Epoch, Proxy: w.session.proxy, Resource: e.ref, Text: text, At: now, again: i > 0})
 			continue
 		}
 		delete(s.announced, r.Route) // so that it is told once this is over
 		s.announce(r.Route, now)     // where it stays, if it was anywhere
-		s.reminding = true
+		s.reminding[r.Route] = true
 		s.rouse()
 	}
 }

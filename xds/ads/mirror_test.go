@@ -1,27 +1,25 @@
 package ads_test
 
 import (
-	"bytes"
-	"log/slog"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/config"
-	"github.com/sluice-dev/sluice/xds/ads"
 )
 
 func TestAMirrorThatIsLeftOutIsSaidOnce(t *testing.T) {
-	var log bytes.Buffer
-	s, err := ads.New(ads.Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
-	require.NoError(t, err)
-	splits := split(3, 500)
-	forbidden := splits[key("filetype")]
-	forbidden.Mirror = config.Share{Version: "v2", Weight: 500}
-	splits[key("filetype")] = forbidden
-	require.NoError(t, s.Publish(filetype(), splits), "its weights are served all the same")
-	require.NoError(t, s.Publish(filetype(), splits))
-	require.Equal(t, 1, strings.Count(log.String(), "mirror left out"), "%s", log.String())
-	require.Contains(t, log.String(), "mirroring is not Allowed")
+	story(t, func(s *stage) {
+		splits := split(3, 500)
+		forbidden := splits[key("filetype")]
+		forbidden.Mirror = config.Share{Version: "v2", Weight: 500}
+		splits[key("filetype")] = forbidden
+		s.publish(filetype(), splits) // its weights are served all the same
+		s.publish(filetype(), splits)
+		require.Equal(t, 1, s.logged("mirror left out"))
+		require.Equal(t, 1, s.logged("mirroring is not Allowed"))
+		s.publish(filetype(), split(4, 500))
+		s.publish(filetype(), splits)
+		require.Equal(t, 2, s.logged("mirror left out"), "it was mended in between")
+	})
 }

@@ -29,10 +29,10 @@ func (s *Server) move() (due time.Time) {
 	if len(arrived)+len(drained) == 0 {
 		return due
 	}
-	s.published.formers = formers
-	s.unkeep()
 	// What it refuses, Publish has said.
 	resources, _ := s.translator.TranslateMoving(s.published.cfg, s.published.splits, formers)
+	s.published.formers = resources.Kept
+	s.unkeep()
 	s.want(resources)
 	return due
 }
@@ -49,16 +49,16 @@ func (s *Server) moved(now time.Time) (arrived, drained []config.Key, due time.T
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k, formers := range s.former {
-		at, closing := s.closed[k]
+		at, closing := s.closing[k]
 		switch {
 		case closing && !now.Before(at.Add(s.cfg.Drain)):
-			delete(s.closed, k)
+			delete(s.closing, k)
 			drained = append(drained, k)
 		case closing:
 			due = earlier(due, at.Add(s.cfg.Drain))
 		}
-		if listening(formers) && s.arrived(k) {
-			s.closed[k] = now
+		if listened(formers) && s.arrived(k) {
+			s.closing[k] = now
 			arrived = append(arrived, k)
 			due = earlier(due, now.Add(s.cfg.Drain))
 		}
@@ -66,7 +66,8 @@ func (s *Server) moved(now time.Time) (arrived, drained []config.Key, due time.T
 	return arrived, drained, due
 }
 
-func listening(formers []xds.Place) bool {
+// listened says whether proxies may listen at former ports.
+func listened(formers []xds.Place) bool {
 	for _, place := range formers {
 		if place.Listener != "" {
 			return true
@@ -95,7 +96,7 @@ func (s *Server) keep() {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	if s.published.cfg != nil { // or what was known is all there is
-		s.cfg.Keep(s.published.formers.Where(s.good, s.hasOpened))
+		s.cfg.Keep(s.published.formers.Where(s.published.routes, s.hasOpened))
 	}
 }
 
@@ -105,8 +106,8 @@ func (s *Server) unkeep() {
 	s.mu.Unlock()
 }
 
-// samePlace says whether requests come to an inference route as before.
-func samePlace(a, b config.InferenceRoute) bool {
+// cameAlike says whether requests come to an inference route as before.
+func cameAlike(a, b config.InferenceRoute) bool {
 	return a.Listener == b.Listener && slices.Equal(a.Hostnames, b.Hostnames) &&
 		reflect.DeepEqual(a.Matches, b.Matches) && reflect.DeepEqual(a.Stickiness, b.Stickiness)
 }

@@ -4,11 +4,8 @@ import (
 	"maps"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	routepb "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/config"
@@ -25,64 +22,21 @@ func onPort(port uint32, more ...config.InferenceRoute) *config.Config {
 	return cfg
 }
 
-// obey does what Envoy does with whatever comes, until nothing does: it takes it,
-// but for listeners that it cannot open, and asks for the tables of scopes.
-func (p *proxy) obey(refused map[string]string) {
-	p.s.t.Helper()
-	for range 30 {
-		synctest.Wait()
-		for _, r := range p.inboxNow() {
-			p.obeyOne(r, refused)
-		}
-	}
-	require.Empty(p.s.t, p.heard(), "it never ends")
-}
-
-func (p *proxy) obeyOne(r *discoverypb.DeltaDiscoveryResponse, refused map[string]string) {
-	p.s.t.Helper()
-	p.hold(r)
-	text := ""
-	for _, res := range r.GetResources() {
-		kind := short(xds.Ref{Type: xds.Type(r.GetTypeUrl())})
-		if why := refused[res.GetName()]; why != "" {
-			text = why
-			delete(p.holds, kind+res.GetName())
-			continue
-		}
-		if p.versions[xds.Type(r.GetTypeUrl())] == nil {
-			p.versions[xds.Type(r.GetTypeUrl())] = map[string]string{}
-		}
-		p.versions[xds.Type(r.GetTypeUrl())][res.GetName()] = res.GetVersion()
-		p.bodies[res.GetName()] = string(res.GetResource().GetValue())
-		p.load(res)
-	}
-	if text != "" {
-		p.nack(r, text)
-		return
-	}
-	p.ack(r)
-}
-
-// load asks for the table that a scope leads to.
-func (p *proxy) load(r *discoverypb.Resource) {
-	p.s.t.Helper()
-	var scope routepb.ScopedRouteConfiguration
-	if r.GetResource().UnmarshalTo(&scope) != nil || p.asked[scope.GetRouteConfigurationName()] {
-		return
-	}
-	p.asked[scope.GetRouteConfigurationName()] = true
-	p.subscribe(xds.TypeRoute, scope.GetRouteConfigurationName())
-}
-
 // arrive brings a proxy up that listens where ml/filetype was first.
 func (s *stage) arrive(cfg *config.Config, splits map[config.Key]config.Split) *proxy {
 	s.t.Helper()
 	s.publish(cfg, splits)
-	p := s.dial("a")
+	return s.obeying("a", nil)
+}
+
+// obeying brings a proxy up that takes whatever is published, but for what it refuses.
+func (s *stage) obeying(id string, refused map[string]string) *proxy {
+	s.t.Helper()
+	p := s.dial(id)
 	for _, t := range []xds.Type{xds.TypeCluster, xds.TypeListener, xds.TypeScope} {
 		p.subscribe(t)
 	}
-	p.obey(nil)
+	p.obey(refused)
 	return p
 }
 
@@ -182,14 +136,28 @@ func TestARouteThatCannotLeaveASharedPortIsUpdatedThere(t *testing.T) {
 	})
 }
 
+func TestAFormerPortThatYieldedIsForgotten(t *testing.T) {
+	story(t, func(s *stage) {
+		p := s.arrive(filetype(), split(1, 500))
+		refuse := map[string]string{"sluice-8081": taken}
+		heir := route("other", "v1")
+		splits := split(1, 500)
+		splits[heir.Key] = config.Split{Epoch: 1, Shares: config.Whole("v1")}
+		s.publish(onPort(8081, heir), splits)
+		p.obey(refuse)
+		require.Len(t, s.kept()[key("filetype")], 1)
+		heir.Hostnames = []string{"filetype.ml"}
+		s.publish(onPort(8081, heir), splits)
+		p.obey(refuse)
+		require.Empty(t, s.kept()[key("filetype")])
+		require.Contains(t, p.bodies["filetype.ml:8080"], "ml/other@1")
+	})
+}
+
 func TestAProxyThatOpenedThePortDoesNotTakeItFromOneThatCannot(t *testing.T) {
 	story(t, func(s *stage) {
 		p := s.arrive(filetype(), split(1, 500))
-		q := s.dial("b")
-		for _, typ := range []xds.Type{xds.TypeCluster, xds.TypeListener, xds.TypeScope} {
-			q.subscribe(typ)
-		}
-		q.obey(nil)
+		q := s.obeying("b", nil)
 		s.told()
 		refuse := map[string]string{"sluice-8081": taken}
 		s.publish(onPort(8081), split(2, 0))
@@ -215,11 +183,7 @@ func TestAProxyThatComesBackWhileAPortIsRefusedKeepsTheFormerOne(t *testing.T) {
 		s.told()
 		s.publish(onPort(8081), split(2, 0))
 		s.pass(time.Hour)
-		p = s.dial("a")
-		for _, typ := range []xds.Type{xds.TypeCluster, xds.TypeListener, xds.TypeScope} {
-			p.subscribe(typ)
-		}
-		p.obey(map[string]string{"sluice-8081": taken})
+		p = s.obeying("a", map[string]string{"sluice-8081": taken})
 		require.Contains(t, p.holds, "Listener sluice-8080")
 		require.Equal(t, []string{"acked ml/filetype@2 by 1", "nacked ml/filetype@2 by a: " + taken}, lastTwo(s.told()))
 	})

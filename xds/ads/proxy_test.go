@@ -1,8 +1,10 @@
 package ads_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -30,6 +32,7 @@ type stage struct {
 	t      *testing.T
 	server *ads.Server
 	conn   *grpc.ClientConn
+	log    bytes.Buffer
 
 	mu     sync.Mutex
 	events []ads.Event
@@ -48,7 +51,7 @@ func storyAfter(t *testing.T, ports xds.Formers, play func(*stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{t: t}
-		server, err := ads.New(ads.Config{AckTimeout: 10 * time.Second, Drain: 5 * time.Second, Notify: s.note, Keep: s.keep, Ports: ports})
+		server, err := ads.New(ads.Config{AckTimeout: 10 * time.Second, Drain: 5 * time.Second, Notify: s.note, Keep: s.keep, Ports: ports, Log: slog.New(slog.NewTextHandler(&s.log, nil))})
 		require.NoError(t, err)
 		s.server = server
 		listener := bufconn.Listen(1 << 20)
@@ -118,6 +121,12 @@ func (s *stage) told() []string {
 	return out
 }
 
+// logged counts the lines with a text that were logged.
+func (s *stage) logged(text string) int {
+	synctest.Wait()
+	return strings.Count(s.log.String(), text)
+}
+
 func short(r xds.Ref) string {
 	kind := string(r.Type)
 	return kind[strings.LastIndexByte(kind, '.')+1:] + " " + r.Name
@@ -141,11 +150,11 @@ type proxy struct {
 	mu    sync.Mutex
 	inbox []*discoverypb.DeltaDiscoveryResponse
 
-	holds  map[string]bool   // kind and name, by acknowledgeAll and obey
-	bodies map[string]string // by name, by obey
-	asked  map[string]bool   // tables, by obey
-
-	versions map[xds.Type]map[string]string // by obey
+	// What it has come to by obey.
+	holds    map[string]bool   // kind and name
+	bodies   map[string]string // by name
+	versions map[xds.Type]map[string]string
+	asked    map[string]bool // tables
 }
 
 func (s *stage) dial(id string) *proxy {
@@ -155,7 +164,7 @@ func (s *stage) dial(id string) *proxy {
 	require.NoError(s.t, err)
 	p := &proxy{
 		s: s, stream: stream, cancel: cancel, node: &corepb.Node{Id: id}, gone: make(chan struct{}),
-		bodies: map[string]string{}, asked: map[string]bool{}, versions: map[xds.Type]map[string]string{},
+		holds: map[string]bool{}, bodies: map[string]string{}, asked: map[string]bool{}, versions: map[xds.Type]map[string]string{},
 	}
 	go func() {
 		defer close(p.gone)

@@ -18,6 +18,7 @@ type refusal struct {
 	text  string
 	at    time.Time
 	tries int       // how often it said so
+	told  bool      // of some inference route, with this text
 	again time.Time // when it is asked once more; zero: never, or it is being asked
 }
 
@@ -34,7 +35,7 @@ func (w *watch) refuse(e *entry, text string, now time.Time) (known bool) {
 	if r.entry != e {
 		r = refusal{entry: e}
 	}
-	r.text, r.at = text, now
+	r.text, r.at, r.told = text, now, r.told && known
 	r.tries++
 	if e.ref.Type == xds.TypeListener {
 		r.again = now.Add(patience(r.tries))
@@ -149,33 +150,40 @@ func inName(text string, i int) bool {
 	return c == '-' || c == '/' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// remind tells which ports are not open yet, and again whenever something was
-// published or acknowledged where requests come in meanwhile.
+// remind tells which ports of an inference route are not open yet, and again whenever
+// it was published, or acknowledged where requests come in meanwhile.
 func (s *Server) remind(now time.Time) {
-	if !s.reminding {
-		return
-	}
-	s.reminding = false
 	for _, k := range s.landed {
 		s.announce(k, now)
 	}
 	s.landed = nil
+	if len(s.reminding) == 0 {
+		return
+	}
 	for w := range s.refusing {
-		for n, r := range w.refused {
-			ref := xds.Ref{Type: w.fanout.typ, Name: n}
-			if _, stands := s.refusalOf(w.session, n); !stands {
-				continue
-			}
-			for _, c := range s.concerns(ref) {
-				s.tell(Nacked{Route: c.Route, Epoch: c.Epoch, Proxy: w.session.proxy, Resource: ref, Text: r.text, At: now})
+		for n := range w.refused {
+			if _, stands := s.refusalOf(w.session, n); stands {
+				s.remindOf(w, n, now)
 			}
 		}
 	}
+	clear(s.reminding)
+}
+
+func (s *Server) remindOf(w *watch, listener string, now time.Time) {
+	r, ref := w.refused[listener], xds.Ref{Type: w.fanout.typ, Name: listener}
+	for _, c := range s.concerns(ref) {
+		if s.reminding[c.Route] {
+			s.tell(Nacked{Route: c.Route, Epoch: c.Epoch, Proxy: w.session.proxy, Resource: ref, Text: r.text, At: now, again: r.told})
+			r.told = true
+		}
+	}
+	w.refused[listener] = r
 }
 
 // excuse no longer waits for tables that only a refused listener would load.
 func (f *fleet) excuse(c *session, listener string) {
-	for k := range f.placed {
+	for _, k := range f.ways[xds.Ref{Type: xds.TypeListener, Name: listener}] {
 		for _, place := range f.places(k) {
 			if b := f.ballots[xds.Ref{Type: xds.TypeRoute, Name: place.Table}]; place.Listener == listener && b != nil {
 				if _, waits := b.waiting[c]; waits {

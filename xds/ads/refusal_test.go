@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	discoverypb "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/config"
@@ -64,6 +63,27 @@ func TestARefusedListenerThatIsRefusedForAnotherReasonIsToldOf(t *testing.T) {
 	})
 }
 
+func TestARefusedListenerOfManyIsLoggedOnceAndToldToWhomItConcerns(t *testing.T) {
+	story(t, func(s *stage) {
+		cfg, splits := configOf(filetype().Routes[0], route("other", "v1")), split(1, 500)
+		splits[key("other")] = config.Split{Epoch: 1, Shares: config.Whole("v1")}
+		s.publish(cfg, splits)
+		p := s.obeying("a", map[string]string{"sluice-8080": busy})
+		require.Equal(t, []string{
+			"connected a", "nacked ml/filetype@1 by a: " + busy, "nacked ml/other@1 by a: " + busy,
+		}, s.told())
+		again := split(2, 1000)
+		again[key("other")] = splits[key("other")]
+		s.publish(cfg, again)
+		p.obey(map[string]string{"sluice-8080": busy})
+		require.Equal(t, []string{"nacked ml/filetype@2 by a: " + busy}, s.told(), "the other one knows")
+		require.Equal(t, 1, s.logged("a proxy refused a resource"))
+		s.pass(time.Hour)
+		p.obey(map[string]string{"sluice-8080": "permission denied"})
+		require.Equal(t, 2, s.logged("a proxy refused a resource"))
+	})
+}
+
 func TestARouteThatMovesFromARefusedListenerIsServed(t *testing.T) {
 	story(t, func(s *stage) {
 		s.publish(filetype(), split(1, 500))
@@ -72,15 +92,13 @@ func TestARouteThatMovesFromARefusedListenerIsServed(t *testing.T) {
 		moved := filetype()
 		moved.Routes[0].Listener.Port = 8081
 		s.publish(moved, split(2, 500))
-		p.acknowledgeAll()
+		p.obey(nil)
 		require.Contains(t, p.holds, "Listener sluice-8081")
 		require.Contains(t, p.holds, "ScopedRouteConfiguration table/filetype.ml:8081", "Envoy does not ask for scopes twice")
-		p.subscribe(xds.TypeRoute, "filetype.ml:8081")
-		p.acknowledgeAll()
 		require.Contains(t, p.holds, "ScopedRouteConfiguration 8081/filetype.ml")
 		require.Contains(t, s.told(), "acked ml/filetype@2 by 1")
 		s.pass(time.Hour)
-		p.acknowledgeAll()
+		p.obey(nil)
 		require.NotContains(t, p.holds, "Listener sluice-8080")
 		require.Empty(t, s.server.Proxies()[0].Refused, "what is gone is not refused")
 	})
@@ -118,37 +136,4 @@ func TestAWholeListThatIsRefusedIsNotSentInALoop(t *testing.T) {
 		require.Equal(t, "Listener sluice-8080 sluice-8081", p.answer(""))
 		require.Empty(t, s.server.Proxies()[0].Refused)
 	})
-}
-
-// acknowledgeAll takes whatever comes, until nothing does.
-func (p *proxy) acknowledgeAll() {
-	p.s.t.Helper()
-	for range 20 {
-		for _, r := range p.inboxNow() {
-			p.hold(r)
-			p.ack(r)
-		}
-	}
-	require.Empty(p.s.t, p.heard(), "it never ends")
-}
-
-func (p *proxy) inboxNow() []*discoverypb.DeltaDiscoveryResponse {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	list := p.inbox
-	p.inbox = nil
-	return list
-}
-
-func (p *proxy) hold(r *discoverypb.DeltaDiscoveryResponse) {
-	if p.holds == nil {
-		p.holds = map[string]bool{}
-	}
-	kind := short(xds.Ref{Type: xds.Type(r.GetTypeUrl())})
-	for _, res := range r.GetResources() {
-		p.holds[kind+res.GetName()] = true
-	}
-	for _, n := range r.GetRemovedResources() {
-		delete(p.holds, kind+n)
-	}
 }

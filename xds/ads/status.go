@@ -57,8 +57,9 @@ func (s *Server) Proxies() []ProxyStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]ProxyStatus, 0, len(s.sessions))
+	routes := slices.SortedFunc(maps.Keys(s.placed), config.Key.Compare)
 	for c := range s.sessions {
-		list = append(list, ProxyStatus{Proxy: c.proxy, Envoy: c.build, Since: c.since, Routes: s.routesOf(c), Refused: c.refusals()})
+		list = append(list, ProxyStatus{Proxy: c.proxy, Envoy: c.build, Since: c.since, Routes: s.routesOf(c, routes), Refused: c.refusals()})
 	}
 	slices.SortFunc(list, func(a, b ProxyStatus) int {
 		return cmp.Or(cmp.Compare(a.Proxy, b.Proxy), a.Since.Compare(b.Since))
@@ -66,9 +67,9 @@ func (s *Server) Proxies() []ProxyStatus {
 	return list
 }
 
-func (s *Server) routesOf(c *session) []RouteStatus {
-	var list []RouteStatus
-	for _, k := range slices.SortedFunc(maps.Keys(s.placed), config.Key.Compare) {
+func (s *Server) routesOf(c *session, routes []config.Key) []RouteStatus {
+	list := make([]RouteStatus, 0, len(routes))
+	for _, k := range routes {
 		list = append(list, s.routeOf(c, k))
 	}
 	return list
@@ -100,11 +101,7 @@ func (s *Server) routeOf(c *session, k config.Key) RouteStatus {
 
 // late says whether a proxy was given up on for anything that leads to a table.
 func (s *Server) late(c *session, place xds.Place) bool {
-	refs := []xds.Ref{{Type: xds.TypeRoute, Name: place.Table}, {Type: xds.TypeListener, Name: place.Listener}}
-	for _, n := range place.Scopes {
-		refs = append(refs, xds.Ref{Type: xds.TypeScope, Name: n})
-	}
-	return slices.ContainsFunc(refs, func(r xds.Ref) bool {
+	return slices.ContainsFunc(waysTo(place), func(r xds.Ref) bool {
 		b := s.ballots[r]
 		return b != nil && b.late[c] && !b.refused[c]
 	})
