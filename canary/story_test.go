@@ -323,7 +323,10 @@ func (s *story) eventOf(w words) canary.Event {
 	case "settled":
 		return canary.Settled{At: at, Confirmed: w.has("confirmed"), Reason: w.text("reason", "40 mirrored requests say so")}
 	case "acked":
-		return canary.Acked{At: at, Epoch: uint64(w.number("epoch", int64(s.state.Published.Epoch))), Proxies: int(w.number("proxies", 1))}
+		return canary.Acked{
+			At: at, Epoch: uint64(w.number("epoch", int64(s.state.Published.Epoch))), Proxies: int(w.number("proxies", 1)),
+			Stuck: strings.Fields(w.text("stuck", "")),
+		}
 	case "nacked":
 		return canary.Nacked{At: at, Proxy: "envoy-1", Epoch: s.state.Published.Epoch, Text: w.text("text", "unknown cluster")}
 	case "observed":
