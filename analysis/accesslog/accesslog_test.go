@@ -25,6 +25,7 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/analysis/accesslog"
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/e2e/ingest/corpus"
 )
 
@@ -68,7 +69,7 @@ func serve(t *testing.T, c accesslog.Config) (*accesslog.Server, *grpc.ClientCon
 	t.Cleanup(func() {
 		require.NoError(t, conn.Close())
 		server.Stop()
-		require.NoError(t, <-served)
+		require.NoError(t, await.Next(t, served, "the end of the server"))
 	})
 	return s, conn
 }
@@ -125,15 +126,15 @@ func TestALogStreamBecomesRequests(t *testing.T) {
 	require.NoError(t, err)
 
 	require.NoError(t, stream.Send(message(identifier("gateway-1"), attempt(), attempt())))
-	assert.Equal(t, "gateway-1 open", <-sink.streams)
-	assert.Equal(t, []analysis.Request{answered(), answered()}, <-sink.requests)
+	assert.Equal(t, "gateway-1 open", await.Next(t, sink.streams, "a stream"))
+	assert.Equal(t, []analysis.Request{answered(), answered()}, await.Next(t, sink.requests, "requests"))
 
 	require.NoError(t, stream.Send(message(nil, attempt())), "only the first message names the node")
-	assert.Equal(t, []analysis.Request{answered()}, <-sink.requests)
+	assert.Equal(t, []analysis.Request{answered()}, await.Next(t, sink.requests, "requests"))
 	assert.Equal(t, int64(1), server.Counts().Streams)
 
 	require.NoError(t, stream.CloseSend())
-	assert.Equal(t, "gateway-1 closed", <-sink.streams)
+	assert.Equal(t, "gateway-1 closed", await.Next(t, sink.streams, "a stream"))
 }
 
 func TestAMalformedEntryIsCountedAndTheNextIsRead(t *testing.T) {
@@ -147,7 +148,7 @@ func TestAMalformedEntryIsCountedAndTheNextIsRead(t *testing.T) {
 	timeless.CommonProperties.StartTime = nil
 	under.CommonProperties.AccessLogType = entrypb.AccessLogType_DownstreamPeriodic
 	require.NoError(t, stream.Send(message(identifier("gateway-1"), foreign, nil, timeless, under, attempt())))
-	assert.Equal(t, []analysis.Request{answered()}, <-sink.requests)
+	assert.Equal(t, []analysis.Request{answered()}, await.Next(t, sink.requests, "requests"))
 
 	c := server.Counts()
 	assert.Equal(t, accesslog.Counts{
@@ -194,7 +195,7 @@ func TestALoadReportBecomesALoadPerVersion(t *testing.T) {
 			UpstreamLocalityStats: []*endpointpb.UpstreamLocalityStats{locality, locality},
 		},
 	}}))
-	loads := <-sink.loads
+	loads := await.Next(t, sink.loads, "a load report")
 	require.Len(t, loads, 1)
 	assert.False(t, loads[0].At.IsZero())
 	loads[0].At = time.Time{}
@@ -216,7 +217,7 @@ func TestAProxyThatComesBackReportsWithItsFirstMessage(t *testing.T) {
 			UpstreamLocalityStats: []*endpointpb.UpstreamLocalityStats{{TotalIssuedRequests: 4012}},
 		}},
 	}))
-	assert.Equal(t, uint64(4012), (<-sink.loads)[0].Issued)
+	assert.Equal(t, uint64(4012), await.Next(t, sink.loads, "a load report")[0].Issued)
 }
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/analysis/prom"
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/await"
 )
 
 // server answers as Prometheus does, in its own types: by query, the values that are
@@ -154,11 +155,11 @@ func TestEachMetricIsMeasuredForBothVersionsAtOneTime(t *testing.T) {
 	go func() { ended <- p.Run(ctx) }()
 	got := map[config.MetricName]analysis.Measurement{}
 	for range 2 {
-		m := <-r.measured
+		m := await.Next(t, r.measured, "a measurement")
 		got[m.Metric] = m
 	}
 	cancel(errors.New("enough"))
-	require.Error(t, <-ended)
+	require.Error(t, await.Next(t, ended, "the end of the poller"))
 	number := func(x float64) analysis.Reading { return analysis.Reading{Outcome: analysis.Read, Value: x} }
 	require.Equal(t, map[config.MetricName]analysis.Measurement{
 		"counts": {

@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-dev/sluice/e2e/await"
 )
 
 // eventStream opens the events of a server and reads them one by one.
 func eventStream(t *testing.T, base string) (next func() string, leave func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/v1/events", nil)
 	require.NoError(t, err)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -29,6 +31,7 @@ func eventStream(t *testing.T, base string) (next func() string, leave func()) {
 		for {
 			line, err := lines.ReadString('\n')
 			if err != nil {
+				require.NotErrorIs(t, err, context.DeadlineExceeded, "nothing comes")
 				return "end"
 			}
 			if line != "\n" {
@@ -58,7 +61,7 @@ func TestEventsTellAChangeAndEndWhenTheClientLeaves(t *testing.T) {
 	require.Contains(t, changed, `"outcome":"rolledBack"`)
 
 	leave()
-	<-ended
+	await.Next(t, ended, "the end of the stream")
 }
 
 func TestEventsEndWithTheServersContext(t *testing.T) {

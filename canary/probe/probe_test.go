@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-dev/sluice/canary/probe"
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/await"
 )
 
 func TestProber(t *testing.T) {
@@ -36,7 +37,7 @@ func TestProber(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- prober.Run(ctx) }()
-	defer func() { stop(); require.ErrorIs(t, <-ended, context.Canceled) }()
+	defer func() { stop(); require.ErrorIs(t, await.Next(t, ended, "the end of the prober"), context.Canceled) }()
 
 	address := server.Listener.Addr().String()
 	key := config.Key{Namespace: "ml", Name: "filetype"}
@@ -49,7 +50,7 @@ func TestProber(t *testing.T) {
 
 	until := func(want func(probe.Readiness) bool) probe.Readiness {
 		for {
-			if r := <-reports; want(r) {
+			if r := await.Next(t, reports, "a report"); want(r) {
 				return r
 			}
 		}

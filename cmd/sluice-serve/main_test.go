@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/e2e/parts"
 	"github.com/sluice-dev/sluice/serving"
 	"github.com/sluice-dev/sluice/serving/backend/remote"
@@ -121,7 +122,7 @@ func TestTerminationLosesNoRequest(t *testing.T) {
 			}
 		})
 	}
-	<-halfway
+	await.Next(t, halfway, "twenty answers")
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	p.await("draining")
 	code, _ := p.get("/v2/health/ready")
@@ -129,7 +130,7 @@ func TestTerminationLosesNoRequest(t *testing.T) {
 	cancel()
 	senders.Wait()
 	assert.GreaterOrEqual(t, answered.Load(), int64(20))
-	assert.NoError(t, <-p.exited, "exit code 0")
+	assert.NoError(t, await.Next(t, p.exited, "the exit"), "exit code 0")
 }
 
 func TestASecondSignalEndsTheDrain(t *testing.T) {
@@ -137,7 +138,7 @@ func TestASecondSignalEndsTheDrain(t *testing.T) {
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	p.await("draining")
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
-	assert.ErrorContains(t, <-p.exited, "signal: interrupt")
+	assert.ErrorContains(t, await.Next(t, p.exited, "the exit"), "signal: interrupt")
 }
 
 func TestInjectedFaultsAreShown(t *testing.T) {
@@ -155,7 +156,7 @@ func TestInjectedFaultsAreShown(t *testing.T) {
 	_, err = infer(http.DefaultClient, p.url, request)
 	assert.Error(t, err, "the process is gone")
 	var exit *exec.ExitError
-	require.ErrorAs(t, <-p.exited, &exit)
+	require.ErrorAs(t, await.Next(t, p.exited, "the exit"), &exit)
 	assert.Equal(t, 3, exit.ExitCode())
 }
 

@@ -11,9 +11,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/e2e/parts"
 )
 
@@ -126,6 +128,8 @@ func (p *process) follow(logs io.Reader) {
 // await reads the log up to a message.
 func (p *process) await(message string) {
 	p.t.Helper()
+	late := time.AfterFunc(await.Patience, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
 	for line := range p.lines {
 		p.history = append(p.history, line)
 		if line == message {
@@ -142,7 +146,7 @@ func (p *process) end() {
 	}
 	for range p.lines {
 	}
-	<-p.exited
+	await.Next(p.t, p.exited, "the exit")
 }
 
 func (p *process) get(path string) (int, string) {

@@ -26,6 +26,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/serving/oippb"
 )
 
@@ -136,5 +137,5 @@ func TestProxyStandsBeforeAnotherProtocol(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, code)
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	p.await("drained")
-	assert.NoError(t, <-p.exited)
+	assert.NoError(t, await.Next(t, p.exited, "the exit"))
 }

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/sluice-dev/sluice/e2e/await"
 )
 
 // collector takes what is sent to it by gRPC, unread.
@@ -54,8 +56,8 @@ func TestSampledRequestsAreTraced(t *testing.T) {
 	}
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	p.await("drained")
-	require.NoError(t, <-p.exited, "the last spans are sent before the end")
-	text := <-sent
+	require.NoError(t, await.Next(t, p.exited, "the exit"), "the last spans are sent before the end")
+	text := await.Next(t, sent, "the spans")
 	assert.Contains(t, text, "/opentelemetry.proto.collector.trace.v1.TraceService/Export")
 	assert.Contains(t, text, strings.Repeat("\x11", 16))
 	assert.NotContains(t, text, strings.Repeat("\x33", 16))

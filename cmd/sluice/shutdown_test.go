@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/config/file"
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/xds/envoy"
 )
 
@@ -51,7 +52,7 @@ func TestAStopWhileEnvoyIsLookedForIsAStop(t *testing.T) {
 	_, err := os.ReadFile(asked) // returns when it has been asked
 	require.NoError(t, err)
 	cancel()
-	require.NoError(t, <-ended)
+	require.NoError(t, await.Next(t, ended, "the end"))
 
 	o.envoy = envoyNone
 	stopped, stop := context.WithCancel(t.Context())
@@ -74,7 +75,7 @@ func TestAnEditThatIsDeliveredWhileTheOthersStopHoldsNobodyUp(t *testing.T) {
 		p.deliver(ctx, file.Update{Config: manifests})
 	}()
 	cancel()
-	<-delivered
+	await.Next(t, delivered, "the end of the delivery")
 	select {
 	case <-p.configured:
 		t.Fatal("what was half delivered is served as if it were whole")

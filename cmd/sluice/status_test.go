@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-dev/sluice/canary/controller"
 	"github.com/sluice-dev/sluice/canary/review"
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/await"
 )
 
 // play is a controller that shows one snapshot after the other, and the last for
@@ -207,5 +208,5 @@ func TestAWatchFindsTheControlPlaneAgainAtItsNewAddress(t *testing.T) {
 	require.Equal(t, 0, code, stderr)
 	require.Contains(t, stdout, "phase=Waiting")
 	require.Contains(t, stdout, "outcome=promoted")
-	require.NoError(t, <-moved)
+	require.NoError(t, await.Next(t, moved, "the move"))
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/config/file"
+	"github.com/sluice-dev/sluice/e2e/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -61,7 +62,7 @@ func watch(t *testing.T, path string) <-chan file.Update {
 	go func() { ended <- source.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
-		require.ErrorIs(t, <-ended, context.Canceled)
+		require.ErrorIs(t, await.Next(t, ended, "the end of the watch"), context.Canceled)
 	})
 	return updates
 }
@@ -81,7 +82,7 @@ func names(u file.Update) string {
 // next waits for the next update, whatever it is.
 func next(t *testing.T, updates <-chan file.Update) string {
 	t.Helper()
-	return names(<-updates)
+	return names(await.Next(t, updates, "an update"))
 }
 
 // until takes updates until one of them is the wanted one.
@@ -136,7 +137,7 @@ func TestABadEditIsDeliveredAsItsMistakesAndMendedByTheNext(t *testing.T) {
 	require.Equal(t, "a", next(t, updates))
 
 	write(t, path, strings.ReplaceAll(route("b", 0), "weight", "weigth"))
-	bad := <-updates
+	bad := await.Next(t, updates, "an update")
 	require.Nil(t, bad.Config)
 	var mistakes config.Mistakes
 	require.ErrorAs(t, bad.Err, &mistakes)

@@ -22,7 +22,9 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/analysis/accesslog"
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/e2e/parts"
+	"github.com/sluice-dev/sluice/xds/envoy"
 )
 
 // told is what is known of an attempt, its times aside.
@@ -166,6 +168,14 @@ func serveLogs(t testing.TB, sink accesslog.Sink, listener net.Listener) (stop f
 	return stop
 }
 
+// tell has the product's log server tell a sink what the Envoy of the stage logs.
+func (s *Stage) tell(sink accesslog.Sink) (stop func()) {
+	s.t.Helper()
+	listener, err := envoy.Listen(s.Folder.ALS())
+	require.NoError(s.t, err)
+	return serveLogs(s.t, sink, listener)
+}
+
 func listenOn(t testing.TB, address string) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
@@ -250,7 +260,7 @@ func startEnvoy(t *testing.T, file string) {
 		case <-done:
 		case <-time.After(patience):
 			_ = cmd.Process.Kill()
-			<-done
+			await.Next(t, done, "the end of Envoy")
 		}
 		if t.Failed() {
 			t.Log(log.String())

@@ -16,7 +16,6 @@ import (
 
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/config"
-	"github.com/sluice-dev/sluice/xds/envoy"
 )
 
 // client is how a client behaves.
@@ -161,9 +160,7 @@ func TestEveryEndingIsAttributedExactly(t *testing.T) {
 func TestWhatIsPublishedIsAttributed(t *testing.T) {
 	s := NewStage(t)
 	ledger := newLogLedger(filetype)
-	listener, err := envoy.Listen(s.Folder.ALS())
-	require.NoError(t, err)
-	serveLogs(t, ledger, listener)
+	s.tell(ledger)
 	cfg := twoVersions(t, s, filetype, "filetype.ml")
 	for i, name := range []string{"v1", "v2"} {
 		cfg.Routes[0].Versions[i].Endpoints = []string{Server(t, misbehave(name)), Server(t, misbehave(name))}
@@ -254,12 +251,7 @@ func TestALogServerThatWasAwayLeavesAGapOfItsSize(t *testing.T) {
 func TestAControlPlaneThatWasAwayNoticesWhatItMissed(t *testing.T) {
 	s := NewStage(t)
 	ledger := newLogLedger(filetype)
-	serve := func() (stop func()) {
-		listener, err := envoy.Listen(s.Folder.ALS())
-		require.NoError(t, err)
-		return serveLogs(t, ledger, listener)
-	}
-	stop := serve()
+	stop := s.tell(ledger)
 	s.Publish(twoVersions(t, s, filetype), splitOf(filetype, 5, config.Whole("v1")))
 	s.Acked(filetype, 5)
 	ledger.await(t, "reports of both versions", func() bool { return len(ledger.issued) == 2 })
@@ -270,7 +262,7 @@ func TestAControlPlaneThatWasAwayNoticesWhatItMissed(t *testing.T) {
 	stop()
 	before := load.answered.Load()
 	s.Eventually("requests meanwhile", func() bool { return load.answered.Load() > before+500 })
-	serve()
+	s.tell(ledger)
 	ledger.await(t, "the gap", func() bool { return len(ledger.gaps) > 0 })
 	ledger.await(t, "the end of the gap", func() bool {
 		_, is := ledger.tally.Gap(time.Now())

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/await"
 )
 
 func TestAMirrorIsStampedAndUsersNeverSeeIt(t *testing.T) {
@@ -28,7 +29,7 @@ func TestAMirrorIsStampedAndUsersNeverSeeIt(t *testing.T) {
 		resp, body := s.Get("filetype.ml", "/")
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 		require.Equal(t, "v1", body)
-		shadow := <-shadows
+		shadow := await.Next(t, shadows, "a copy")
 		require.Equal(t, "v2@9", shadow.Get("x-sluice-shadow"))
 		require.Equal(t, "v1@9", shadow.Get("x-sluice-arm"), "the live arm")
 		require.Equal(t, resp.Header.Get("x-request-id"), shadow.Get("x-request-id"), "the copies are joined by it")
@@ -52,7 +53,7 @@ func TestClientsCannotSetStamps(t *testing.T) {
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	header := <-seen
+	header := await.Next(t, seen, "the request")
 	require.Empty(t, header.Values("x-sluice-shadow"))
 	require.Equal(t, []string{"v1@1"}, header.Values("x-sluice-arm"))
 	require.NotEqual(t, "mine", header.Get("x-request-id"), "one id is one request")

@@ -7,7 +7,6 @@ import (
 
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/config"
-	"github.com/sluice-dev/sluice/xds/envoy"
 )
 
 // protected makes v2 the target of a canary that v1 covers.
@@ -35,9 +34,7 @@ func (s *Stage) asked(requests int, path string) map[string]int {
 func spared(t *testing.T, budget config.Percent, shares []config.Share, tune func(*config.RouteSpec)) (*Stage, *logLedger) {
 	s := NewStage(t)
 	ledger := newLogLedger(filetype)
-	listener, err := envoy.Listen(s.Folder.ALS())
-	require.NoError(t, err)
-	serveLogs(t, ledger, listener)
+	s.tell(ledger)
 	cfg := twoVersions(t, s, filetype, "filetype.ml")
 	for i, name := range []string{"v1", "v2"} {
 		cfg.Routes[0].Versions[i].Endpoints = []string{Server(t, misbehave(name))}

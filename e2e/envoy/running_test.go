@@ -11,7 +11,6 @@ import (
 
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/config"
-	"github.com/sluice-dev/sluice/xds/envoy"
 )
 
 // stream answers with a token at once and ends when it is told to.
@@ -28,10 +27,7 @@ func stream(end <-chan struct{}) http.HandlerFunc {
 
 func TestAnAnswerThatRunsIsToldOnceAndItsEndOnceMore(t *testing.T) {
 	s := NewStage(t)
-	log := make(requestLog, 64)
-	listener, err := envoy.Listen(s.Folder.ALS())
-	require.NoError(t, err)
-	serveLogs(t, log, listener)
+	log := s.requests()
 	cfg := twoVersions(t, s, filetype, "filetype.ml")
 	end := make(chan struct{})
 	cfg.Routes[0].Versions[0].Endpoints = []string{Server(t, stream(end))}
@@ -43,17 +39,17 @@ func TestAnAnswerThatRunsIsToldOnceAndItsEndOnceMore(t *testing.T) {
 		return resp.Body
 	}
 	body := ask(t.Context())
-	running := <-log
+	running := log.next()
 	require.True(t, running.Running, "while it runs")
 	require.Positive(t, running.FirstByte)
 	require.Equal(t, "v1", running.Version)
 	require.Equal(t, uint64(3), running.Epoch)
 	require.NotEmpty(t, running.Pod)
 	close(end)
-	_, err = io.ReadAll(body)
+	_, err := io.ReadAll(body)
 	require.NoError(t, err)
 	require.NoError(t, body.Close())
-	ended := <-log
+	ended := log.next()
 	require.False(t, ended.Running)
 	require.True(t, ended.Told)
 	require.Equal(t, analysis.Succeeded, ended.Outcome)
@@ -63,10 +59,7 @@ func TestAnAnswerThatRunsIsToldOnceAndItsEndOnceMore(t *testing.T) {
 
 func TestAClientThatLeavesAStreamSawItsFirstByte(t *testing.T) {
 	s := NewStage(t)
-	log := make(requestLog, 64)
-	listener, err := envoy.Listen(s.Folder.ALS())
-	require.NoError(t, err)
-	serveLogs(t, log, listener)
+	log := s.requests()
 	cfg := twoVersions(t, s, filetype, "filetype.ml")
 	cfg.Routes[0].Versions[0].Endpoints = []string{Server(t, stream(nil))}
 	s.Publish(cfg, splitOf(filetype, 3, config.Whole("v1")))
@@ -79,11 +72,11 @@ func TestAClientThatLeavesAStreamSawItsFirstByte(t *testing.T) {
 		resp, err := http.DefaultClient.Do(s.Request("filetype.ml", "/v1/completions").WithContext(ctx))
 		require.NoError(t, err)
 		if tt.stays {
-			require.True(t, (<-log).Running)
+			require.True(t, log.next().Running)
 		}
 		leave()
 		_ = resp.Body.Close()
-		left := <-log
+		left := log.next()
 		require.Equal(t, analysis.Abandoned, left.Outcome, tt.name)
 		require.Equal(t, tt.stays, left.Told, tt.name)
 		require.Positive(t, left.FirstByte, tt.name)

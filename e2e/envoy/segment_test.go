@@ -6,30 +6,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/config"
-	"github.com/sluice-dev/sluice/xds/envoy"
 )
-
-// requestLog is a Sink that hands requests on as they are.
-type requestLog chan analysis.Request
-
-func (l requestLog) Observe(_ string, requests []analysis.Request) {
-	for _, r := range requests {
-		l <- r
-	}
-}
-
-func (requestLog) Report(string, []analysis.Load) {}
-
-func (requestLog) Stream(string, bool) {}
 
 func TestRequestsAreToldWithTheirSegmentAndTheirFirstByte(t *testing.T) {
 	s := NewStage(t)
-	log := make(requestLog, 64)
-	listener, err := envoy.Listen(s.Folder.ALS())
-	require.NoError(t, err)
-	serveLogs(t, log, listener)
+	log := s.requests()
 	cfg := twoVersions(t, s, filetype, "filetype.ml")
 	cfg.Routes[0].Target, cfg.Routes[0].InitialStable = "v2", "v1"
 	cfg.Routes[0].Strategy.Canary = &config.Canary{Steps: []config.Step{{Weight: 50_000}}}
@@ -55,7 +37,7 @@ func TestRequestsAreToldWithTheirSegmentAndTheirFirstByte(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusOK, resp.StatusCode)
-		r := <-log
+		r := log.next()
 		require.Equal(t, tt.want, r.Segment, "%+v", tt)
 		require.Positive(t, r.FirstByte)
 		require.LessOrEqual(t, r.FirstByte, r.Duration)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/xds/name"
 )
 
@@ -116,7 +117,7 @@ func TestLoadReportsCountWhatWasAsked(t *testing.T) {
 	}
 	s.Get("filetype.ml", "/") // a cluster's first period is not reported
 	for range 2 {
-		<-logs.Loads
+		await.Next(t, logs.Loads, "a load report")
 	}
 	for range 25 {
 		s.Get("filetype.ml", "/")

@@ -8,15 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/config"
-	"github.com/sluice-dev/sluice/xds/envoy"
 )
 
 func TestRequestsAreToldWithTheUnitThatTheyWereDividedBy(t *testing.T) {
 	s := NewStage(t)
-	log := make(requestLog, 64)
-	listener, err := envoy.Listen(s.Folder.ALS())
-	require.NoError(t, err)
-	serveLogs(t, log, listener)
+	log := s.requests()
 	cfg := twoVersions(t, s, filetype, "filetype.ml")
 	epoch := uint64(0)
 	stick := func(sticky *config.Stickiness) {
@@ -36,7 +32,7 @@ func TestRequestsAreToldWithTheUnitThatTheyWereDividedBy(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusOK, resp.StatusCode)
-		r := <-log
+		r := log.next()
 		require.Equal(t, resp.Header.Get("X-Request-Id"), r.ID)
 		name, _, _ := strings.Cut(resp.Header.Get("Set-Cookie"), ";")
 		return r.Unit, r.ID, strings.TrimPrefix(name, "unit=")

@@ -26,6 +26,7 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/analysis/prom"
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/await"
 )
 
 // begun is when the tests began: what was exported 30 s before is old.
@@ -142,11 +143,11 @@ func TestCountersOfAServerRollAVersionBack(t *testing.T) {
 	go func() { ended <- poller.Run(ctx) }()
 	evidence := analysis.NewEvidence(policy, arms)
 	for range 60 {
-		evidence = evidence.Measure(policy, <-b.measured)
+		evidence = evidence.Measure(policy, await.Next(t, b.measured, "a measurement"))
 		if a := analysis.Judge(policy, evidence, time.Now()); a.Verdict == analysis.Harmful {
 			assert.Equal(t, "empty-answers", a.Why.Metric)
 			cancel()
-			require.ErrorIs(t, <-ended, context.Canceled)
+			require.ErrorIs(t, await.Next(t, ended, "the end of the poller"), context.Canceled)
 			return
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/e2e/parts"
 	"github.com/sluice-dev/sluice/e2e/serving"
 )
@@ -74,7 +75,7 @@ func balance(t *testing.T, a, b *serving.Replica) *http.Client {
 	go func() { _ = cmd.Wait(); close(exited) }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		<-exited
+		await.Next(t, exited, "the end of Envoy")
 		if t.Failed() {
 			t.Log(logs.String())
 		}

@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/serving"
 	"github.com/sluice-dev/sluice/serving/backend/fake"
 	"github.com/sluice-dev/sluice/serving/oippb"
@@ -61,8 +61,7 @@ func call(t *testing.T, cost fake.Config, change func(*server.Config)) *caller {
 	t.Cleanup(func() {
 		assert.NoError(t, k.conn.Close())
 		stop()
-		for range k.ended {
-		}
+		await.Next(t, k.ended, "the end of the server")
 	})
 	k.warm(t)
 	return k
@@ -71,7 +70,9 @@ func call(t *testing.T, cost fake.Config, change func(*server.Config)) *caller {
 // warm watches the server's health until it serves.
 func (k *caller) warm(t *testing.T) {
 	t.Helper()
-	watch, err := healthpb.NewHealthClient(k.conn).Watch(t.Context(), &healthpb.HealthCheckRequest{Service: "m"})
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
+	defer cancel()
+	watch, err := healthpb.NewHealthClient(k.conn).Watch(ctx, &healthpb.HealthCheckRequest{Service: "m"})
 	require.NoError(t, err)
 	for {
 		state, err := watch.Recv()
@@ -205,7 +206,12 @@ func newBlocked() *blocked {
 func (b *blocked) hold(t *testing.T, k *caller) <-chan error {
 	t.Helper()
 	done := make(chan error, 1)
-	go func() { _, err := k.ModelInfer(context.Background(), rawRow(99, 0)); done <- err }()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
+		defer cancel()
+		_, err := k.ModelInfer(ctx, rawRow(99, 0))
+		done <- err
+	}()
 	select {
 	case <-b.entered:
 	case err := <-done:
@@ -251,7 +257,7 @@ func TestOverloadOverGRPC(t *testing.T) {
 		assert.Equal(t, codes.Canceled, status.Code(err))
 	})
 	b.let()
-	require.NoError(t, <-done)
+	require.NoError(t, await.Next(t, done, "the answer"))
 
 	t.Run("answers carry the load and their digest", func(t *testing.T) {
 		var trailer metadata.MD
@@ -320,8 +326,8 @@ func TestDrainingOverGRPC(t *testing.T) {
 	_, err = idle.Recv()
 	assert.Equal(t, codes.Unavailable, status.Code(err), err)
 	b.let()
-	assert.NoError(t, <-done, "what was under way is answered")
-	assert.NoError(t, errors.Join(<-k.ended), "streams do not hold the drain up")
+	assert.NoError(t, await.Next(t, done, "the answer"), "what was under way is answered")
+	assert.NoError(t, await.Next(t, k.ended, "the end of the drain"), "streams do not hold the drain up")
 }
 
 func TestTokens(t *testing.T) {

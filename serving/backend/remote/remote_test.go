@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/serving"
 	"github.com/sluice-dev/sluice/serving/backend/fake"
 	"github.com/sluice-dev/sluice/serving/backend/remote"
@@ -51,8 +52,8 @@ func serve(t *testing.T) *served {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
-	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
-	<-ready
+	t.Cleanup(func() { stop(); assert.NoError(t, await.Next(t, ended, "the end of the server")) })
+	await.Next(t, ready, "the warm-up")
 	v.http, v.grpc = "http://"+c.Listener.Addr().String(), "grpc://"+c.GRPC.Addr().String()
 	for { // ready follows Warm at once
 		r, err := http.Get(v.http + "/v2/health/ready")
@@ -95,7 +96,7 @@ func TestATraceGoesOn(t *testing.T) {
 	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
 	_, err = m.Run(trace.ContextWithSpanContext(t.Context(), span), 0, row(1, 2))
 	require.NoError(t, err)
-	assert.Contains(t, (<-v.headers).Get("Traceparent"), span.TraceID().String())
+	assert.Contains(t, await.Next(t, v.headers, "the request").Get("Traceparent"), span.TraceID().String())
 }
 
 func TestWhatCannotBeOpenedIsNamed(t *testing.T) {

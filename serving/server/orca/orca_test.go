@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/serving"
 	"github.com/sluice-dev/sluice/serving/server/orca"
 )
@@ -47,7 +48,7 @@ func TestReportsOutOfBand(t *testing.T) {
 	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
 	require.NoError(t, err)
-	defer func() { conn.Close(); front.Stop(); assert.NoError(t, <-served) }()
+	defer func() { conn.Close(); front.Stop(); assert.NoError(t, await.Next(t, served, "the end of the server")) }()
 
 	stream, err := orcaservicepb.NewOpenRcaServiceClient(conn).StreamCoreMetrics(t.Context(),
 		&orcaservicepb.OrcaLoadReportRequest{ReportInterval: durationpb.New(time.Nanosecond)})

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/serving/server/passthrough"
 )
 
@@ -53,10 +54,10 @@ func TestAStreamPassesTokenByToken(t *testing.T) {
 		assert.NoError(t, err)
 		answers <- r
 	}()
-	<-accepted
+	await.Next(t, accepted, "the request")
 	assert.Empty(t, answers, "headers wait for the first token")
 	next <- struct{}{}
-	r := <-answers
+	r := await.Next(t, answers, "the answer")
 	defer r.Body.Close()
 	assert.Equal(t, "text/event-stream", r.Header.Get("Content-Type"))
 	assert.Contains(t, r.Header.Get("Endpoint-Load-Metrics"), "application_utilization=0.1250,")
@@ -88,7 +89,7 @@ func TestMoreThanTheLimitIsRefused(t *testing.T) {
 		r.Body.Close()
 		done <- r.StatusCode
 	}()
-	<-entered
+	await.Next(t, entered, "the request")
 	r, err := http.Get(front + "/v1/models")
 	require.NoError(t, err)
 	body, err := io.ReadAll(r.Body)
@@ -98,7 +99,7 @@ func TestMoreThanTheLimitIsRefused(t *testing.T) {
 	assert.JSONEq(t, `{"error":{"message":"server is full: 1 requests are under way, 1 may be","code":429}}`, string(body))
 	assert.Equal(t, "1", r.Header.Get("Retry-After"))
 	close(release)
-	assert.Equal(t, http.StatusOK, <-done)
+	assert.Equal(t, http.StatusOK, await.Next(t, done, "the answer"))
 }
 
 func TestATargetThatIsGone(t *testing.T) {
@@ -124,10 +125,10 @@ func TestACallerWhoLeavesEndsTheTargetsWork(t *testing.T) {
 	require.NoError(t, err)
 	ended := make(chan error)
 	go func() { _, err := http.DefaultClient.Do(r); ended <- err }()
-	<-entered
+	await.Next(t, entered, "the request")
 	leave()
-	assert.ErrorIs(t, <-ended, context.Canceled)
-	<-left
+	assert.ErrorIs(t, await.Next(t, ended, "the end of the request"), context.Canceled)
+	await.Next(t, left, "the end of the work")
 }
 
 func TestATargetThatIsNone(t *testing.T) {
