@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-dev/sluice/e2e/cpu"
 	"github.com/sluice-dev/sluice/e2e/stage"
 )
 
@@ -185,11 +186,6 @@ func (d *demo) tail(log string) {
 
 // used says how busy the machine was kept.
 func (d *demo) used() string {
-	var mine syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &mine); err != nil {
-		return err.Error()
-	}
-	users := time.Duration(mine.Utime.Nano() + mine.Stime.Nano())
 	var servers, plane time.Duration
 	if d.fleet != nil {
 		servers = d.fleet.Used()
@@ -199,5 +195,5 @@ func (d *demo) used() string {
 	}
 	past := time.Since(d.began)
 	return fmt.Sprintf("processor time: model servers %.0f s, control plane with Envoy %.0f s, users %.0f s, in %.0f s",
-		servers.Seconds(), plane.Seconds(), users.Seconds(), past.Seconds())
+		servers.Seconds(), plane.Seconds(), cpu.Used().Seconds(), past.Seconds())
 }

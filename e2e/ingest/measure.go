@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/e2e/cpu"
 	"github.com/sluice-dev/sluice/e2e/ingest/corpus"
 )
 
@@ -41,25 +41,16 @@ func measure(entries int, work func() error) (cost, error) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	cpu, began := used(), time.Now()
+	used, began := cpu.Used(), time.Now()
 	if err := work(); err != nil {
 		return c, err
 	}
-	c.cpu, c.wall = used()-cpu, time.Since(began)
+	c.cpu, c.wall = cpu.Used()-used, time.Since(began)
 	runtime.GC()
 	runtime.GC() // what pools hold outlives one
 	runtime.ReadMemStats(&after)
 	c.allocated, c.heap = after.TotalAlloc-before.TotalAlloc, after.HeapAlloc
 	return c, nil
-}
-
-// used is the processor time of this process.
-func used() time.Duration {
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		panic(err) // it has no way to fail
-	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 func (o options) measureAll(ctx context.Context, out io.Writer) error {

@@ -13,11 +13,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
 
+	"github.com/sluice-dev/sluice/e2e/cpu"
 	"github.com/sluice-dev/sluice/xds/ads"
 )
 
@@ -124,10 +124,6 @@ func (o options) serve(context.Context) error {
 }
 
 func ownUsage() (usage, error) {
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		return usage{}, err
-	}
 	data, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return usage{}, err
@@ -136,6 +132,5 @@ func ownUsage() (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
-	cpu := time.Duration(r.Utime.Nano() + r.Stime.Nano())
-	return usage{CPU: cpu, RSS: pages * int64(os.Getpagesize())}, nil
+	return usage{CPU: cpu.Used(), RSS: pages * int64(os.Getpagesize())}, nil
 }

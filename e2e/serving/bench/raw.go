@@ -10,9 +10,9 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
+	"github.com/sluice-dev/sluice/e2e/cpu"
 	"github.com/sluice-dev/sluice/serving"
 )
 
@@ -26,33 +26,25 @@ type limit struct {
 
 func (l limit) best() float64 { return max(l.Single, l.Batched) }
 
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // limitRole runs the model in a bare loop and prints a limit.
 func (o options) limitRole(ctx context.Context) error {
 	m, raw, err := o.load(o.model)
 	if err != nil {
 		return err
 	}
-	loop := func(rows int) (rate, cpu, share float64, err error) {
+	loop := func(rows int) (rate, each, share float64, err error) {
 		batch := m.batchOf(rows)
 		if _, err := raw.Run(ctx, 0, batch); err != nil {
 			return 0, 0, 0, err
 		}
-		began, used, n := time.Now(), cpuTime(), 0
+		began, used, n := time.Now(), cpu.Used(), 0
 		for time.Since(began) < 300*time.Millisecond {
 			if _, err := raw.Run(ctx, 0, batch); err != nil {
 				return 0, 0, 0, err
 			}
 			n += rows
 		}
-		took, spent := time.Since(began).Seconds(), (cpuTime() - used).Seconds()
+		took, spent := time.Since(began).Seconds(), (cpu.Used() - used).Seconds()
 		return float64(n) / took, spent / float64(n), spent / took, nil
 	}
 	var l limit
@@ -82,7 +74,7 @@ func (o options) queueRole(ctx context.Context) error {
 	q := queue{more: make(chan struct{}, 1)}
 	var arriving sync.WaitGroup
 	began := time.Now()
-	used := cpuTime()
+	used := cpu.Used()
 	instants := poisson(o.rate, o.seconds)
 	arriving.Go(func() {
 		for _, at := range instants {
@@ -105,7 +97,7 @@ func (o options) queueRole(ctx context.Context) error {
 			r.answered(time.Since(at), o.deadline)
 		}
 	}
-	r.CPU = (cpuTime() - used).Seconds()
+	r.CPU = (cpu.Used() - used).Seconds()
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
