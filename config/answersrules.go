@@ -10,15 +10,8 @@ func (c *checker) answersMetric(path string, m Metric) {
 		c.comparator(path+".compare.by", m.Compare.By)
 		c.positive(path+".compare.within", m.Compare.Within)
 	}
-	if len(m.Quantiles) > 0 {
-		c.refuse(path+".quantiles", "is for latency, ttfb and tpot", nil)
-	}
-	if _, written := c.lines[path+".burstCap"]; written || m.BurstCap != 0 {
-		c.refuse(path+".burstCap", "is for errors and counts", m.BurstCap)
-	}
-	if v := m.VersusStable; v != nil && v.Floor != 0 {
-		c.refuse(path+".versusStable.floor", "is for errors: it is an error rate", v.Floor)
-	}
+	c.untimed(path, m)
+	c.uncounted(path, m, "is for errors and counts", "is for errors: it is an error rate")
 	if m.SLO != nil {
 		c.share(path+".slo", string(m.Name), *m.SLO)
 	}

@@ -106,10 +106,25 @@ func (c *checker) metric(path string, m Metric) {
 	}
 }
 
-func (c *checker) errorsMetric(path string, m Metric) {
+// untimed refuses what is for metrics of times alone.
+func (c *checker) untimed(path string, m Metric) {
 	if len(m.Quantiles) > 0 {
 		c.refuse(path+".quantiles", "is for latency, ttfb and tpot", nil)
 	}
+}
+
+// uncounted refuses what is for metrics of counts alone, and says why.
+func (c *checker) uncounted(path string, m Metric, burstCap, floor string) {
+	if _, written := c.lines[path+".burstCap"]; written || m.BurstCap != 0 {
+		c.refuse(path+".burstCap", burstCap, m.BurstCap)
+	}
+	if v := m.VersusStable; v != nil && v.Floor != 0 {
+		c.refuse(path+".versusStable.floor", floor, v.Floor)
+	}
+}
+
+func (c *checker) errorsMetric(path string, m Metric) {
+	c.untimed(path, m)
 	if !(m.BurstCap > 0) || math.IsInf(m.BurstCap, 0) {
 		c.refuse(path+".burstCap", "is not above 0", m.BurstCap)
 	}
@@ -119,14 +134,9 @@ func (c *checker) errorsMetric(path string, m Metric) {
 }
 
 func (c *checker) timeMetric(path string, m Metric) {
-	if _, written := c.lines[path+".burstCap"]; written || m.BurstCap != 0 {
-		c.refuse(path+".burstCap", "is for errors: a block adds only a rank to "+string(m.Name), m.BurstCap)
-	}
+	c.uncounted(path, m, "is for errors: a block adds only a rank to "+string(m.Name), "is for errors: it is an error rate")
 	if m.VersusStable == nil && len(m.Quantiles) > 0 {
 		c.refusef(path+".quantiles", "are what versusStable compares, and there is none")
-	}
-	if v := m.VersusStable; v != nil && v.Floor != 0 {
-		c.refuse(path+".versusStable.floor", "is for errors: it is an error rate", v.Floor)
 	}
 	c.quantiles(path+".quantiles", m)
 	if m.SLO != nil {

@@ -27,15 +27,8 @@ func (c *checker) ownMetric(path string, m Metric) {
 	if m.SLO != nil {
 		c.refusef(path+".slo", "is for counts: a gauge is only compared with stable's")
 	}
-	if len(m.Quantiles) > 0 {
-		c.refuse(path+".quantiles", "is for latency, ttfb and tpot", nil)
-	}
-	if _, written := c.lines[path+".burstCap"]; written || m.BurstCap != 0 {
-		c.refuse(path+".burstCap", "is for counts: a reading of a gauge adds only a sign", m.BurstCap)
-	}
-	if v := m.VersusStable; v != nil && v.Floor != 0 {
-		c.refuse(path+".versusStable.floor", "is for counts: it is a share", v.Floor)
-	}
+	c.untimed(path, m)
+	c.uncounted(path, m, "is for counts: a reading of a gauge adds only a sign", "is for counts: it is a share")
 }
 
 func (c *checker) prometheus(path string, p Prometheus) {
