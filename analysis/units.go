@@ -83,15 +83,17 @@ func (d *drawing) stratum(of func(armDrawing) sums) stratum {
 // drawn, each counts.
 func (u *units) draw(s stratum) drawing {
 	d := drawing{epoch: s.epoch, byUnits: u != nil && len(s.units[ofStable])+len(s.units[ofCandidate]) > 0}
+	var whole [sides]UnitCounts
 	for of, sum := range [sides]sums{ofStable: s.stable, ofCandidate: s.candidate} {
 		if !d.byUnits {
 			d.arms[of] = byRequest(sum, s.segments[of])
 		} else {
-			d.arms[of] = u.byUnit(side(of), sum, s.segments[of], s.units[of])
+			whole[of] = s.units[of].whole()
+			d.arms[of] = u.byUnit(side(of), sum, s.segments[of], s.units[of], whole[of])
 		}
 	}
 	if u != nil {
-		u.remember(s)
+		u.remember(s, whole)
 	}
 	return d
 }
@@ -100,8 +102,9 @@ func byRequest(s sums, segments SegmentCounts) armDrawing {
 	return armDrawing{split: s, harm: s, safe: s, clients: s.clients(), atRisk: s.rate(), segments: segments}
 }
 
-// byUnit counts units once, and what has no unit by request.
-func (u *units) byUnit(of side, s sums, segments SegmentCounts, counts UnitCounts) armDrawing {
+// byUnit counts units once, and what has no unit by request. Counts are by segment too,
+// and whole are not.
+func (u *units) byUnit(of side, s sums, segments SegmentCounts, counts, whole UnitCounts) armDrawing {
 	var alone SegmentCounts
 	alone.merge(segments)
 	for _, c := range counts {
@@ -111,7 +114,7 @@ func (u *units) byUnit(of side, s sums, segments SegmentCounts, counts UnitCount
 		}
 	}
 	d := byRequest(s, alone)
-	for _, c := range counts.whole() {
+	for _, c := range whole {
 		d.count(c, u.past(of, c.Place))
 	}
 	for _, c := range counts {
@@ -154,10 +157,10 @@ func (d *armDrawing) count(c UnitCount, was unitPast) {
 }
 
 // remember notes the units of a stratum, once it was drawn from.
-func (u *units) remember(s stratum) {
-	for of, counts := range s.units {
+func (u *units) remember(s stratum, whole [sides]UnitCounts) {
+	for of, counts := range whole {
 		t, alone := &u.Arms[of], s.arm(side(of))
-		for _, c := range counts.whole() {
+		for _, c := range counts {
 			alone = alone.minus(c)
 			was := u.past(side(of), c.Place)
 			t.Load[int(c.Place)*unitGroups/unitPlaces] += c.Requests
