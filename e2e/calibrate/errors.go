@@ -44,7 +44,7 @@ func errorDetection() []experiment {
 				index := t.alarm(with(versusPolicy(c.tolerance, 2*c.tolerance)), needed(.01), int64(20*c.ninety/c.perWindow))
 				return requestsAt(index, c.perWindow)
 			},
-			want: []want{{of: median, published: c.median, why: c.why}, {of: ninety, published: c.ninety, why: c.why}},
+			want: wants(c.median, c.ninety, c.why),
 		})
 	}
 	return all
@@ -76,7 +76,7 @@ func limitDetection() []experiment {
 				t := newTraffic(seed, c.perWindow, 10_000, 0, c.rate)
 				return requestsAt(t.alarm(with(limitPolicy(c.limit)), needed(.01), int64(20*c.ninety/c.perWindow)), c.perWindow)
 			},
-			want: []want{{of: median, published: c.median, why: whyMixture}, {of: ninety, published: c.ninety, why: whyMixture}},
+			want: wants(c.median, c.ninety, whyMixture),
 		})
 	}
 	return all

@@ -53,8 +53,9 @@ func (f *fleet) vary(sd float64) {
 // alone is how long stable serves before the candidate has a share.
 const alone = 20 * time.Second
 
-// aloneAtFirst gives the candidate its share only then: stable's quantiles are known.
-func (f *fleet) aloneAtFirst() {
+// sinceAlone gives the candidate its share only then, when stable's quantiles are known,
+// and is until's from that moment on.
+func (f *fleet) sinceAlone(e engine, block, whole time.Duration, holds func(engine) bool) float64 {
 	share := f.share
 	f.share = func(at time.Duration) uint32 {
 		if at < alone {
@@ -62,6 +63,7 @@ func (f *fleet) aloneAtFirst() {
 		}
 		return share(at)
 	}
+	return f.until(e, block, whole, holds) - alone.Seconds()
 }
 
 // window serves one index.

@@ -62,9 +62,7 @@ func latencyDetection() []experiment {
 			once: func(seed uint64, with engines) float64 {
 				f := newFleet(seed, c.stable, c.candidate, 0.5)
 				f.slower, f.queueless = c.slower, true
-				f.aloneAtFirst()
-				at := f.until(with(latencyPolicy(1.1, 1.33, 10*time.Second)), 10*time.Second, 30*time.Minute, harmful(.01))
-				return (at - alone.Seconds()) * f.rps
+				return f.rps * f.sinceAlone(with(latencyPolicy(1.1, 1.33, 10*time.Second)), 10*time.Second, 30*time.Minute, harmful(.01))
 			},
 			want: []want{{of: median, published: c.published, why: whyPods + ", and blocks of 10 s have 2,000 requests"}},
 		})
@@ -142,9 +140,7 @@ func queueDetection() []experiment {
 			once: func(seed uint64, with engines) float64 {
 				f := newFleet(seed, c.stable, c.candidate, c.busy)
 				f.slower = c.slower
-				f.aloneAtFirst()
-				at := f.until(with(latencyPolicy(1.1, 1.33, c.block)), c.block, 20*time.Minute, harmful(.01))
-				return at - alone.Seconds()
+				return f.sinceAlone(with(latencyPolicy(1.1, 1.33, c.block)), c.block, 20*time.Minute, harmful(.01))
 			},
 			want: []want{{of: median, published: c.median, why: whyMixture}, {of: ninety, published: c.ninety, why: "ties are averaged over all orders"}},
 		})

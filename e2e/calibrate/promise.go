@@ -99,10 +99,9 @@ func detections() []experiment {
 		once: func(seed uint64, with engines) float64 {
 			f := newFleet(seed, 19, 1, .6)
 			f.slower = 1.5
-			f.aloneAtFirst()
 			p := latencyPolicy(1.1, 1.33, 10*time.Second)
 			p.Metrics[0].Quantiles = []config.Quantile{.95}
-			return f.until(with(p), 10*time.Second, 20*time.Minute, harmful(.01)) - alone.Seconds()
+			return f.sinceAlone(with(p), 10*time.Second, 20*time.Minute, harmful(.01))
 		},
 		want: []want{{of: median, published: none(), most: 40}, {of: ninety, published: none()}},
 	})

@@ -72,11 +72,9 @@ func latencyPromotions() []experiment {
 				once: func(seed uint64, with engines) float64 {
 					const block = 10 * time.Second
 					f := newFleet(seed, c.stable, c.candidate, .6)
-					f.aloneAtFirst()
-					at := f.until(with(latencyPolicy(1.1, c.margin, block)), block, 40*time.Minute, func(e engine) bool {
+					return f.sinceAlone(with(latencyPolicy(1.1, c.margin, block)), block, 40*time.Minute, func(e engine) bool {
 						return e.safe(metric, "pod-rank") >= needed(.05)
 					})
-					return at - alone.Seconds()
 				},
 				want: wants(c.published[i], none(), why),
 			})
