@@ -40,11 +40,11 @@ $(CACHE)/clients/installed: e2e/serving/clients/requirements.txt
 
 .PHONY: test
 test: parts ## run the tests, those on the real Envoy and the real models too
-	$(GO) test -timeout 30m $$($(GO) list ./... | grep -Ev '/e2e/(serving/clients|prometheus)$$')
+	$(GO) test -timeout 15m $$($(GO) list ./... | grep -Ev '/e2e/(serving/clients|prometheus)$$')
 
 .PHONY: test-clients
 test-clients: parts clients ## drive sluice-serve with Triton's and KServe's own clients (half a gigabyte of Python)
-	$(GO) test -timeout 30m ./e2e/serving/clients
+	$(GO) test -timeout 15m ./e2e/serving/clients
 
 PROMETHEUS_VERSION    := v0.316.0
 export PROMETHEUS_BIN ?= $(CACHE)/bin/prometheus-$(PROMETHEUS_VERSION)
@@ -60,7 +60,7 @@ $(CACHE)/bin/prometheus-$(PROMETHEUS_VERSION):
 
 .PHONY: race
 race: parts ## run the tests of the acting packages under the race detector
-	$(GO) test -race -timeout 30m $(RACED)
+	$(GO) test -race -timeout 15m $(RACED)
 
 .PHONY: sim
 sim: ## run the seeded worlds under virtual time, at full length
