@@ -20,6 +20,7 @@ import (
 
 	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/e2e/parts"
+	"github.com/sluice-dev/sluice/e2e/stage"
 	"github.com/sluice-dev/sluice/xds"
 	"github.com/sluice-dev/sluice/xds/ads"
 	"github.com/sluice-dev/sluice/xds/envoy"
@@ -283,16 +284,11 @@ func Server(t testing.TB, answer http.HandlerFunc) string {
 func binaryOf(t testing.TB) string { return parts.Envoy(t) }
 
 func freePort(t testing.TB) uint32 {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := stage.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	address, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		t.Fatalf("%v is no TCP address", l.Addr())
-	}
-	return uint32(address.Port)
+	return port
 }
 
 // Forget makes Await look only at what happens from now on.

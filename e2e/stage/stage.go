@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -166,17 +167,19 @@ func (p *Process) ReadFile(ctx context.Context, path string) (string, error) {
 	return text, err
 }
 
-// FreePort names a loopback port that was free a moment ago.
+// lowest and highest are of the ports that FreePort names. Systems give others out by
+// themselves, to whoever connects or listens anywhere.
+const lowest, highest = 15_000, 30_000
+
+// FreePort names a loopback port that was free a moment ago, and that nobody is likely to
+// take who did not ask for just this one.
 func FreePort() (uint32, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("free port: %w", err)
+	for range 100 {
+		port := lowest + rand.Uint32N(highest-lowest)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.FormatUint(uint64(port), 10)))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, fmt.Errorf("free port: %w", err)
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return uint32(n), err
+	return 0, fmt.Errorf("free port: none of a hundred between %d and %d", lowest, highest)
 }

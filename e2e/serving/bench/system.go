@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sluice-dev/sluice/e2e/stage"
 )
 
 // system is a server under measurement, or the raw queue, which has no process.
@@ -28,13 +29,8 @@ type system struct {
 func (s *system) ours() bool { return strings.HasPrefix(s.name, "sluice") }
 
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+	port, err := stage.FreePort()
+	return strconv.FormatUint(uint64(port), 10), err
 }
 
 // start runs a system's server on the servers' core and waits until it answers.
