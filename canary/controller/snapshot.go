@@ -151,6 +151,9 @@ func (c *Controller) restate(now time.Time) {
 		Type: canary.Accepted, Status: canary.True, Reason: "InForce",
 		Message: "the newest configuration is in force", LastTransitionTime: now,
 	}
+	if kept := c.state.Kept(c.route); kept != "" {
+		accepted.Message += "; " + kept
+	}
 	switch {
 	case c.refusal != "":
 		accepted.Status, accepted.Reason, accepted.Message = canary.False, "Refused", c.refusal
