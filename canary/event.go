@@ -149,13 +149,15 @@ type Rejected struct {
 
 // Promoted skips the present wait. Full skips all remaining steps and gates,
 // on the evidence for promotion or with OverrideEvidence. Force is needed while
-// the verdict is harmful or blind, or a trip is open.
+// something freezes growth, it is in doubt, or a trip is not settled.
 type Promoted struct {
 	At time.Time `json:"at"`
 	By
 	Full             bool `json:"full,omitempty"`
 	OverrideEvidence bool `json:"overrideEvidence,omitempty"`
 	Force            bool `json:"force,omitempty"`
+	// Evidence is what the last look at it said, whoever asked: a refusal names it.
+	Evidence string `json:"evidence,omitempty"`
 }
 
 // Held stops growth.

@@ -1,6 +1,7 @@
 package canary
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -134,7 +135,7 @@ func (m *machine) expire(waits []Wait) {
 	if r.Direct || r.Hold != nil {
 		return
 	}
-	why := fmt.Sprintf("undecided after %s: %s", span(m.now, r.Began), m.standing())
+	why := fmt.Sprintf("undecided after %s: %s", span(m.now, r.Began), m.standing(r.Blame))
 	served := len(waits) == 1 && waits[0].Reason == WaitEvidence
 	switch {
 	case r.Policy.Limits.OnInconclusive == config.FallbackRollback:
@@ -149,19 +150,18 @@ func (m *machine) expire(waits []Wait) {
 	}
 }
 
-// standing is what is known, in a few words.
-func (m *machine) standing() string {
-	switch r := m.Rollout; {
+// standing is what is known, in a few words; evidence is what the last look said.
+func (m *machine) standing(evidence string) string {
+	r := m.Rollout
+	switch {
 	case r.Blind != nil:
 		return "blind: " + r.Blind.Reason
 	case r.Unready != nil:
 		return r.Candidate + " has no ready endpoint"
 	case m.Proxies == 0:
 		return "no proxy is connected"
-	case r.Blame != "":
-		return r.Blame
 	}
-	return "no evidence"
+	return cmp.Or(evidence, r.Blame, "no evidence")
 }
 
 // halt holds because nobody and nothing decided.

@@ -2,6 +2,7 @@ package canary
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sluice-dev/sluice/analysis"
 )
@@ -15,7 +16,7 @@ func (m *machine) promoteStep(e Promoted) {
 		m.promoteFull(e)
 	case m.barred(e):
 	case last && r.Verdict != analysis.Healthy && !e.OverrideEvidence:
-		m.refusef("this is the last step and the verdict is %s (%s); override-evidence promotes all the same", r.Verdict, m.standing())
+		m.refusef("this is the last step and the verdict is %s (%s); full with override-evidence promotes all the same", r.Verdict, m.standing(e.Evidence))
 	case last:
 		m.override(e)
 	default:
@@ -28,19 +29,20 @@ func (m *machine) promoteStep(e Promoted) {
 // all but a candidate without an endpoint.
 func (m *machine) barred(e Promoted) bool {
 	r := m.Rollout
-	for _, w := range m.freezes(m.now) {
-		if w.Reason == WaitReady || !e.Force {
-			m.refusef("%s", w.Text)
-			return true
-		}
-	}
-	switch {
+	freezes := m.freezes(m.now)
+	const forced = "%s; force goes on all the same"
+	switch i := slices.IndexFunc(freezes, func(w Wait) bool { return w.Reason == WaitReady }); {
+	case i >= 0:
+		m.refusef("%s", freezes[i].Text)
 	case m.Ready[r.Candidate] == 0:
 		m.refusef("%s has no ready endpoint", r.Candidate)
-	case r.Doubt != "" && !e.Force:
-		m.refusef("%s", r.Doubt)
-	case r.Phase == Tripped && !e.Force:
-		m.refusef("%s", r.stand())
+	case e.Force:
+	case len(freezes) > 0:
+		m.refusef(forced, freezes[0].Text)
+	case r.Doubt != "":
+		m.refusef(forced, r.Doubt)
+	case r.Phase == Tripped:
+		m.refusef(forced, r.stand())
 	}
 	return m.refusal != ""
 }
@@ -51,7 +53,7 @@ func (m *machine) promoteFull(e Promoted) {
 	switch {
 	case m.barred(e):
 	case r.Verdict != analysis.Healthy && !e.OverrideEvidence:
-		m.refusef("the verdict is %s (%s); override-evidence promotes all the same", r.Verdict, m.standing())
+		m.refusef("the verdict is %s (%s); override-evidence promotes all the same", r.Verdict, m.standing(e.Evidence))
 	default:
 		m.override(e)
 	}

@@ -356,7 +356,7 @@ func (s *story) verbOf(w words, at time.Time) canary.Event {
 	case "rejected":
 		return canary.Rejected{At: at, By: w.by()}
 	case "promoted":
-		return canary.Promoted{At: at, By: w.by(), Full: w.has("full"), OverrideEvidence: w.has("override"), Force: w.has("force")}
+		return canary.Promoted{At: at, By: w.by(), Full: w.has("full"), OverrideEvidence: w.has("override"), Force: w.has("force"), Evidence: w.text("evidence", "")}
 	case "held":
 		return canary.Held{At: at, By: w.by()}
 	case "resumed":

@@ -375,7 +375,7 @@ function ask(name, verb) {
   byId("act-hash-row").hidden = verb !== "approve";
   byId("act-full-row").hidden = byId("act-override-row").hidden = verb !== "promote";
   byId("act-force-row").hidden = verb !== "promote" && verb !== "rollback";
-  byId("act-force-text").textContent = verb === "promote" ? "even while the verdict is harmful or blind" : "even to a version without a ready endpoint";
+  byId("act-force-text").textContent = verb === "promote" ? "even while it is blind, held, in doubt or tripped" : "even to a version without a ready endpoint";
   for (const box of ["act-full", "act-override", "act-force"]) byId(box).checked = false;
   byId("act").showModal();
   byId("act-reason").focus();

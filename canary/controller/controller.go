@@ -189,6 +189,10 @@ func (c *Controller) Handle(ev canary.Event) (canary.Decision, error) {
 	if _, ok := ev.(canary.Configured); c.loaded && !ok {
 		return canary.Decision{}, ErrNotConfigured
 	}
+	if p, ok := ev.(canary.Promoted); ok && c.last != nil {
+		p.Evidence = c.last.Reason
+		ev = p
+	}
 	decision, taken, err := c.step(ev)
 	if err == nil {
 		return decision, nil

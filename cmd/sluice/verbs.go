@@ -35,7 +35,7 @@ func verbHelps() []verbHelp {
 			"promote", "Skip the present wait, or with --full all that is left",
 			"Promote skips what the rollout waits for now: the rest of a step, or the bake. With --full it\n" +
 				"skips every step and gate that is left, on promotion evidence, or with --override-evidence\n" +
-				"without it. While the verdict is harmful or blind it needs --force. The review says so.",
+				"without it. While it is blind, held, in doubt or tripped it needs --force. The review says so.",
 			"  sluice promote ml/filetype --reason 'quiet hour'\n  sluice promote ml/filetype --full --override-evidence --reason 'hotfix 4711'",
 		},
 		{
@@ -101,7 +101,7 @@ func newVerb(help verbHelp) *cobra.Command {
 	case "promote":
 		f.BoolVar(&v.Full, "full", false, "skip every step and gate that is left")
 		f.BoolVar(&v.OverrideEvidence, "override-evidence", false, "with --full: without the promotion evidence")
-		f.BoolVar(&v.Force, "force", false, "even while the verdict is harmful or blind")
+		f.BoolVar(&v.Force, "force", false, "even while it is blind, held, in doubt or tripped")
 	case "rollback":
 		f.BoolVar(&v.Force, "force", false, "even to a version without a ready endpoint")
 	}
