@@ -11,6 +11,9 @@ const (
 	shortestAge = 100 * time.Millisecond
 	longestAge  = 10 * time.Second
 	unknownAge  = time.Second // nothing is known of stable yet
+
+	// shortestPatience keeps what is only slow exactly known.
+	shortestPatience = 5 * time.Second
 )
 
 // Age is when the outcome of a request is judged, counted from its start: about
@@ -28,4 +31,14 @@ func Age(stable Buckets, limit time.Duration) time.Duration {
 	}
 	p := min(stable.Quantile(0.999), limit) // before doubling: the last edge is the longest Duration
 	return min(max(2*p, shortestAge), limit)
+}
+
+// Patience is for how long a request may wait for its answer's first byte before it is
+// judged by that: about twice stable's p99.9, at least limit, and 5 s, so that it is
+// slower than whatever it may be compared with. Without a past it is 0: without end.
+func Patience(stable Buckets, limit time.Duration) time.Duration {
+	if len(stable) == 0 {
+		return 0
+	}
+	return max(2*stable.Quantile(0.999), limit, shortestPatience)
 }

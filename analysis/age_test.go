@@ -39,3 +39,13 @@ func TestAge(t *testing.T) {
 		})
 	}
 }
+
+func TestPatience(t *testing.T) {
+	var quick, slow analysis.Buckets
+	quick.Add(analysis.Edge(500))
+	slow.Add(analysis.Edge(800))
+	assert.Zero(t, analysis.Patience(nil, time.Second), "without end while nothing is known")
+	assert.Equal(t, 5*time.Second, analysis.Patience(quick, time.Second), "at least 5 s")
+	assert.Equal(t, 2*analysis.Edge(800), analysis.Patience(slow, time.Second), "twice stable's p99.9")
+	assert.Equal(t, 10*time.Minute, analysis.Patience(slow, 10*time.Minute), "at least the limit")
+}

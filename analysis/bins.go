@@ -13,7 +13,8 @@ import (
 // window's age counts, as Late, in the window that was opening one age before its
 // end: both arms alike, so nothing is lost and no window waits. One that comes
 // when its window is closed counts in the oldest open one. Of one that runs, the
-// first byte counts alone, in the same way, as if it were the end.
+// first byte counts alone, in the same way, as if it were the end; and before that, that
+// it was issued, and once it has waited for longer than Bins' patience, that it was so slow.
 // Times are the proxies':
 // a proxy whose clock is late against Close's by more than an age has its
 // requests counted by arrival instead.
@@ -24,7 +25,10 @@ type Bins struct {
 	next    int64      // lowest index that is not closed
 	open    map[WindowKey]*Window
 	spoiled []span
-	last    *Window // of the latest Add; most requests come in runs
+	waiting waitings
+	// patience is as of Patience; 0 is without end.
+	patience time.Duration
+	last     *Window // of the latest Add; most requests come in runs
 }
 
 // agedFrom is the age of windows from an index on.
@@ -63,6 +67,15 @@ func (b *Bins) SetAge(now time.Time, age time.Duration) {
 	}
 }
 
+// What Bins count of a request that waits.
+const (
+	markIssued marks = 1 << iota
+	markSlow
+)
+
+// SetPatience says for how long requests may wait before they are judged by that.
+func (b *Bins) SetPatience(d time.Duration) { b.patience = d }
+
 // Add counts a request. Attempts that are no evidence (retries, pinned ones), and
 // requests from before the first window count nowhere.
 // Whether a request is mirrored is for the caller to sort out.
@@ -76,33 +89,61 @@ func (b *Bins) Add(r Request) {
 		late = 1
 		index = IndexAt(r.End().Add(-age))
 	}
-	w := b.window(WindowKey{Index: max(index, b.next), Version: r.Version, Epoch: r.Epoch, Pod: r.Pod})
-	if r.Running {
-		if r.Unit == "" {
-			w.Begun++
-		}
-		w.time(r, (*Times).begin)
-		return
+	key := WindowKey{Index: max(index, b.next), Version: r.Version, Epoch: r.Epoch, Pod: r.Pod}
+	switch {
+	case r.Waits():
+		b.wait(key, r)
+	case r.Running:
+		was, _ := b.waiting.of(r)
+		b.window(key).begin(r, was.Marks)
+	default:
+		was, _ := b.waiting.end(r)
+		b.window(key).count(r, late, was.Marks)
 	}
-	w.count(r, late)
 }
 
-// count adds a request's outcome.
-func (w *Window) count(r Request, late int64) {
+// wait counts what is new of a request that waits. Those with a unit are issued when they
+// end, for they are not what the split draws.
+func (b *Bins) wait(key WindowKey, r Request) {
+	var m marks
+	if r.Unit == "" {
+		m |= markIssued
+	}
+	if b.patience > 0 && r.Duration > b.patience {
+		m |= markSlow
+	}
+	fresh := b.waiting.mark(r, m, 0)
+	if fresh&markIssued != 0 {
+		b.window(key).Begun++
+	}
+	if fresh&markSlow != 0 {
+		b.window(key).time(r, (*Times).outlast)
+	}
+}
+
+// begin counts that the answer of one that runs has begun.
+func (w *Window) begin(r Request, was marks) {
+	if r.Unit == "" && was&markIssued == 0 {
+		w.Begun++
+	}
+	if was&markSlow == 0 {
+		w.time(r, (*Times).begin)
+	}
+}
+
+// count adds a request's outcome, but for what was counted while it waited.
+func (w *Window) count(r Request, late int64, was marks) {
 	switch {
 	case r.Unit != "":
 		w.Units.add(countUnit(r))
-	case r.Told:
+	case r.Told, was&markIssued != 0:
 		w.Told++
 	}
 	switch r.Outcome {
 	case Abandoned:
 		w.Abandoned++
-		if r.FirstByte > 0 {
-			w.time(r, (*Times).begin)
-		}
-		if late > 0 {
-			w.time(r, (*Times).outlast)
+		if was&markSlow == 0 {
+			w.abandon(r, late)
 		}
 		return
 	case ClientFault:
@@ -116,7 +157,19 @@ func (w *Window) count(r Request, late int64) {
 		w.Segments.count(r)
 	}
 	w.Errors += rateOf(r.Outcome.Error()).Bad
-	w.time(r, (*Times).end)
+	if was&markSlow == 0 {
+		w.time(r, (*Times).end)
+	}
+}
+
+// abandon adds how long the client of a request waited.
+func (w *Window) abandon(r Request, late int64) {
+	if r.FirstByte > 0 {
+		w.time(r, (*Times).begin)
+	}
+	if late > 0 {
+		w.time(r, (*Times).outlast)
+	}
 }
 
 // time adds to a window's times, and to those of the request's segment.

@@ -200,6 +200,69 @@ func TestALateFirstByteOfOneThatRunsCountsOneAgeBeforeIt(t *testing.T) {
 	assert.Equal(t, int64(1), closed[0].Begun)
 }
 
+func TestOneThatWaitsIsIssuedAtOnceAndSlowOnceItHasWaitedForLong(t *testing.T) {
+	waits := func(d time.Duration) analysis.Request {
+		r := at(0, d, analysis.Succeeded)
+		r.ID, r.Running = "r", true
+		return r
+	}
+	begins := firstByte(waits(ms(6500)), ms(6500))
+	ends := func(o analysis.Outcome, d time.Duration) analysis.Request {
+		r := at(0, d, o)
+		r.ID = "r"
+		return r
+	}
+	streamed := firstByte(ends(analysis.Succeeded, ms(9000)), ms(6500))
+	streamed.Told = true
+	slow := buckets(ms(6000)) // the first that was told of after more than 5 s
+	for _, tt := range []struct {
+		name string
+		adds []analysis.Request
+		want analysis.Window
+	}{
+		{"so far it is issued", []analysis.Request{waits(ms(1000)), waits(ms(2000))}, analysis.Window{Begun: 1}},
+		{"it is slow when it has waited for longer than the patience", []analysis.Request{waits(ms(1000)), waits(ms(6000)), waits(ms(7000))}, analysis.Window{
+			Begun: 1, Times: analysis.Times{Latencies: slow, FirstBytes: slow},
+		}},
+		{"that it times out is an error, and slow no second time", []analysis.Request{waits(ms(6000)), ends(analysis.TimedOut, 30*time.Second)}, analysis.Window{
+			Begun: 1, Told: 1, Requests: 1, Errors: 1, Late: 1, Times: analysis.Times{Latencies: slow, FirstBytes: slow},
+		}},
+		{"its client may leave", []analysis.Request{waits(ms(6000)), ends(analysis.Abandoned, ms(6500))}, analysis.Window{
+			Begun: 1, Told: 1, Abandoned: 1, Times: analysis.Times{Latencies: slow, FirstBytes: slow},
+		}},
+		{"its answer may begin, and end", []analysis.Request{waits(ms(6000)), begins, streamed}, analysis.Window{
+			Begun: 1, Told: 1, Requests: 1, Late: 1, Times: analysis.Times{Latencies: slow, FirstBytes: slow},
+		}},
+		{"one that answers in time counts as any other", []analysis.Request{waits(ms(1000)), ends(analysis.Succeeded, ms(1500))}, analysis.Window{
+			Begun: 1, Told: 1, Requests: 1, Late: 1, Times: analysis.Times{Latencies: buckets(ms(1500))},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bins := analysis.NewBins(epoch(), ms(100))
+			bins.SetPatience(5 * time.Second)
+			for _, r := range tt.adds {
+				bins.Add(r)
+			}
+			var all analysis.Window
+			for _, w := range bins.Close(epoch().Add(time.Minute)) {
+				all.Merge(w)
+			}
+			assert.Equal(t, tt.want, all)
+		})
+	}
+}
+
+func TestWithoutAPatienceNothingIsSlowBeforeItEnds(t *testing.T) {
+	bins := analysis.NewBins(epoch(), ms(100))
+	r := at(0, 20*time.Second, analysis.Succeeded)
+	r.ID, r.Running = "r", true
+	bins.Add(r)
+	closed := bins.Close(epoch().Add(time.Minute))
+	require.Len(t, closed, 1)
+	assert.Empty(t, closed[0].Latencies)
+	assert.Equal(t, int64(1), closed[0].Begun)
+}
+
 func TestARequestOfAClosedWindowCountsInTheOldestOpenOne(t *testing.T) {
 	bins := analysis.NewBins(epoch(), ms(100))
 	bins.Close(epoch().Add(time.Second))

@@ -86,7 +86,7 @@ func TestAVersionWhoseClientsLosePatienceIsHarmful(t *testing.T) {
 		if w.Version == "v2" {
 			ws[i] = Window{WindowKey: w.WindowKey}
 			for range w.Requests {
-				ws[i].count(Request{Outcome: Abandoned, Duration: 2 * time.Second}, 1)
+				ws[i].count(Request{Outcome: Abandoned, Duration: 2 * time.Second}, 1, 0)
 			}
 		}
 	}

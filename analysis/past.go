@@ -33,12 +33,25 @@ func (p *Past) Turn(now time.Time) {
 // Age is when the outcome of a request is judged, counted from its start, under a
 // parsed policy.
 func (p *Past) Age(policy config.PolicySpec) time.Duration {
-	var all Buckets
+	return Age(p.all(), slowestOf(policy))
+}
+
+// Patience is for how long a request may wait before it is judged by that, under a parsed
+// policy.
+func (p *Past) Patience(policy config.PolicySpec) time.Duration {
+	return Patience(p.all(), slowestOf(policy))
+}
+
+func (p *Past) all() (all Buckets) {
 	all.Merge(p.before)
 	all.Merge(p.now)
-	var slowest time.Duration
+	return all
+}
+
+// slowestOf is a policy's slowest limit of a latency; 0 where there is none.
+func slowestOf(policy config.PolicySpec) (slowest time.Duration) {
 	for _, l := range timeLimitsOf(metricOf(policy, config.MetricLatency)) {
 		slowest = max(slowest, l.latency)
 	}
-	return Age(all, slowest)
+	return slowest
 }

@@ -29,6 +29,7 @@ type reference struct {
 type referenceSums struct {
 	errors    rate
 	answers   int64
+	waiting   int64         // that have waited for longer than an edge, and not ended since
 	took      time.Duration // by the answers, together
 	latencies [LastBucket + 1]int32
 }
@@ -44,6 +45,22 @@ func (r *reference) add(q Request) {
 	}
 	r.total.add(q, bucket)
 	r.parts[r.part%referenceParts].add(q, bucket)
+}
+
+// wait counts one that is slower than can be told yet.
+func (r *reference) wait() {
+	r.total.waiting++
+	r.parts[r.part%referenceParts].waiting++
+}
+
+// waited takes back what wait counted in a second, unless that is forgotten.
+func (r *reference) waited(second int64) {
+	part := second / referencePart
+	if part <= r.part-referenceParts || part > r.part {
+		return
+	}
+	r.total.waiting--
+	r.parts[part%referenceParts].waiting--
 }
 
 // rotate forgets what is too old.
@@ -83,17 +100,17 @@ func (r *reference) ripe(now time.Time) bool {
 // quantile of stable's latency, one standard error up; 0 while it has too few
 // answers to say.
 func (r *reference) quantile(q float64) time.Duration {
-	n := float64(r.total.answers)
-	if n < referenceLeast {
+	if r.total.answers < referenceLeast {
 		return 0
 	}
+	n := float64(r.total.answers + r.total.waiting)
 	rank := int64(math.Ceil(n * min(1, q+math.Sqrt(q*(1-q)/n))))
 	for bucket, count := range r.total.latencies[:LastBucket] {
 		if rank -= int64(count); rank <= 0 {
 			return Edge(uint16(bucket))
 		}
 	}
-	return 0 // time-outs: nothing is slower
+	return 0 // time-outs, and answers to come: nothing is slower
 }
 
 func (s *referenceSums) add(q Request, bucket uint16) {
@@ -112,6 +129,7 @@ func (s *referenceSums) subtract(o *referenceSums) {
 	s.errors.N -= o.errors.N
 	s.errors.Bad -= o.errors.Bad
 	s.answers -= o.answers
+	s.waiting -= o.waiting
 	s.took -= o.took
 	for i := range s.latencies {
 		s.latencies[i] -= o.latencies[i]

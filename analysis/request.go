@@ -24,9 +24,10 @@ type Request struct {
 	// source: x-sluice-tokens.
 	PerToken time.Duration
 	Outcome  Outcome
-	// Running says that it has not ended: its answer has begun, and FirstByte is when. That
-	// is told once, of a live first attempt that runs for long, and says nothing of how it
-	// ends: Duration is FirstByte, and Outcome means nothing.
+	// Running says that it has not ended, of a first attempt that runs for long. Of how it
+	// ends that says nothing: Outcome means nothing. Once it is told when the answer of a live
+	// one has begun: Duration is FirstByte. Until then, it is told again and again for how
+	// long it has waited by then: Duration is that, and FirstByte is 0.
 	Running bool
 	// Told says, of one that has ended, that its first byte was told while it ran.
 	Told    bool
@@ -67,9 +68,17 @@ const LongestUnit = 256
 // End is when the last byte of the answer came.
 func (r Request) End() time.Time { return r.Start.Add(r.Duration) }
 
+// Waits says that not a byte of its answer has come yet.
+func (r Request) Waits() bool { return r.Running && r.FirstByte == 0 }
+
 // Evident says whether the request may enter the evidence of an arm: a live
 // first attempt, or a live request that had no attempt at all, that a split drew.
 func (r Request) Evident() bool { return !r.Shadow && !r.Pinned && r.Attempt <= 1 }
+
+// of says whether it is of one of the arms.
+func (r Request) of(arms Arms) bool {
+	return r.Route == arms.Route && (r.Version == arms.Stable || r.Version == arms.Candidate)
+}
 
 // Outcome is what became of a request.
 type Outcome uint8

@@ -1,6 +1,7 @@
 package analysis_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -84,4 +85,41 @@ func TestOneThatRunsIsNoAttemptThatEnded(t *testing.T) {
 	r.Shadow = true
 	settlement.Add(r)
 	assert.Empty(t, settlement.Candidate)
+}
+
+// A version that hangs answers nothing: its requests are still out, each where the split
+// sent it, and their windows say how long they have waited.
+func TestAVersionThatHangsIsHarmfulAndNoFaultOfTheSplit(t *testing.T) {
+	p := config.PolicySpec{
+		Unit: config.Unit{Block: config.Duration(time.Second)}, Warmup: config.Warmup{PerPod: config.Duration(time.Second)},
+		Metrics: []config.Metric{{Name: config.MetricLatency, Quantiles: []config.Quantile{.5}, VersusStable: &config.VersusStable{
+			RollbackIf: 1.1, PromoteIf: config.Below{Ratio: 1.5},
+		}}},
+	}.Default()
+	arms := analysis.Arms{Route: mlRoute(), Stable: "v1", Candidate: "v2"}
+	verdict := func(seconds int, told bool) analysis.Assessment {
+		bins := analysis.NewBins(epoch(), ms(100))
+		bins.SetPatience(5 * time.Second)
+		for i := range 20 * seconds {
+			r := firstByte(at(ms(50*i), ms(40), analysis.Succeeded), ms(40))
+			r.Route, r.ID, r.Pod = mlRoute(), fmt.Sprint(i), fmt.Sprintf("10.0.0.%d:80", i%4)
+			if i%2 == 0 {
+				bins.Add(r)
+				continue
+			}
+			r.Version, r.FirstByte, r.Running = "v2", 0, true
+			for wait := 1; told && wait <= seconds-i/20; wait++ {
+				r.Duration = time.Duration(wait) * time.Second
+				bins.Add(r)
+			}
+		}
+		end := epoch().Add(time.Duration(seconds) * time.Second)
+		e := analysis.NewEvidence(p, arms).Update(p, analysis.Closed{Windows: bins.Close(end.Add(time.Second)), Shares: map[uint64]uint32{7: 5000}})
+		return analysis.Judge(p, e, end)
+	}
+	assert.Contains(t, verdict(5, false).Hold, "the candidate got 0% of")
+	assert.Empty(t, verdict(5, true).Hold)
+	late := verdict(25, true)
+	assert.Equal(t, analysis.Harmful, late.Verdict, late.Reason)
+	assert.Contains(t, late.Reason, "latency-p50 pod-rank")
 }

@@ -163,7 +163,7 @@ func speeds(rng *rand.Rand, index int64, share uint32, slower float64) Closed {
 			}
 		}
 		r.Duration = time.Duration(took * float64(time.Second))
-		ws[pod].count(r, 0)
+		ws[pod].count(r, 0, 0)
 	}
 	return Closed{Windows: ws, Shares: map[uint64]uint32{1: share}}
 }

@@ -28,6 +28,8 @@ type Settlement struct {
 
 	Candidate []settlingPod `json:"candidate"` // mirrored, by pod name
 	Stable    settling      `json:"stable"`    // live, at the same time
+
+	Waiting waitings `json:"waiting,omitempty"` // of either arm; marks are suspects
 }
 
 // settling counts requests by what the trip may have suspected them of.
@@ -76,18 +78,27 @@ func NewSettlement(p config.PolicySpec, arms Arms, s Suspicion, trip int) Settle
 	return Settlement{Arms: arms, Suspicion: s, Trip: max(trip, 1), Until: s.At.Add(p.Trip.Settle.D())}
 }
 
-// Add takes one completed request that started after the trip: mirrored ones of
-// the candidate, live ones of stable. All others are passed over.
+// Add takes one request that started after the trip, when it is completed, and each time
+// that it is told to wait still: mirrored ones of the candidate, live ones of stable. All
+// others are passed over. What a Watch counts at once, this does.
 func (s *Settlement) Add(r Request) {
-	if !counted(r, s.Arms) || r.Attempt > 1 || r.Start.Before(s.Suspicion.At) {
+	if !r.of(s.Arms) || r.Attempt > 1 || r.Start.Before(s.Suspicion.At) || r.Shadow != (r.Version == s.Arms.Candidate) ||
+		r.Running && !r.Waits() {
 		return
 	}
-	t := tallyOf(r, edges{s.Suspicion.MedianEdge.D(), s.Suspicion.TailEdge.D()})
+	t := s.quieted(r, tallyOf(r, edges{s.Suspicion.MedianEdge.D(), s.Suspicion.TailEdge.D()}))
+	if r.Waits() {
+		t = t.without(^s.Waiting.mark(r, t.marks(), 0))
+	} else {
+		was, _ := s.Waiting.end(r)
+		t = t.without(was.Marks)
+	}
 	switch {
-	case r.Version == s.Arms.Candidate && r.Shadow:
-		s.pod(r.Pod).add(r.Start.Unix(), s.quieted(r, t))
-	case r.Version == s.Arms.Stable && !r.Shadow:
-		s.Stable = s.Stable.plus(s.quieted(r, t))
+	case t == tally{}, !r.Running && r.Outcome == ClientFault:
+	case r.Shadow:
+		s.pod(r.Pod).add(r.Start.Unix(), t)
+	default:
+		s.Stable = s.Stable.plus(t)
 	}
 }
 
@@ -172,11 +183,12 @@ const (
 // the settlement began with.
 func (s *Settlement) Judge(p config.PolicySpec, now time.Time) Ruling {
 	all := s.weighed(everyPod)
-	r := Ruling{Outcome: RulingOpen, N: s.counted().Errors.N, LogE: s.logE(all), LogNeeded: s.needed(p)}
+	seen := s.counted()
+	r := Ruling{Outcome: RulingOpen, N: max(seen.Errors.N, seen.Median.N, seen.Tail.N), LogE: s.logE(all), LogNeeded: s.needed(p)}
 	switch {
 	case r.LogE >= r.LogNeeded && s.spread():
 		r.Outcome = RulingConfirmed
-	case r.N >= settleLeast && r.LogE < settleDoubt && s.acquits(p, all, now):
+	case seen.Errors.N >= settleLeast && r.LogE < settleDoubt && s.acquits(p, all, now):
 		r.Outcome = RulingCleared
 	}
 	r.Reason = s.reason(r)

@@ -63,21 +63,42 @@ func (t tally) plus(o tally) tally {
 	return t
 }
 
-// tallyOf says what one ended request is to each suspect. Unknown edges count nothing.
-// Of a request whose client left it is known that it took longer than that, and so
+// tallyOf says what one request is to each suspect. Unknown edges count nothing. Of one
+// that waits, or whose client left, it is known that it took longer than that, and so
 // nothing unless that is past an edge.
 func tallyOf(r Request, e edges) tally {
 	var t tally
-	if r.Outcome != Abandoned {
+	endless := r.Running || r.Outcome == Abandoned
+	if !endless {
 		t[suspectErrors] = rateOf(r.Outcome.Error())
 	}
-	if r.Outcome == Failed {
+	if !r.Running && r.Outcome == Failed {
 		return t // a fast failure is no fast success
 	}
 	for i, s := range edgeSuspects() {
-		slow := r.Outcome == TimedOut || r.Duration > e[i]
-		if e[i] > 0 && (slow || r.Outcome != Abandoned) {
+		slow := !r.Running && r.Outcome == TimedOut || r.Duration > e[i]
+		if e[i] > 0 && (slow || !endless) {
 			t[s] = rateOf(slow)
+		}
+	}
+	return t
+}
+
+// marks are the suspects to whom a request is bad.
+func (t tally) marks() (m marks) {
+	for s := range t {
+		if t[s].Bad > 0 {
+			m |= 1 << s
+		}
+	}
+	return m
+}
+
+// without leaves out what was counted already.
+func (t tally) without(m marks) tally {
+	for s := range t {
+		if m>>s&1 == 1 {
+			t[s] = rate{}
 		}
 	}
 	return t

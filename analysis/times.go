@@ -4,8 +4,9 @@ import "github.com/sluice-dev/sluice/config"
 
 // Times are how long requests took, in each way that is judged.
 type Times struct {
-	// Latencies are of Succeeded and TimedOut requests, the latter in the last bucket, and of
-	// Abandoned ones whose client waited for longer than the age: they took longer than that.
+	// Latencies are of Succeeded and TimedOut requests, the latter in the last bucket, of
+	// Abandoned ones whose client waited for longer than the age, and of any that waited for
+	// longer than the patience: the last two took longer than is counted.
 	Latencies Buckets
 	// FirstBytes are times to the first byte of the same requests, of those that run and of
 	// all Abandoned ones that had it, as far as known, each counted once; a time-out without
@@ -63,8 +64,8 @@ func (t *Times) begin(r Request) {
 	}
 }
 
-// outlast adds a request whose client left after the request was due to be judged: its
-// answer came too late for that. Otherwise a version that hangs would look like one that
+// outlast adds a request that waited, or whose client did, after it was due to be judged:
+// its answer came too late for that. Otherwise a version that hangs would look like one that
 // nobody asks, as long as its users lose patience before a time-out does.
 func (t *Times) outlast(r Request) {
 	t.Latencies.Add(r.Duration)

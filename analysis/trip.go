@@ -7,9 +7,10 @@ import (
 )
 
 // Watch is the trip: the fast and reversible part of deciding. It reads every
-// completed request of both arms as it comes and says, at each look, whether the
-// candidate is under so strong a suspicion that its weight should go to 0 at
-// once. What it suspects is settled by mirrored traffic (Settlement).
+// completed request of both arms as it comes, and of those that still wait how long
+// they have, and says, at each look, whether the candidate is under so strong a
+// suspicion that its weight should go to 0 at once. What it suspects is settled by
+// mirrored traffic (Settlement).
 //
 // Per suspect its statistic is the mean, over start points (one per second of the
 // last minute), of the one-sample e-value of what the candidate did since
@@ -39,6 +40,7 @@ type Watch struct {
 	limit   float64   // of errors
 	wagers  [suspects]wager
 	fresh   [suspects]bool             // something bad came since the last look
+	waiting waitings                   // of either arm; marks are suspects
 	failed  *[suspects]map[Place]int64 // second of what was bad lately, by unit; nil: units do not count
 }
 
@@ -93,41 +95,69 @@ func (w *Watch) Split(s config.Split) {
 	}
 }
 
-// Add takes one completed request of either arm. What is no evidence (mirrored,
-// retried, of another version, a client's fault, or running) is passed over.
+// Add takes one request of either arm, once it is completed, and each time that it is
+// told to wait still. One that has waited for longer than an edge was slow, however it
+// ends; it is counted as that at once, and only once. What is no evidence (mirrored,
+// retried, of another version, a client's fault, or running since its first byte came) is
+// passed over.
 func (w *Watch) Add(r Request) {
-	if !r.Evident() || !counted(r, w.arms) {
+	if !r.Evident() || !r.of(w.arms) || r.Running && !r.Waits() {
 		return
 	}
 	if w.looked != 0 && r.Start.Unix() > w.looked+clockSkew {
 		return // it would push everything else out
 	}
+	e := w.edges
+	if r.Version == w.arms.Candidate && r.Start.Before(w.edged) {
+		e = edges{} // the quick ones among those were not counted
+	}
+	if r.Waits() {
+		w.addWaiting(r, tallyOf(r, e))
+		return
+	}
+	was, known := w.waiting.end(r)
+	stable := r.Version == w.arms.Stable
+	if known && stable {
+		w.stable.waited(was.Since)
+	}
 	switch {
-	case r.Version == w.arms.Candidate:
-		w.addCandidate(r)
+	case r.Outcome == ClientFault:
+	case !stable:
+		w.addCandidate(r, tallyOf(r, e).without(was.Marks))
 	case r.Outcome != Abandoned || w.edges[1] > 0 && r.Duration > w.edges[1]: // as with the candidate's
 		w.stable.add(r)
-		w.disperseStable(r)
+		w.disperseStable(r, tallyOf(r, w.origins).without(was.Marks))
 	}
+}
+
+// addWaiting takes what is new of one that waits. In stable's reference it stands for one
+// that is slower than anything, until it has ended.
+func (w *Watch) addWaiting(r Request, t tally) {
+	_, known := w.waiting.of(r)
+	fresh := w.waiting.mark(r, t.marks(), w.looked)
+	if fresh == 0 {
+		return
+	}
+	t = t.without(^fresh)
+	if r.Version == w.arms.Candidate {
+		w.addCandidate(r, t)
+		return
+	}
+	if !known {
+		w.stable.wait()
+	}
+	w.disperseStable(r, t)
 }
 
 // disperseStable notes how slow a request of stable's was by its own quantiles.
-func (w *Watch) disperseStable(r Request) {
-	if w.edges == (edges{}) {
-		return
+func (w *Watch) disperseStable(r Request, t tally) {
+	if w.edges != (edges{}) {
+		w.dispersion.add(r.Start.Unix(), r.Pod, [2]rate{t[suspectMedian], t[suspectTail]})
 	}
-	t := tallyOf(r, w.origins)
-	w.dispersion.add(r.Start.Unix(), r.Pod, [2]rate{t[suspectMedian], t[suspectTail]})
 }
 
-// addCandidate leaves the latency of requests out that started before stable's
-// edges were known: the quick ones among them were not counted.
-func (w *Watch) addCandidate(r Request) {
-	e := w.edges
-	if r.Start.Before(w.edged) {
-		e = edges{}
-	}
-	c := w.once(r, tallyOf(r, e))
+func (w *Watch) addCandidate(r Request, t tally) {
+	c := w.once(r, t)
 	for s := range c {
 		w.fresh[s] = w.fresh[s] || c[s].Bad > 0
 	}
@@ -136,12 +166,6 @@ func (w *Watch) addCandidate(r Request) {
 
 // clockSkew is how many seconds a proxy's clock may be ahead.
 const clockSkew = 2
-
-// counted says whether a request is of one of the arms and says something of it.
-func counted(r Request, arms Arms) bool {
-	return !r.Running && r.Route == arms.Route && r.Outcome != ClientFault &&
-		(r.Version == arms.Stable || r.Version == arms.Candidate)
-}
 
 // Look says whether the candidate should lose its weight now. It may be called as
 // often as one likes: how often a healthy candidate trips depends on its time and

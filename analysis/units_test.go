@@ -57,7 +57,7 @@ func (c crowd) window(index int64, rps float64) Closed {
 		if c.rng.Float64() < c.fails(user, is) {
 			r.Outcome = Failed
 		}
-		w.count(r, 0)
+		w.count(r, 0, 0)
 	}
 	return Closed{Windows: []Window{stable, candidate}, Shares: map[uint64]uint32{uint64(share): share}}
 }
@@ -113,11 +113,11 @@ func TestAUnitCountsOnce(t *testing.T) {
 	for index := range int64(40) {
 		w := windowOf(index, "v2", 1, "b:1", 0, 0)
 		for range 5 {
-			w.count(Request{Unit: "user-1", Outcome: Failed}, 0)
-			w.count(Request{Unit: "user-2", Outcome: ClientFault}, 0)
+			w.count(Request{Unit: "user-1", Outcome: Failed}, 0, 0)
+			w.count(Request{Unit: "user-2", Outcome: ClientFault}, 0, 0)
 		}
 		s := windowOf(index, "v1", 1, "a:1", 0, 0)
-		s.count(Request{Unit: "user-3"}, 0)
+		s.count(Request{Unit: "user-3"}, 0, 0)
 		e = e.Update(p, Closed{Windows: []Window{w, s}, Shares: map[uint64]uint32{1: 5000}})
 	}
 	require.Equal(t, rate{N: 2, Bad: 1}, e.Units.Arms[ofCandidate].Units, "two users, one of whom failed")

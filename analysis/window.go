@@ -21,7 +21,7 @@ type Window struct {
 	// ClientErrors were answered with a client error: neither in Requests nor in Errors.
 	ClientErrors int64
 	Late         int64 // of Requests: ended later than the window's age, counted where they ended
-	// Begun were told while they ran; Told, of all others, are those that had been. So each
+	// Begun were told while they ran or waited; Told, of all others, are those that had been. So each
 	// request is counted as issued once, when something of it is first known. Those with a
 	// unit are in neither, for they are not what the split draws.
 	Begun, Told int64

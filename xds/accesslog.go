@@ -17,9 +17,9 @@ const (
 	// logFlush bounds how long an entry of a quiet candidate waits in a proxy.
 	logFlush = 50 * time.Millisecond
 	// runningFlush is how often an attempt that still runs is told of: the first byte of a
-	// long generation comes long before its last. Envoy 1.40 sends these entries with the
-	// time to the first byte, the cluster, the host and the stamps, but without a
-	// duration, and so does not say when they were written.
+	// long generation comes long before its last, and that of a server that hangs never.
+	// Envoy 1.40 sends these entries with the time to the first byte, the cluster, the host
+	// and the stamps, but without a duration: only a tag says when they were written.
 	runningFlush = time.Second
 	// logRetries lets a stream move to a second log server without loss.
 	logRetries = 3
@@ -38,10 +38,10 @@ func accessLogs() ([]*accesslogpb.AccessLog, error) {
 			}},
 			GrpcStreamRetryPolicy: &corepb.RetryPolicy{NumRetries: wrapperspb.UInt32(logRetries)},
 			// upstream_cluster is empty where no upstream was chosen; this tag is not.
-			CustomTags: []*tracingpb.CustomTag{{
-				Tag:  name.TagArm,
-				Type: &tracingpb.CustomTag_Value{Value: "%UPSTREAM_CLUSTER_RAW%"},
-			}},
+			CustomTags: []*tracingpb.CustomTag{
+				{Tag: name.TagArm, Type: &tracingpb.CustomTag_Value{Value: "%UPSTREAM_CLUSTER_RAW%"}},
+				{Tag: name.TagAge, Type: &tracingpb.CustomTag_Value{Value: "%DURATION%"}},
+			},
 		},
 		AdditionalRequestHeadersToLog: []string{name.HeaderArm, name.HeaderShadow, name.HeaderSegment, name.HeaderUnit, "x-envoy-attempt-count"},
 		// Where Envoy knows no cluster of that name, only the answer's stamp says which

@@ -25,6 +25,7 @@ const (
 	headerAttempt = "x-envoy-attempt-count" // counts a request's attempts from 1, in what each attempt sends
 	headerGRPC    = "grpc-status"
 	tagArm        = name.TagArm
+	tagAge        = name.TagAge
 )
 
 const (
@@ -117,6 +118,8 @@ func (a *attribution) attribute(b []byte) (analysis.Request, result) {
 		return r, what
 	case e.kind == upstreamPeriodic && e.firstByte > 0: // its answer has begun
 		return a.running(&e)
+	case e.kind == upstreamPeriodic:
+		return a.waiting(&e)
 	case e.kind == downstreamEnd && e.unattempted():
 		return a.request(&e)
 	case e.kind == downstreamEnd:
@@ -135,6 +138,27 @@ func (a *attribution) running(e *entry) (analysis.Request, result) {
 	case what != attributed:
 		return r, what
 	case e.code >= 400, !a.told.running(a.now, &r):
+		return r, leftOut
+	}
+	r.Running, r.Outcome = true, analysis.Succeeded
+	return r, attributed
+}
+
+// waiting tells of a first attempt, a mirrored one too, that no byte of its answer has
+// come yet: as often as its proxy does. Without an id, its end could not be told from
+// another's.
+func (a *attribution) waiting(e *entry) (analysis.Request, result) {
+	age, err := strconv.ParseUint(string(e.age), 10, 32)
+	if err != nil {
+		return analysis.Request{}, leftOut // its proxy was given an earlier configuration
+	}
+	e.duration, e.timed = time.Duration(age)*time.Millisecond, !e.start.IsZero()
+	r, what := a.attempt(e)
+	a.spared = nil // it is told when the attempt ends
+	switch {
+	case what != attributed:
+		return r, what
+	case r.ID == "" || r.Attempt > 1 || r.Pinned:
 		return r, leftOut
 	}
 	r.Running, r.Outcome = true, analysis.Succeeded

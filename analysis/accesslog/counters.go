@@ -9,7 +9,7 @@ type Counts struct {
 	Messages uint64
 	Entries  uint64
 	Requests uint64
-	Running  uint64 // of Requests: told once more, as their answers began while they ran
+	Running  uint64 // of Requests: told once more, or several times, while they ran
 	Reports  uint64 // load reports
 
 	// LeftOut are entries that tell of no request of their own: of a request whose

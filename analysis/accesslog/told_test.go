@@ -67,7 +67,6 @@ func TestAFirstByteIsToldOnceWhileItsAttemptRuns(t *testing.T) {
 	tick, end := attempt(began, runs), attempt(began, took(3*time.Second))
 	server, memory := quietServer(t), newTold()
 	at := newAttribution("gateway-1", memory)
-	assert.Empty(t, server.read(at, entriesOf(t, attempt(runs)), nil), "no first byte yet")
 	assert.Equal(t, []analysis.Request{running()}, server.read(at, entriesOf(t, tick, tick), nil))
 	assert.Empty(t, server.read(at, entriesOf(t, tick), nil))
 	other := newAttribution("gateway-1", memory)
@@ -146,3 +145,37 @@ type nowhere struct{}
 func (nowhere) Observe(string, []analysis.Request) {}
 func (nowhere) Report(string, []analysis.Load)     {}
 func (nowhere) Stream(string, bool)                {}
+
+// aged is what the tag of that name says.
+func aged(milliseconds string) change {
+	return func(e *entrypb.HTTPAccessLogEntry) { e.CommonProperties.CustomTags["age"] = milliseconds }
+}
+
+func TestOneThatWaitsIsToldAsOftenAsItsProxyDoes(t *testing.T) {
+	waiting := func(d time.Duration, changes ...func(*analysis.Request)) analysis.Request {
+		return answered(append([]func(*analysis.Request){func(r *analysis.Request) { r.Running, r.Duration = true, d }}, changes...)...)
+	}
+	shadow := func(e *entrypb.HTTPAccessLogEntry) { e.Request.RequestHeaders["x-sluice-shadow"] = "v2@17" }
+	header := func(key, value string) change {
+		return func(e *entrypb.HTTPAccessLogEntry) { e.Request.RequestHeaders[key] = value }
+	}
+	for _, tt := range []struct {
+		name  string
+		entry *entrypb.HTTPAccessLogEntry
+		want  []analysis.Request
+	}{
+		{"with its age", attempt(runs, aged("1047")), []analysis.Request{waiting(1047 * time.Millisecond)}},
+		{"a mirrored copy, too", attempt(runs, aged("2000"), shadow), []analysis.Request{waiting(2*time.Second, func(r *analysis.Request) { r.Shadow = true })}},
+		{"but not by a proxy that says no age", attempt(runs), nil},
+		{"nor a retry", attempt(runs, aged("1047"), header("x-envoy-attempt-count", "2")), nil},
+		{"nor one that a tester pinned", attempt(runs, aged("1047"), header("x-sluice-arm", "v2@0")), nil},
+		{"nor one without an id", attempt(runs, aged("1047"), func(e *entrypb.HTTPAccessLogEntry) { e.Request.RequestId = "" }), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server, at := quietServer(t), newAttribution("gateway-1", newTold())
+			assert.Equal(t, tt.want, server.read(at, entriesOf(t, tt.entry), nil))
+			assert.Equal(t, tt.want, server.read(at, entriesOf(t, tt.entry), nil), "again")
+			assert.Equal(t, uint64(2*len(tt.want)), server.Counts().Running)
+		})
+	}
+}

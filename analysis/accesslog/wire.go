@@ -21,6 +21,7 @@ type entry struct {
 	timed     bool          // both are there
 	cluster   []byte
 	arm       []byte // the custom tag of that name
+	age       []byte // likewise
 	route     []byte
 	flags     flags
 	attempts  uint64        // of the whole request
@@ -123,8 +124,11 @@ func (e *entry) readCommon(w wire) bool {
 		case 19<<3 | text:
 			e.route = w.bytes
 		case 22<<3 | text:
-			if key, value := pairOf(w.in()); string(key) == tagArm {
+			switch key, value := pairOf(w.in()); string(key) {
+			case tagArm:
 				e.arm = value
+			case tagAge:
+				e.age = value
 			}
 		case 23<<3 | text:
 			e.duration, ended = durationOf(w.in()), true

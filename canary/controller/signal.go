@@ -158,6 +158,7 @@ func (c *Controller) look(now time.Time, gaps []analysis.Gap) {
 	c.dirty = c.sense.close(now) || c.dirty
 	if now.Sub(c.sense.aged) >= time.Second {
 		c.sense.bins.SetAge(now, c.past.Age(c.sense.policy))
+		c.sense.bins.SetPatience(c.past.Patience(c.sense.policy))
 		c.sense.aged = now
 	}
 	c.lookEvidence(now)

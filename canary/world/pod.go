@@ -24,6 +24,8 @@ type Version struct {
 	Bursts Bursts
 	Faults []Fault
 	FailIn time.Duration // how fast a failure fails; default 2ms
+	// TimeOut is when a request that hangs ends; default 30s.
+	TimeOut time.Duration
 }
 
 // Lognormal is a distribution of service times.
@@ -52,6 +54,7 @@ type Fault struct {
 	After    time.Duration
 	Errors   float64 // adds to the version's own
 	Slowdown float64 // multiplies the service time; 0 leaves it
+	Hangs    float64 // share of requests that are accepted and never answered; adds
 }
 
 // fleet is the pods of one version.
@@ -78,6 +81,7 @@ const never = math.MaxInt64
 
 func newFleet(version string, spec Version, seed uint64, now int64) *fleet {
 	orDefault(&spec.FailIn, 2*time.Millisecond)
+	orDefault(&spec.TimeOut, 30*time.Second)
 	part := uint64(1000)
 	for _, c := range version {
 		part = part*31 + uint64(c)
@@ -161,6 +165,9 @@ func (f *fleet) serve(at int64) (name string, end int64, outcome analysis.Outcom
 	}
 	p := f.pods[f.rng.IntN(len(f.pods))]
 	failing, slowdown := f.state(p, at)
+	if hangs := f.hanging(at); hangs > 0 && p.rng.Float64() < hangs {
+		return p.name, at + int64(f.spec.TimeOut), analysis.TimedOut
+	}
 	if p.rng.Float64() < failing {
 		return p.name, at + int64(f.spec.FailIn), analysis.Failed
 	}
@@ -192,4 +199,14 @@ func (f *fleet) state(p *pod, at int64) (failing, slowdown float64) {
 		}
 	}
 	return failing, slowdown
+}
+
+// hanging is the share of requests that are never answered now.
+func (f *fleet) hanging(at int64) (share float64) {
+	for _, fault := range f.spec.Faults {
+		if at-f.first >= int64(fault.After) {
+			share += fault.Hangs
+		}
+	}
+	return share
 }

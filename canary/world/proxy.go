@@ -26,6 +26,7 @@ type proxy struct {
 	buffer   []analysis.Request // logged, not yet flushed
 	sending  []analysis.Request
 	flushing bool
+	named    uint64 // requests with an id of their own
 
 	counted [2]counters // per arm, since the last load report
 }
@@ -79,14 +80,36 @@ func (p *proxy) send(w *World, version string, shadow bool) {
 		Start: w.Now(), Duration: time.Duration(end - w.now),
 		Outcome: outcome, Attempt: 1, Issued: true, Shadow: shadow,
 	}
-	if outcome != analysis.Failed {
+	if outcome == analysis.Succeeded {
 		r.FirstByte, r.PerToken = r.Duration, r.Duration // answers come whole, as of one token
 	}
 	w.truth.sent(w, r)
 	c := p.counters(w, version)
 	c.issued++
 	c.inProgress++
-	w.push(end-w.now, completion, p.index, p.keep(r))
+	if end-w.now > beatEvery {
+		p.named++ // only those that are told of more than once need one
+		r.ID = p.name + "/" + strconv.FormatUint(p.named, 10)
+	}
+	slot := p.keep(r)
+	w.push(end-w.now, completion, p.index, slot)
+	if end-w.now > beatEvery {
+		w.push(beatEvery, beat, p.index, slot)
+	}
+}
+
+// beatEvery is how often a proxy tells of an attempt of whose answer no byte has come.
+const beatEvery = int64(time.Second)
+
+// wait tells of one that waits, and goes on as long as its answer has not come.
+func (p *proxy) wait(w *World, slot int) {
+	r := p.open[slot]
+	if left := r.End().UnixNano() - w.now; left > beatEvery {
+		w.push(beatEvery, beat, p.index, slot)
+	}
+	r.Duration = w.Now().Sub(r.Start)
+	r.Running, r.Outcome, r.FirstByte, r.PerToken = true, analysis.Succeeded, 0, 0
+	p.log(w, r)
 }
 
 func (p *proxy) keep(r analysis.Request) int {
@@ -118,6 +141,11 @@ func (p *proxy) complete(w *World, slot int) {
 	} else {
 		c.succeeded++
 	}
+	p.log(w, r)
+}
+
+// log leaves an entry in the buffer.
+func (p *proxy) log(w *World, r analysis.Request) {
 	if w.inGap() {
 		return
 	}

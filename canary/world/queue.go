@@ -6,6 +6,7 @@ type kind uint8
 const (
 	arrival    kind = iota // a user's request
 	completion             // the last byte of an answer, live or mirrored
+	beat                   // an answer of which no byte has come is told of once more
 	flush                  // a proxy's log buffer arrives at the control plane
 	apply                  // a split takes effect at a proxy
 	ack                    // a proxy's ack arrives

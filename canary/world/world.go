@@ -166,6 +166,8 @@ func (w *World) step(d Driver, e event) {
 		w.push(w.gapToNext(), arrival, 0, 0)
 	case completion:
 		w.proxies[e.proxy].complete(w, int(e.slot))
+	case beat:
+		w.proxies[e.proxy].wait(w, int(e.slot))
 	case flush:
 		w.proxies[e.proxy].flush(w, d)
 	case apply:

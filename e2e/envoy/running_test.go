@@ -83,3 +83,39 @@ func TestAClientThatLeavesAStreamSawItsFirstByte(t *testing.T) {
 		require.Less(t, left.FirstByte, left.Duration+time.Nanosecond, tt.name)
 	}
 }
+
+// A server that accepts and never answers is told of while its clients wait, and so is
+// the copy that is mirrored to it.
+func TestAnAttemptThatWaitsIsToldAgainAndAgainWithItsAge(t *testing.T) {
+	s := NewStage(t)
+	log := make(requestLog, 64)
+	listener, err := envoy.Listen(s.Folder.ALS())
+	require.NoError(t, err)
+	serveLogs(t, log, listener)
+	cfg := twoVersions(t, s, filetype, "filetype.ml")
+	hangs := Server(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	cfg.Routes[0].Versions[0].Endpoints, cfg.Routes[0].Versions[1].Endpoints = []string{hangs}, []string{hangs}
+	cfg.Routes[0].Mirroring = config.MirroringAllowed
+	s.Publish(cfg, map[config.Key]config.Split{filetype: {
+		Epoch: 3, Shares: config.Whole("v1"), Mirror: config.Share{Version: "v2", Weight: config.WholeSplit},
+	}})
+	s.Acked(filetype, 3)
+	ctx, leave := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	defer leave()
+	_, err = http.DefaultClient.Do(s.Request("filetype.ml", "/infer").WithContext(ctx))
+	require.Error(t, err)
+	ages := map[string]time.Duration{}
+	for range 4 {
+		r := <-log
+		t.Logf("%+v", r)
+		require.True(t, r.Waits())
+		require.Equal(t, r.Version == "v2", r.Shadow)
+		require.NotEmpty(t, r.Pod)
+		require.Greater(t, r.Duration, ages[r.Version]+900*time.Millisecond, "a second later")
+		ages[r.Version] = r.Duration
+	}
+	require.Len(t, ages, 2)
+	left := <-log
+	require.Equal(t, analysis.Abandoned, left.Outcome)
+	require.Greater(t, left.Duration, ages["v1"])
+}

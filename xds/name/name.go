@@ -29,6 +29,9 @@ const (
 	HeaderTokens = "x-sluice-tokens" //nolint:gosec // a count
 	// TagArm is the custom tag of access logs that holds the serving cluster.
 	TagArm = "arm"
+	// TagAge is the custom tag of access logs that holds for how many milliseconds what the
+	// entry tells of has lasted.
+	TagAge = "age"
 )
 
 // EpochPinned is the epoch of requests that a tester pinned to a version. No split
