@@ -151,7 +151,7 @@ func TestWhatWaitsTripsNoCandidateMoreThatIsAsSlowAsStable(t *testing.T) {
 }
 
 // tripsAlike runs two arms of equal pods for two minutes.
-func tripsAlike(p config.PolicySpec, seed uint64, told bool) bool { //nolint:revive // one of two worlds
+func tripsAlike(p config.PolicySpec, seed uint64, told bool) bool {
 	b, rng := newBench(p, 5000), rand.New(rand.NewPCG(seed, 7))
 	var entries []Request
 	for at := 0.; at < 120; at += rng.ExpFloat64() / 20 {

@@ -93,7 +93,9 @@ func TestAnAttemptThatWaitsIsToldAgainAndAgainWithItsAge(t *testing.T) {
 	require.NoError(t, err)
 	serveLogs(t, log, listener)
 	cfg := twoVersions(t, s, filetype, "filetype.ml")
-	hangs := Server(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	end := make(chan struct{})
+	hangs := Server(t, func(http.ResponseWriter, *http.Request) { <-end })
+	t.Cleanup(func() { close(end) })
 	cfg.Routes[0].Versions[0].Endpoints, cfg.Routes[0].Versions[1].Endpoints = []string{hangs}, []string{hangs}
 	cfg.Routes[0].Mirroring = config.MirroringAllowed
 	s.Publish(cfg, map[config.Key]config.Split{filetype: {
@@ -107,7 +109,6 @@ func TestAnAttemptThatWaitsIsToldAgainAndAgainWithItsAge(t *testing.T) {
 	ages := map[string]time.Duration{}
 	for range 4 {
 		r := <-log
-		t.Logf("%+v", r)
 		require.True(t, r.Waits())
 		require.Equal(t, r.Version == "v2", r.Shadow)
 		require.NotEmpty(t, r.Pod)
@@ -117,5 +118,6 @@ func TestAnAttemptThatWaitsIsToldAgainAndAgainWithItsAge(t *testing.T) {
 	require.Len(t, ages, 2)
 	left := <-log
 	require.Equal(t, analysis.Abandoned, left.Outcome)
+	require.Equal(t, "v1", left.Version, "its copy waits on")
 	require.Greater(t, left.Duration, ages["v1"])
 }

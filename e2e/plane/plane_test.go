@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"text/template"
@@ -36,22 +37,28 @@ var key = config.Key{Namespace: "ml", Name: "filetype"}
 // user names the header that says whose request it is.
 const user = "X-User-Id"
 
-// backend is a stand-in model server that fails on demand, and for awful users.
+// backend is a stand-in model server that fails on demand, and for awful users, or hangs.
 type backend struct {
 	*httptest.Server
 	failing atomic.Bool
 	unready atomic.Bool
+	hangs   atomic.Bool
+	release func() // what hangs
 }
 
 func newBackend(t *testing.T) *backend {
-	b := &backend{}
+	b, released := &backend{}, make(chan struct{})
+	b.release = sync.OnceFunc(func() { close(released) })
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/ready" && b.unready.Load(), r.URL.Path != "/ready" && b.failing.Load(), strings.HasPrefix(r.Header.Get(user), "awful"):
 			w.WriteHeader(http.StatusServiceUnavailable)
+		case r.URL.Path != "/ready" && b.hangs.Load():
+			<-released
 		}
 	}))
 	t.Cleanup(b.Close)
+	t.Cleanup(b.release)
 	return b
 }
 
@@ -69,6 +76,7 @@ type scene struct {
 	stop    context.CancelFunc
 	limits  string // YAML of the policy's limits
 	options string // YAML of the route's strategy
+	metrics string // YAML of metrics beside errors
 }
 
 // newScene starts everything with v1 stable. The caller starts the load.
@@ -119,7 +127,7 @@ func (s *scene) client() *api.Client { return api.NewClient(s.plane.API) }
 func (s *scene) write(target string) {
 	var out bytes.Buffer
 	require.NoError(s.t, manifest.Execute(&out, map[string]any{
-		"Port": s.port, "Target": target, "Limits": s.limits, "Options": s.options,
+		"Port": s.port, "Target": target, "Limits": s.limits, "Options": s.options, "Metrics": s.metrics,
 		"V1": addresses(s.v1), "V2": addresses(s.v2),
 	}))
 	require.NoError(s.t, stage.Replace(filepath.Join(s.config.Routes, "routes.yaml"), out.Bytes()))
@@ -159,6 +167,7 @@ spec:
   metrics:
     - name: errors
       slo: {max: 1%}
+{{.Metrics}}
 `))
 
 // load sends open-loop requests until the test ends or stopLoad.
