@@ -111,7 +111,7 @@ func (j *judgement) answers() *Answers {
 		noise := a.Noise.estimate()
 		told.Noise = &noise
 	}
-	told.Proven = !slices.ContainsFunc(j.missing(), func(s standing) bool { return s.metric == m.Name })
+	told.Proven = !slices.ContainsFunc(j.missing(), func(s *standing) bool { return s.metric == m.Name })
 	told.Reason = a.reason(told)
 	return told
 }

@@ -69,24 +69,23 @@ func (b *Buckets) Add(latency time.Duration) { b.AddIndex(Index(latency)) }
 
 // AddIndex counts one latency in bucket i.
 func (b *Buckets) AddIndex(i uint16) {
-	at, found := b.find(i)
-	if found {
-		(*b)[at].Count++
-		return
-	}
-	*b = slices.Insert(*b, at, Bucket{Index: i, Count: 1})
+	b.add(Bucket{Index: i, Count: 1})
 }
 
 // Merge adds the counts of o. It keeps no reference to o.
 func (b *Buckets) Merge(o Buckets) {
 	for _, bucket := range o {
-		at, found := b.find(bucket.Index)
-		if found {
-			(*b)[at].Count += bucket.Count
-			continue
-		}
-		*b = slices.Insert(*b, at, bucket)
+		b.add(bucket)
 	}
+}
+
+func (b *Buckets) add(bucket Bucket) {
+	at, found := b.find(bucket.Index)
+	if found {
+		(*b)[at].Count += bucket.Count
+		return
+	}
+	*b = slices.Insert(*b, at, bucket)
 }
 
 // Count is how many latencies were counted.
@@ -125,7 +124,15 @@ func (b Buckets) Quantile(q float64) time.Duration {
 
 // find says where bucket i is, or would be.
 func (b Buckets) find(i uint16) (at int, found bool) {
-	return slices.BinarySearchFunc(b, i, func(b Bucket, i uint16) int { return int(b.Index) - int(i) })
+	below, above := 0, len(b)
+	for below < above {
+		if middle := (below + above) / 2; b[middle].Index < i {
+			below = middle + 1
+		} else {
+			above = middle
+		}
+	}
+	return below, below < len(b) && b[below].Index == i
 }
 
 func (b Buckets) from(at int) (n int64) {

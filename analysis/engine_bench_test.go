@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,19 +34,30 @@ func podWindows(rng *rand.Rand, index int64) []Window {
 		w := windowOf(index, version, 1, fmt.Sprintf("10.0.0.%d:8000", pod), poisson(rng, 2.5), 0)
 		w.Errors = binomial(rng, w.Requests, 0.01)
 		for range w.Requests - w.Errors {
-			w.Latencies.Add(time.Duration(float64(40*time.Millisecond) * math.Exp(0.3*rng.NormFloat64())))
+			took := time.Duration(float64(40*time.Millisecond) * math.Exp(0.3*rng.NormFloat64()))
+			w.Latencies.Add(took)
+			w.FirstBytes.Add(took / 3)
+			w.PerToken.Add(took / 20)
 		}
 		ws = append(ws, w)
 	}
 	return ws
 }
 
-func BenchmarkUpdateAndJudgeTwentyPodsTwoMetrics(b *testing.B) {
-	p := fullPolicy()
+// One decision: the windows of a quarter of a second come in, and the verdict is asked.
+func BenchmarkUpdateAndJudgeTwentyPods(b *testing.B) {
+	for name, p := range map[string]config.PolicySpec{"two metrics": fullPolicy(), "four metrics": fourMetrics()} {
+		b.Run(name, func(b *testing.B) { benchmarkDecision(b, p) })
+	}
+}
+
+func benchmarkDecision(b *testing.B, p config.PolicySpec) {
+	b.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
 	windows := make([][]Window, 400)
 	for i := range windows {
 		windows[i] = podWindows(rng, int64(i))
+		slices.SortFunc(windows[i], func(a, b Window) int { return a.Compare(b.WindowKey) }) // as Bins gives them
 	}
 	shares := map[uint64]uint32{1: 500}
 	e := NewEvidence(p, testArms())

@@ -84,7 +84,7 @@ func (e Evidence) Update(p config.PolicySpec, c Closed) Evidence {
 	next := e.clone()
 	u := newUpdater(p, c.Shares)
 	for rest := inOrder(c.Windows, e.Arms); len(rest) > 0; {
-		n := slices.IndexFunc(rest, func(w Window) bool { return w.Index != rest[0].Index })
+		n := slices.IndexFunc(rest, func(w *Window) bool { return w.Index != rest[0].Index })
 		if n < 0 {
 			n = len(rest)
 		}
@@ -112,7 +112,7 @@ func (e Evidence) clone() Evidence {
 }
 
 // observe counts the windows of one index.
-func (e *Evidence) observe(u *updater, windows []Window) {
+func (e *Evidence) observe(u *updater, windows []*Window) {
 	index := windows[0].Index
 	if e.Spans > 0 && index <= e.Through {
 		e.Refused += int64(len(windows))

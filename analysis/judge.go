@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/config"
@@ -16,22 +15,28 @@ const splitAlarm = 1000
 // research: statistics §2d, §2f.
 func Judge(p config.PolicySpec, e Evidence, now time.Time) Assessment {
 	j := judgement{
-		p: p, e: &e,
+		p: p, e: &e, limits: limitsOf(p),
 		logNeeded: -ln(max((1-SettleShare)*p.Confidence.FalseRollback.Fraction(), 1./config.PerMillion)),
 		logSafe:   -ln(max(p.Confidence.FalsePromotion.Fraction(), 1./config.PerMillion)),
 	}
-	j.standings = slices.Concat(j.errorStandings(), j.timeStandings(), j.ownStandings(), j.answerStandings(), j.splitStandings())
+	j.standings = make([]standing, 0, usualTests)
+	j.addErrors()
+	j.addTimes()
+	j.add(j.ownStandings()...)
+	j.add(j.answerStandings()...)
+	j.add(j.splitStandings()...)
 	j.weigh()
 	j.excuse()
-	if j.hold == "" && j.logE() < j.logNeeded {
+	if j.hold == "" && j.total < j.logNeeded {
 		j.hold = j.unmeasured()
 	}
 	a := Assessment{
-		At: now, Hold: j.hold, LogE: j.logE(), LogNeeded: j.logNeeded,
+		At: now, Hold: j.hold, LogE: j.total, LogNeeded: j.logNeeded,
 		Requests: map[string]int64{e.Arms.Stable: e.Stable.N, e.Arms.Candidate: e.Candidate.N},
 	}
-	for _, s := range j.standings {
-		a.Tests = append(a.Tests, s.Test)
+	a.Tests = make([]Test, len(j.standings))
+	for i := range j.standings {
+		a.Tests[i] = j.standings[i].Test
 	}
 	a.Verdict, a.Why, a.Reason = j.verdict()
 	a.Answers = j.answers()
@@ -44,9 +49,16 @@ type judgement struct {
 	e                  *Evidence
 	logNeeded, logSafe float64 // of the whole rollback, of the whole promotion
 
+	limits    []limitSpec
 	standings []standing
 	hold      string
+	total     float64 // logE, once it is known which tests count
 }
+
+// usualTests is room for the tests of a few metrics.
+const usualTests = 32
+
+func (j *judgement) add(ss ...standing) { j.standings = append(j.standings, ss...) }
 
 // weigh gives every test the evidence at which it decides alone.
 func (j *judgement) weigh() {
@@ -54,7 +66,8 @@ func (j *judgement) weigh() {
 		s := &j.standings[i]
 		switch s.Direction {
 		case directionRollback:
-			s.LogNeeded = j.logNeeded - ln(s.weight)
+			s.logWeight = ln(s.weight)
+			s.LogNeeded = j.logNeeded - s.logWeight
 		case directionPromotion:
 			s.LogNeeded = j.logSafe - ln(s.weight)
 		case directionIntegrity:
@@ -67,10 +80,11 @@ func (j *judgement) weigh() {
 // logE is the weighted mean of the rollback tests that count. A mean of e-values
 // is one, whatever their dependence (Vovk and Wang 2021).
 func (j *judgement) logE() float64 {
-	logs := []float64{-natsLimit / perNat}
-	for _, s := range j.standings {
-		if s.Direction == directionRollback && s.Idle == "" {
-			logs = append(logs, s.LogE+ln(s.weight))
+	logs := make([]float64, 1, usualTests)
+	logs[0] = -natsLimit / perNat
+	for i := range j.standings {
+		if s := &j.standings[i]; s.Direction == directionRollback && s.Idle == "" {
+			logs = append(logs, s.LogE+s.logWeight)
 		}
 	}
 	return logSumExp(logs...)
@@ -90,11 +104,11 @@ func (j *judgement) excuse() {
 			}
 		}
 	}
-	if j.logE() >= j.logNeeded {
+	if j.total = j.logE(); j.total >= j.logNeeded {
 		j.hold = ""
 	}
-	for _, s := range j.standings {
-		if s.Direction == directionIntegrity && s.Passed {
+	for i := range j.standings {
+		if s := &j.standings[i]; s.Direction == directionIntegrity && s.Passed {
 			j.hold = splitReason(s)
 		}
 	}
@@ -105,8 +119,8 @@ const leastBlame = 1e-6
 
 // blames says whether a comparison with stable speaks against the candidate.
 func (j *judgement) blames(metric config.MetricName) bool {
-	for _, s := range j.standings {
-		if s.Direction == directionRollback && s.metric == metric && s.versus && s.LogE > leastBlame {
+	for i := range j.standings {
+		if s := &j.standings[i]; s.Direction == directionRollback && s.metric == metric && s.versus && s.LogE > leastBlame {
 			return true
 		}
 	}
@@ -115,7 +129,7 @@ func (j *judgement) blames(metric config.MetricName) bool {
 
 func (j *judgement) verdict() (Verdict, Why, string) {
 	switch {
-	case j.hold == "" && j.logE() >= j.logNeeded:
+	case j.hold == "" && j.total >= j.logNeeded:
 		return Harmful, j.whyHarm(), j.blame()
 	case j.e.Candidate.N == 0 && j.live():
 		return Undecided, Why{Kind: WhyNoRequests}, j.noRequests()
@@ -131,10 +145,9 @@ func (j *judgement) verdict() (Verdict, Why, string) {
 
 // missing lists the promotion tests that are still required. Of a metric with two
 // paths, one is enough, and the one with less to go is listed.
-func (j *judgement) missing() []standing {
-	var all []standing
-	for _, m := range j.p.Metrics {
-		metric := m.Name
+func (j *judgement) missing() (all []*standing) {
+	for i := range j.p.Metrics {
+		metric := j.p.Metrics[i].Name
 		all = append(all, j.missingOn(metric, pathAlways)...)
 		versus, limit := j.missingOn(metric, pathVersus), j.missingOn(metric, pathLimit)
 		if len(versus) == 0 || len(limit) == 0 {
@@ -151,10 +164,9 @@ func (j *judgement) missing() []standing {
 	return all
 }
 
-func (j *judgement) missingOn(metric config.MetricName, way path) []standing {
-	var missing []standing
-	for _, s := range j.standings {
-		if s.Direction == directionPromotion && s.metric == metric && s.path == way && !s.Passed {
+func (j *judgement) missingOn(metric config.MetricName, way path) (missing []*standing) {
+	for i := range j.standings {
+		if s := &j.standings[i]; s.Direction == directionPromotion && s.metric == metric && s.path == way && !s.Passed {
 			missing = append(missing, s)
 		}
 	}

@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -89,8 +88,11 @@ func (l *latency) clone() *latency {
 	c.Stable, c.Candidate = slices.Clone(l.Stable), slices.Clone(l.Candidate)
 	c.Edges, c.Ranks = slices.Clone(l.Edges), slices.Clone(l.Ranks)
 	c.Pods = slices.Clone(l.Pods)
+	counts := make([]slowCount, 0, len(l.Pods)*len(l.Ranks)) // one piece for all pods
 	for i, p := range c.Pods {
-		c.Pods[i].Counts = slices.Clone(p.Counts)
+		first := len(counts)
+		counts = append(counts, p.Counts...)
+		c.Pods[i].Counts = counts[first:len(counts):len(counts)]
 	}
 	return &c
 }
@@ -154,15 +156,23 @@ func (l *latency) remember(times Buckets, of side) {
 
 // pod is a pod's counts in this block.
 func (l *latency) pod(name string, of side, quantiles int) []slowCount {
-	p := podLoad{Pod: name, Side: of}
-	at, found := slices.BinarySearchFunc(l.Pods, p, func(a, b podLoad) int {
-		return cmp.Or(cmp.Compare(a.Side, b.Side), cmp.Compare(a.Pod, b.Pod))
-	})
-	if !found {
-		p.Counts = make([]slowCount, quantiles)
-		l.Pods = slices.Insert(l.Pods, at, p)
+	at, above := 0, len(l.Pods)
+	for at < above {
+		if middle := (at + above) / 2; l.Pods[middle].before(name, of) {
+			at = middle + 1
+		} else {
+			above = middle
+		}
+	}
+	if at == len(l.Pods) || l.Pods[at].Side != of || l.Pods[at].Pod != name {
+		l.Pods = slices.Insert(l.Pods, at, podLoad{Pod: name, Side: of, Counts: make([]slowCount, quantiles)})
 	}
 	return l.Pods[at].Counts
+}
+
+// before says whether a pod comes before another of a name and an arm.
+func (p *podLoad) before(name string, of side) bool {
+	return p.Side < of || p.Side == of && p.Pod < name
 }
 
 // closeBlock turns the block's loads into evidence and forgets a little. The

@@ -170,11 +170,15 @@ func TestLatencyLimits(t *testing.T) {
 }
 
 func TestALimitWithinABucketPromisesTooLittleEitherWay(t *testing.T) {
-	within := limitSpec{latency: Edge(400) - 1}
+	of := func(limit time.Duration) (spec limitSpec) {
+		spec.surelyAbove, spec.possiblyAbove = edgesOf(limit)
+		return spec
+	}
+	within := of(Edge(400) - 1)
 	var b Buckets
 	b.AddIndex(400)
 	assert.Zero(t, within.surely(b).Bad)
 	assert.Equal(t, int64(1), within.possibly(b).Bad)
-	exact := limitSpec{latency: Edge(400)}
+	exact := of(Edge(400))
 	assert.Zero(t, exact.possibly(b).Bad)
 }

@@ -25,12 +25,12 @@ type rank struct {
 }
 
 // logMean is the log of the mean of fixed-point e-values.
-func logMean(ns []nats) float64 {
-	logs := make([]float64, len(ns))
+func logMean(ns *[slopes]nats) float64 {
+	var logs [slopes]float64
 	for i, n := range ns {
 		logs[i] = n.float()
 	}
-	return logSumExp(logs...) - ln(float64(len(ns)))
+	return logSumExp(logs[:]...) - ln(slopes)
 }
 
 // side is an arm as an index.
@@ -75,9 +75,9 @@ func addBlock(past *[slopes]nats, loads []load, sign int64, seed uint64) bool {
 	for i, slow := range drawn {
 		placed[i] = ties(loads, slow, sign)
 	}
+	logs := make([]float64, len(drawn))
 	for k, lambda := range slopesOf() {
 		scale := places{pods: len(loads), lambda: lambda}
-		logs := make([]float64, len(drawn))
 		for i := range placed {
 			logs[i] = scale.logChance(placed[i])
 		}
@@ -128,7 +128,7 @@ func ties(loads []load, slow []int64, sign int64) []tie {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(sign*slow[a], sign*slow[b]) })
-	var ts []tie
+	ts := make([]tie, 0, len(order))
 	for place, i := range order {
 		if place == 0 || slow[i] != slow[order[place-1]] {
 			ts = append(ts, tie{from: place})

@@ -22,7 +22,7 @@ func (j *judgement) noRequests() string {
 		j.e.Arms.Candidate, j.e.Arms.Stable, j.e.Stable.N)
 }
 
-func splitReason(s standing) string {
+func splitReason(s *standing) string {
 	return sprintf("the candidate got %s of %d requests where %s was declared: log-e %.2f of %.2f",
 		asPercent(s.Candidate.Value), s.Candidate.N, s.Threshold, s.LogE, s.LogNeeded)
 }
@@ -30,8 +30,9 @@ func splitReason(s standing) string {
 // blame names the tests that decide alone, or else the one with the most weight.
 func (j *judgement) blame() string {
 	var names []string
-	best := standing{}
-	for _, s := range j.standings {
+	best := &standing{}
+	for i := range j.standings {
+		s := &j.standings[i]
 		if s.Direction != directionRollback || s.Idle != "" {
 			continue
 		}
@@ -45,11 +46,11 @@ func (j *judgement) blame() string {
 	if len(names) == 0 {
 		names = []string{best.seen()}
 	}
-	return sprintf("%s; log-e of all tests together %.2f of %.2f", strings.Join(names, "; "), j.logE(), j.logNeeded)
+	return sprintf("%s; log-e of all tests together %.2f of %.2f", strings.Join(names, "; "), j.total, j.logNeeded)
 }
 
 // seen is a test in one clause: what was seen of both arms, and its evidence.
-func (s standing) seen() string {
+func (s *standing) seen() string {
 	return sprintf("%s %s %s: candidate %s, stable %s, log-e %.2f of %.2f",
 		s.Name(), s.Method, s.Threshold, s.Candidate.Text(s.Method), s.Stable.Text(s.Method), s.LogE, s.LogNeeded)
 }
@@ -76,17 +77,22 @@ func (e Estimate) latencyText() string {
 }
 
 func (j *judgement) praise() string {
-	var names []string
-	for _, s := range j.standings {
-		if s.Direction == directionPromotion && s.Passed {
-			names = append(names, sprintf("%s %s %s (log-e %.2f of %.2f)", s.Metric, s.Method, s.Threshold, s.LogE, s.LogNeeded))
+	text, between := append(make([]byte, 0, 1024), "every required promotion test has passed: "...), ""
+	for i := range j.standings {
+		if s := &j.standings[i]; s.Direction == directionPromotion && s.Passed {
+			text = append(append(text, between...), s.Metric...)
+			text = append(append(text, ' '), s.Method...)
+			text = append(append(text, ' '), s.Threshold...)
+			text = strconv.AppendFloat(append(text, " (log-e "...), s.LogE, 'f', 2, 64)
+			text = strconv.AppendFloat(append(text, " of "...), s.LogNeeded, 'f', 2, 64)
+			text, between = append(text, ')'), ", "
 		}
 	}
-	return "every required promotion test has passed: " + strings.Join(names, ", ")
+	return string(text)
 }
 
 // needed says what is missing, and what of it is furthest away.
-func (j *judgement) needed(missing []standing) string {
+func (j *judgement) needed(missing []*standing) string {
 	s, more := j.furthest(missing)
 	text := sprintf("%s %s %s has log-e %.2f of %.2f", s.Metric, s.Method, s.Threshold, s.LogE, s.LogNeeded)
 	switch pace := j.pace(); {
@@ -104,14 +110,14 @@ func (j *judgement) needed(missing []standing) string {
 	if others := len(missing) - 1; others > 0 {
 		text += sprintf("; %d nearer promotion tests are missing, too", others)
 	}
-	if harm := j.logE(); harm > j.logNeeded/2 {
+	if harm := j.total; harm > j.logNeeded/2 {
 		text += sprintf("; evidence of harm has log-e %.2f of %.2f", harm, j.logNeeded)
 	}
 	return text
 }
 
 // furthest is the test that needs the most candidate requests, and how many.
-func (j *judgement) furthest(missing []standing) (furthest standing, requests float64) {
+func (j *judgement) furthest(missing []*standing) (furthest *standing, requests float64) {
 	requests = -1
 	for _, s := range missing {
 		if more := j.more(s); more > requests {
@@ -123,7 +129,7 @@ func (j *judgement) furthest(missing []standing) (furthest standing, requests fl
 
 // more is about how many candidate requests a test still needs, from what the
 // requests so far were worth; infinite if they were worth nothing.
-func (j *judgement) more(s standing) float64 {
+func (j *judgement) more(s *standing) float64 {
 	slope := s.slope
 	if s.Idle != "" {
 		return math.Inf(1)

@@ -13,11 +13,9 @@ import (
 type recent Buckets
 
 func (r *recent) add(b Buckets) {
-	scaled := slices.Clone(b)
-	for i := range scaled {
-		scaled[i].Count *= fadeUnit
+	for _, bucket := range b {
+		(*Buckets)(r).add(Bucket{Index: bucket.Index, Count: bucket.Count * fadeUnit})
 	}
-	(*Buckets)(r).Merge(scaled)
 }
 
 func (r *recent) decay(block int64) {

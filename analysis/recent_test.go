@@ -29,7 +29,8 @@ func TestOnlyPairsAreALatencyHistogram(t *testing.T) {
 func TestWarmingsForgetTheFirstPods(t *testing.T) {
 	var ws warmings
 	for i := range int64(warmingsKept + 10) {
-		ws.add(windowOf(i, "v2", 1, fmt.Sprintf("pod-%d:1", i), 1, 0))
+		w := windowOf(i, "v2", 1, fmt.Sprintf("pod-%d:1", i), 1, 0)
+		ws.add(&w)
 	}
 	assert.Len(t, ws, warmingsKept)
 	_, found := ws.find("pod-9:1")

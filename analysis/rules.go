@@ -35,12 +35,13 @@ func burstOf(m config.Metric) nats {
 // limitSpec is an absolute limit in the form that both kinds of metric share: at
 // most a share of requests may be bad.
 type limitSpec struct {
-	of      config.MetricName
-	metric  string        // "errors", "latency-p99"
-	share   float64       // the largest acceptable share of bad requests
-	latency time.Duration // slower than this is bad; zero where errors are
-	burst   nats
-	text    string // as a person writes it
+	of                         config.MetricName
+	metric                     string        // "errors", "latency-p99"
+	share                      float64       // the largest acceptable share of bad requests
+	latency                    time.Duration // slower than this is bad; zero where errors are
+	surelyAbove, possiblyAbove uint16        // latency as buckets: see surely and possibly
+	burst                      nats
+	text                       string // as a person writes it
 }
 
 // limitsOf lists a policy's absolute limits, errors first, then latencies by
@@ -67,10 +68,12 @@ func timeLimitsOf(m config.Metric) (ls []limitSpec) {
 		most *config.Duration
 	}{{0.5, m.SLO.P50}, {0.9, m.SLO.P90}, {0.95, m.SLO.P95}, {0.99, m.SLO.P99}} {
 		if l.most != nil {
-			ls = append(ls, limitSpec{
+			spec := limitSpec{
 				of: m.Name, metric: quantileName(m.Name, l.q), share: 1 - float64(l.q), latency: l.most.D(), burst: burstOf(m),
 				text: l.q.String() + " ≤ " + l.most.String(),
-			})
+			}
+			spec.surelyAbove, spec.possiblyAbove = edgesOf(spec.latency)
+			ls = append(ls, spec)
 		}
 	}
 	return ls
@@ -91,15 +94,21 @@ func timings() [timingCount]config.MetricName {
 // surely counts the latencies that are above the limit for certain: the bucket
 // that the limit lies in counts as within it.
 func (l limitSpec) surely(b Buckets) rate {
-	return rate{N: b.Count(), Bad: b.Above(Index(l.latency))}
+	return rate{N: b.Count(), Bad: b.Above(l.surelyAbove)}
 }
 
 // possibly counts the latencies that may be above the limit: the bucket that the
 // limit lies in counts as above it.
 func (l limitSpec) possibly(b Buckets) rate {
-	edge := Index(l.latency)
-	if Edge(edge) > l.latency && edge > 0 {
-		edge--
+	return rate{N: b.Count(), Bad: b.Above(l.possiblyAbove)}
+}
+
+// edgesOf are the buckets above which a latency is surely, and possibly, longer than
+// a limit.
+func edgesOf(limit time.Duration) (surely, possibly uint16) {
+	surely = Index(limit)
+	if Edge(surely) > limit && surely > 0 {
+		return surely, surely - 1
 	}
-	return rate{N: b.Count(), Bad: b.Above(edge)}
+	return surely, surely
 }

@@ -136,7 +136,7 @@ func (s *segments) look(u *updater) {
 }
 
 // addTimes counts the times of a window of a pod that is warm.
-func (s *segments) addTimes(u *updater, w Window, of side) {
+func (s *segments) addTimes(u *updater, w *Window, of side) {
 	if s == nil {
 		return
 	}

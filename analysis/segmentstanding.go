@@ -38,7 +38,7 @@ func (j *judgement) segmentRanks(all standing, kind, quantile int, spec rankSpec
 		s := all
 		s.Test = rankTest(all.metric, spec, l, &l.Ranks[quantile])
 		s.Segment, s.Direction, s.Threshold, s.Idle = g.Name, all.Direction, all.Threshold, all.Idle
-		s.LogE = j.harm(logMean(l.Ranks[quantile].Harm[:]))
+		s.LogE = j.harm(logMean(&l.Ranks[quantile].Harm))
 		s.weight = all.weight * segmentPart / float64(j.e.Segments.Most)
 		ss = append(ss, s)
 	}

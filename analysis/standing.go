@@ -1,8 +1,6 @@
 package analysis
 
 import (
-	"slices"
-
 	"github.com/sluice-dev/sluice/config"
 )
 
@@ -31,12 +29,13 @@ const leastErrors = 3
 type standing struct {
 	Test
 
-	metric config.MetricName
-	versus bool    // compares with stable
-	path   path    // of promotion
-	weight float64 // of the bound on false rollbacks or false promotions
-	shared string  // how stable breaches the same limit, if so
-	slope  float64 // nats per candidate request, if known
+	metric    config.MetricName
+	versus    bool    // compares with stable
+	path      path    // of promotion
+	weight    float64 // of the bound on false rollbacks or false promotions
+	logWeight float64 // of a rollback test
+	shared    string  // how stable breaches the same limit, if so
+	slope     float64 // nats per candidate request, if known
 }
 
 // path is a way to promotion: all tests of one path, beside those always required.
@@ -89,14 +88,27 @@ func (j *judgement) share(m config.Metric) float64 {
 	return max(m.Weight, 1./config.PerMillion) / max(sum, 1./config.PerMillion)
 }
 
-// errorStandings are the tests of errors: against stable, then against the limit.
-func (j *judgement) errorStandings() []standing {
+// addErrors adds the tests of errors: against stable, then against the limit.
+func (j *judgement) addErrors() {
 	m := metricOf(j.p, config.MetricErrors)
-	limits := j.limitStandings(m)
-	if j.e.Odds == nil {
-		return limits
+	part := partsOf(m, j.limitsOn(m))
+	if j.e.Odds != nil {
+		j.addOdds(m, part)
 	}
-	part := partsOf(m, len(limits))
+	j.addLimits(m, part)
+}
+
+// limitsOn is how many absolute limits a metric has.
+func (j *judgement) limitsOn(m config.Metric) (n int) {
+	for i := range j.limits {
+		if j.limits[i].of == m.Name {
+			n++
+		}
+	}
+	return n
+}
+
+func (j *judgement) addOdds(m config.Metric, part parts) {
 	method, stable, candidate := j.compared()
 	t := Test{
 		Metric: string(m.Name), Method: method, Stable: stable.estimate(), Candidate: candidate.estimate(),
@@ -113,10 +125,9 @@ func (j *judgement) errorStandings() []standing {
 	all.weight *= 1 - clientPart
 	single := j.segmentStandings(all)
 	all.weight *= j.withoutSegments()
-	return slices.Concat([]standing{
-		all,
-		{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath},
-	}, clients, single, limits)
+	j.add(all, standing{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath})
+	j.add(clients...)
+	j.add(single...)
 }
 
 // compared is what errors are compared in: units where they are sticky, or requests.
@@ -130,40 +141,38 @@ func (j *judgement) compared() (method string, stable, candidate rate) {
 // harm is a rollback test's log e-value with the evidence that is not yet spent.
 func (j *judgement) harm(logE float64) float64 { return withUnspent(logE, j.e.unspent(j.p)) }
 
-// timeStandings are the tests of times: against stable, then against limits.
-func (j *judgement) timeStandings() (ss []standing) {
+// addTimes adds the tests of times: against stable, then against limits.
+func (j *judgement) addTimes() {
 	timed := j.e.timed()
 	for i, name := range timings() {
 		m := metricOf(j.p, name)
-		limits := j.limitStandings(m)
+		part := partsOf(m, j.limitsOn(m))
 		if timed[i] != nil {
-			ss = append(ss, j.rankStandings(m, i, timed[i], partsOf(m, len(limits)))...)
+			j.addRanks(m, i, timed[i], part)
 		}
-		ss = append(ss, limits...)
+		j.addLimits(m, part)
 	}
-	return ss
 }
 
-// rankStandings are the comparisons of one kind of times with stable.
-func (j *judgement) rankStandings(m config.Metric, kind int, l *latency, part parts) (ss []standing) {
+// addRanks adds the comparisons of one kind of times with stable.
+func (j *judgement) addRanks(m config.Metric, kind int, l *latency, part parts) {
 	specs := ranksOf(m)
 	for i, s := range specs {
 		t := rankTest(m.Name, s, l, &l.Ranks[i])
 		t.Idle = j.e.Units.few()
 		harm, safe := t, t
-		harm.Direction, harm.LogE = directionRollback, j.harm(logMean(l.Ranks[i].Harm[:]))
+		harm.Direction, harm.LogE = directionRollback, j.harm(logMean(&l.Ranks[i].Harm))
 		harm.Threshold = m.VersusStable.RollbackIf.String()
-		safe.Direction, safe.LogE = directionPromotion, logMean(l.Ranks[i].Safe[:])
+		safe.Direction, safe.LogE = directionPromotion, logMean(&l.Ranks[i].Safe)
 		safe.Threshold = m.VersusStable.PromoteIf.String()
 		harm.Ratio = j.rankRatio(harm, safe, m)
 		safe.Ratio = harm.Ratio
 		all := standing{Test: harm, metric: m.Name, versus: true, weight: j.share(m) * part.versus / float64(len(specs))}
 		single := j.segmentRanks(all, kind, i, s)
 		all.weight *= j.withoutSegments()
-		ss = append(ss, all, standing{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath})
-		ss = append(ss, single...)
+		j.add(all, standing{Test: safe, metric: m.Name, versus: true, weight: part.versusOr, path: part.versusPath})
+		j.add(single...)
 	}
-	return ss
 }
 
 // rankTest is what both directions of a comparison of one quantile show: the
@@ -202,18 +211,11 @@ func (j *judgement) tooFew(m config.Metric, c rate) string {
 	return ""
 }
 
-// limitStandings are the tests of a metric's absolute limits, both ways.
-func (j *judgement) limitStandings(m config.Metric) []standing {
-	all := limitsOf(j.p)
-	n := 0
-	for _, l := range all {
-		if l.of == m.Name {
-			n++
-		}
-	}
-	part := partsOf(m, n)
-	var ss []standing
-	for i, l := range all {
+// addLimits adds the tests of a metric's absolute limits, both ways.
+func (j *judgement) addLimits(m config.Metric, part parts) {
+	n := j.limitsOn(m)
+	for i := range j.limits {
+		l := &j.limits[i]
 		if l.of != m.Name {
 			continue
 		}
@@ -234,9 +236,8 @@ func (j *judgement) limitStandings(m config.Metric) []standing {
 		if j.e.Units.known() == nil { // units do not come as requests do
 			down.slope = l.slope(e.Candidate)
 		}
-		ss = append(ss, up, down)
+		j.add(up, down)
 	}
-	return ss
 }
 
 // splitStanding is the test of the split itself, over all epochs. It shows the

@@ -1,9 +1,6 @@
 package analysis
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // stratum is what both arms did in one window of one epoch. Arms are compared
 // within strata only: load, faults and the split may change from one to the next.
@@ -21,7 +18,7 @@ type sums struct {
 	running int64 // begun, less those that have ended since
 }
 
-func (s sums) plus(w Window) sums {
+func (s sums) plus(w *Window) sums {
 	return sums{
 		s.requests + w.Requests, s.errors + w.Errors, s.abandoned + w.Abandoned, s.clientErrors + w.ClientErrors,
 		s.running + w.Begun - w.Told,
@@ -54,14 +51,14 @@ func (s sums) rate() rate { return rate{N: s.requests, Bad: s.errors} }
 
 // inOrder sorts the windows of the two arms, so that evidence is the same
 // however they were grouped. It leaves the caller's slice alone.
-func inOrder(windows []Window, arms Arms) []Window {
-	of := make([]Window, 0, len(windows))
-	for _, w := range windows {
-		if w.Version == arms.Stable || w.Version == arms.Candidate {
+func inOrder(windows []Window, arms Arms) []*Window {
+	of := make([]*Window, 0, len(windows))
+	for i := range windows {
+		if w := &windows[i]; w.Version == arms.Stable || w.Version == arms.Candidate {
 			of = append(of, w)
 		}
 	}
-	inTime := func(a, b Window) int { return a.Compare(b.WindowKey) }
+	inTime := func(a, b *Window) int { return a.Compare(b.WindowKey) }
 	if !slices.IsSortedFunc(of, inTime) {
 		slices.SortStableFunc(of, inTime)
 	}
@@ -69,12 +66,12 @@ func inOrder(windows []Window, arms Arms) []Window {
 }
 
 // strata sums the windows of one index by epoch, in the order of epochs.
-func strata(windows []Window, arms Arms) []stratum {
+func strata(windows []*Window, arms Arms) []stratum {
 	var ss []stratum
+	at := 0
 	for _, w := range windows {
-		at, found := slices.BinarySearchFunc(ss, w.Epoch, func(s stratum, epoch uint64) int { return cmp.Compare(s.epoch, epoch) })
-		if !found {
-			ss = slices.Insert(ss, at, stratum{epoch: w.Epoch})
+		if at >= len(ss) || ss[at].epoch != w.Epoch { // most come in runs
+			at = stratumAt(&ss, w.Epoch)
 		}
 		arm, of := &ss[at].stable, arms.side(w.Version)
 		if of == ofCandidate {
@@ -85,4 +82,16 @@ func strata(windows []Window, arms Arms) []stratum {
 		ss[at].units[of].merge(w.Units)
 	}
 	return ss
+}
+
+// stratumAt is where the stratum of an epoch is, which it makes if there is none.
+func stratumAt(ss *[]stratum, epoch uint64) int {
+	at := 0
+	for at < len(*ss) && (*ss)[at].epoch < epoch {
+		at++
+	}
+	if at == len(*ss) || (*ss)[at].epoch != epoch {
+		*ss = slices.Insert(*ss, at, stratum{epoch: epoch})
+	}
+	return at
 }

@@ -7,7 +7,7 @@ func (e *Evidence) timed() [timingCount]*latency {
 
 // countTimes adds the windows of one index to every test of times. The candidate's
 // pods that were not warm when it began are left out.
-func (e *Evidence) countTimes(u *updater, windows []Window) {
+func (e *Evidence) countTimes(u *updater, windows []*Window) {
 	timed, names := e.timed(), timings()
 	for i, l := range timed {
 		l.look(u.ranks[i])
@@ -45,8 +45,9 @@ type limited struct{ surely, possibly rate }
 
 // countLimited adds a window to every limit of times: stable's to what is remembered
 // of it, the candidate's to what is gathered of this index.
-func (e *Evidence) countLimited(u *updater, gathered []limited, w Window, of side) {
-	for i, l := range u.limits {
+func (e *Evidence) countLimited(u *updater, gathered []limited, w *Window, of side) {
+	for i := range u.limits {
+		l := &u.limits[i]
 		if l.latency == 0 {
 			continue
 		}

@@ -32,7 +32,7 @@ func (t *tokens) clone() *tokens {
 	return &c
 }
 
-func (t *tokens) count(windows []Window, arms Arms) {
+func (t *tokens) count(windows []*Window, arms Arms) {
 	if t == nil {
 		return
 	}

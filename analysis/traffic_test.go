@@ -95,7 +95,7 @@ type pooled struct {
 }
 
 func (p *pooled) update(c Closed) {
-	for _, s := range strata(c.Windows, testArms()) {
+	for _, s := range strata(inOrder(c.Windows, testArms()), testArms()) {
 		p.sum.stable.requests += s.stable.requests
 		p.sum.stable.errors += s.stable.errors
 		p.sum.candidate.requests += s.candidate.requests

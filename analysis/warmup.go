@@ -33,7 +33,7 @@ func (ws warmings) warm(w config.Warmup, pod string, index int64) bool {
 }
 
 // add counts a window of a pod.
-func (ws *warmings) add(w Window) {
+func (ws *warmings) add(w *Window) {
 	at, found := ws.find(w.Pod)
 	if !found {
 		*ws = slices.Insert(*ws, at, warming{Pod: w.Pod, Since: w.Index})

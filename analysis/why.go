@@ -1,9 +1,7 @@
 package analysis
 
 import (
-	"cmp"
 	"math"
-	"slices"
 
 	"github.com/sluice-dev/sluice/config"
 )
@@ -48,19 +46,19 @@ const (
 )
 
 // whyOf names a test as a reason.
-func whyOf(kind WhyKind, s standing) Why {
+func whyOf(kind WhyKind, s *standing) Why {
 	return Why{Kind: kind, Metric: s.Metric, Method: s.Method, Segment: s.Segment, Threshold: s.Threshold, LogE: s.LogE, LogNeeded: s.LogNeeded}
 }
 
 // whyHeld tells a split that is off from an incident that stable shares.
 func (j *judgement) whyHeld() Why {
-	for _, s := range j.standings {
-		if s.Direction == directionIntegrity && s.Passed {
+	for i := range j.standings {
+		if s := &j.standings[i]; s.Direction == directionIntegrity && s.Passed {
 			return whyOf(WhySplit, s)
 		}
 	}
-	for _, s := range j.standings {
-		if s.shared != "" && s.Idle == s.shared {
+	for i := range j.standings {
+		if s := &j.standings[i]; s.shared != "" && s.Idle == s.shared {
 			return whyOf(WhyShared, s)
 		}
 	}
@@ -77,19 +75,21 @@ func (j *judgement) whyHeld() Why {
 
 // whyHarm names the test that has most of the evidence it would need alone.
 func (j *judgement) whyHarm() Why {
-	counted := slices.DeleteFunc(slices.Clone(j.standings), func(s standing) bool {
-		return s.Direction != directionRollback || s.Idle != ""
-	})
-	if len(counted) == 0 {
+	var most *standing
+	for i := range j.standings {
+		s := &j.standings[i]
+		if s.Direction == directionRollback && s.Idle == "" && (most == nil || s.LogE-s.LogNeeded > most.LogE-most.LogNeeded) {
+			most = s
+		}
+	}
+	if most == nil {
 		return Why{Kind: WhyHarm}
 	}
-	return whyOf(WhyHarm, slices.MaxFunc(counted, func(a, b standing) int {
-		return cmp.Compare(a.LogE-a.LogNeeded, b.LogE-b.LogNeeded)
-	}))
+	return whyOf(WhyHarm, most)
 }
 
 // whyMissing names what is furthest away, and how far that is.
-func (j *judgement) whyMissing(missing []standing) Why {
+func (j *judgement) whyMissing(missing []*standing) Why {
 	s, more := j.furthest(missing)
 	why := whyOf(WhyEvidence, s)
 	if math.IsInf(more, 1) {

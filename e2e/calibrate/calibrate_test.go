@@ -44,7 +44,7 @@ func TestTheEngineKeepsItsTables(t *testing.T) {
 	for what, e := range short(t) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			for _, f := range e.run(runsOf(e), ours, silent) {
+			for _, f := range few(e, runsOf(e)).run(ours, silent) {
 				t.Log(f)
 				require.False(t, f.broken(), "%s", f)
 				if !math.IsNaN(f.published) && e.unit != "" {
@@ -57,6 +57,11 @@ func TestTheEngineKeepsItsTables(t *testing.T) {
 
 func silent() {}
 
+func few(e experiment, runs int) experiment {
+	e.runs = runs
+	return e
+}
+
 func runsOf(e experiment) int {
 	if e.unit == "s" {
 		return 15
@@ -67,19 +72,19 @@ func runsOf(e experiment) int {
 // The same gate, with the mistake that the engine exists to avoid in its place.
 func TestThePooledStatisticRaisesTheAlarm(t *testing.T) {
 	e := short(t)["stratified e-process with restarts, alpha .05, drifting"]
-	figures := e.run(20, poolers, silent)
+	figures := few(e, 20).run(poolers, silent)
 	require.Len(t, figures, 1)
 	t.Log(figures[0])
 	require.True(t, figures[0].broken(), "%s", figures[0])
 	require.Contains(t, figures[0].String(), "BROKEN")
-	for _, f := range e.run(20, ours, silent) {
+	for _, f := range few(e, 20).run(ours, silent) {
 		require.False(t, f.broken(), "%s", f)
 	}
 }
 
 func TestTheCommandPrintsATable(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, calibrate(&out, io.Discard, 0.05, "H3", "candidate requests"))
+	require.NoError(t, calibrate(&out, io.Discard, sample{scale: 0.05}, "H3", "candidate requests"))
 	require.Contains(t, out.String(), "| H3 |")
 	require.NotContains(t, out.String(), "| T1 |")
 	require.NotContains(t, out.String(), "1 pod of 20")

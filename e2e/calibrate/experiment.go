@@ -13,6 +13,7 @@ type experiment struct {
 	table, what string
 	unit        string // of what a run gives: "s", "requests"; empty for shares
 	runs        int
+	from        uint64 // the first seed
 	// once makes a run and gives when something was found, or +Inf for never.
 	once func(seed uint64, with engines) float64
 	want []want
@@ -52,13 +53,13 @@ type figure struct {
 }
 
 // run makes the runs of an experiment on all processors, and says when one is done.
-func (e experiment) run(runs int, with engines, ran func()) []figure {
-	got := make([]float64, runs)
+func (e experiment) run(with engines, ran func()) []figure {
+	got := make([]float64, e.runs)
 	var wait sync.WaitGroup
 	for worker := range runtime.NumCPU() {
 		wait.Go(func() {
-			for i := worker; i < runs; i += runtime.NumCPU() {
-				got[i] = e.once(uint64(i), with)
+			for i := worker; i < e.runs; i += runtime.NumCPU() {
+				got[i] = e.once(e.from+uint64(i), with)
 				ran()
 			}
 		})
@@ -67,11 +68,11 @@ func (e experiment) run(runs int, with engines, ran func()) []figure {
 	slices.Sort(got)
 	var figures []figure
 	for _, w := range e.want {
-		f := figure{want: w, table: e.table, what: e.what, unit: e.unit, runs: runs}
+		f := figure{want: w, table: e.table, what: e.what, unit: e.unit, runs: e.runs}
 		if w.of == found {
 			k, _ := slices.BinarySearch(got, math.Inf(1))
-			f.measured = float64(k) / float64(runs)
-			f.low, f.high = wilson(k, runs)
+			f.measured = float64(k) / float64(e.runs)
+			f.low, f.high = wilson(k, e.runs)
 			f.unit = ""
 		} else {
 			f.measured, f.low, f.high = quantile(got, w.of.quantile())

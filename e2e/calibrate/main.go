@@ -20,25 +20,32 @@ import (
 func main() {
 	scale := flag.Float64("scale", 1, "part of the runs of each experiment, above `0`")
 	only := flag.String("only", "", "the `tables` to run, as T5 or T1,H3")
+	from := flag.Uint64("from", 0, "the first `seed`: others than those of a run before, to be added to it")
 	what := flag.String("what", "", "a `part` of the descriptions of the experiments to run, as 0.8 busy")
 	flag.Parse()
-	if err := calibrate(os.Stdout, os.Stderr, *scale, *only, *what); err != nil {
+	if err := calibrate(os.Stdout, os.Stderr, sample{*scale, *from}, *only, *what); err != nil {
 		fmt.Fprintln(os.Stderr, "calibrate:", err)
 		os.Exit(1)
 	}
 }
 
+// sample is which of the seeds are run.
+type sample struct {
+	scale float64 // of each experiment's number of runs
+	from  uint64  // the first
+}
+
 // calibrate prints a row per figure as it is measured, and gives what is broken.
-func calibrate(out, progress io.Writer, scale float64, only, what string) error {
+func calibrate(out, progress io.Writer, of sample, only, what string) error {
 	fmt.Fprintln(out, "| table | what | published | measured | 95% interval | runs | standing |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|")
 	var broken []string
 	picked := pick(only, what)
 	bar := newProgress(progress, len(picked))
 	for _, e := range picked {
-		runs := scaled(e.runs, scale)
-		bar.next(e, runs)
-		for _, f := range e.run(runs, ours, bar.ran) {
+		e.runs, e.from = scaled(e.runs, of.scale), of.from
+		bar.next(e)
+		for _, f := range e.run(ours, bar.ran) {
 			fmt.Fprintln(out, f)
 			if f.broken() {
 				broken = append(broken, f.what)
