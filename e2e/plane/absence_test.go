@@ -19,9 +19,7 @@ const away = 4 * time.Second
 func TestALogServerThatWasAwayIsNoticedAndTheRolloutGoesOn(t *testing.T) {
 	t.Parallel()
 	s, logs := newRelayedScene(t, quick, ramp)
-	s.until("the proxy", func(now controller.Snapshot) bool {
-		return len(now.Proxies) == 1 && now.State.Acked == now.State.Published.Epoch
-	})
+	s.until("the proxy", served)
 	s.load(100)
 	s.write("v2")
 	before := s.until("evidence in the second step", func(now controller.Snapshot) bool {

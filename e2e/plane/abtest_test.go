@@ -1,17 +1,12 @@
 package plane
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"text/template"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,10 +14,9 @@ import (
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/api"
 	"github.com/sluice-dev/sluice/canary/controller"
-	"github.com/sluice-dev/sluice/e2e/stage"
 )
 
-var testManifest = template.Must(template.New("test").Parse(`apiVersion: sluice.dev/v1alpha1
+var testManifest = filled(`apiVersion: sluice.dev/v1alpha1
 kind: InferenceRoute
 metadata: {name: filetype, namespace: ml}
 spec:
@@ -31,10 +25,10 @@ spec:
   timeouts: {request: 1s}
   versions:
     - name: v1
-      endpoints: [{{range $i, $e := .V1}}{{if $i}}, {{end}}"{{$e}}"{{end}}]
+      endpoints: {{list .V1}}
       health: {path: /ready, interval: 200ms}
     - name: v2
-      endpoints: [{{range $i, $e := .V2}}{{if $i}}, {{end}}"{{$e}}"{{end}}]
+      endpoints: {{list .V2}}
       health: {path: /ready, interval: 200ms}
   stickiness: {header: x-user-id}
   strategy:
@@ -47,15 +41,13 @@ spec:
         - {name: {{.Outcome}}, kind: rate}
         - {name: failures, kind: errors}
       {{with .EndsBy}}endsBy: {{.}}{{end}}
-`))
+`)
 
 // compare puts an A/B test in place and waits until it runs.
 func (s *scene) compare(outcome, endsBy, id string) controller.Snapshot {
-	var out bytes.Buffer
-	require.NoError(s.t, testManifest.Execute(&out, map[string]any{
+	s.put(testManifest, map[string]any{
 		"Port": s.port, "V1": addresses(s.v1), "V2": addresses(s.v2), "Outcome": outcome, "EndsBy": endsBy,
-	}))
-	require.NoError(s.t, stage.Replace(filepath.Join(s.config.Routes, "routes.yaml"), out.Bytes()))
+	})
 	return s.until("the A/B test runs", func(now controller.Snapshot) bool {
 		test := now.State.RunningTest()
 		return test != nil && test.ID == id && now.State.Acked == now.State.Published.Epoch
@@ -69,23 +61,15 @@ func (s *scene) users(name string, n int, likes map[string]float64, outcome stri
 	var said strings.Builder
 	for i := range n {
 		unit := fmt.Sprintf("%s-%d", name, i)
-		req, err := http.NewRequestWithContext(s.context(), http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/infer", s.port), strings.NewReader("{}"))
+		got, err := s.as(s.context(), unit)
 		require.NoError(s.t, err)
-		req.Host = "filetype.ml"
-		req.Header.Set("X-User-Id", unit)
-		resp, err := http.DefaultClient.Do(req)
-		require.NoError(s.t, err)
-		_, err = io.Copy(io.Discard, resp.Body)
-		require.NoError(s.t, err)
-		require.NoError(s.t, resp.Body.Close())
-		arm, _, _ := strings.Cut(resp.Header.Get("X-Sluice"), "@")
-		require.Contains(s.t, likes, arm)
-		if rng.Float64() >= likes[arm] {
+		require.Contains(s.t, likes, got.version)
+		if rng.Float64() >= likes[got.version] {
 			continue
 		}
 		who := fmt.Sprintf(`"unit":%q`, unit)
 		if i%2 == 0 {
-			who = fmt.Sprintf(`"request":%q`, resp.Header.Get("X-Request-Id"))
+			who = fmt.Sprintf(`"request":%q`, got.id)
 		}
 		fmt.Fprintf(&said, "{%s,\"outcome\":%q,\"value\":1}\n", who, outcome)
 	}
@@ -94,11 +78,9 @@ func (s *scene) users(name string, n int, likes map[string]float64, outcome stri
 
 // send reports outcomes as a person would.
 func (s *scene) send(lines string) string {
-	cmd := exec.CommandContext(s.context(), s.config.Binary, "outcomes", "send", "ml/filetype", "-f", "-", "--state", s.config.State)
-	cmd.Stdin = strings.NewReader(lines)
-	out, err := cmd.CombinedOutput()
-	require.NoError(s.t, err, string(out))
-	return string(out)
+	file := filepath.Join(s.t.TempDir(), "outcomes.jsonl")
+	require.NoError(s.t, os.WriteFile(file, []byte(lines), 0o600))
+	return s.sluice("outcomes", "send", key.String(), "-f", file)
 }
 
 func TestAnABTestNamesTheVersionThatUsersLike(t *testing.T) {

@@ -1,22 +1,16 @@
 package plane
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"text/template"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,7 +19,6 @@ import (
 	"github.com/sluice-dev/sluice/canary/controller"
 	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/e2e/parts"
-	"github.com/sluice-dev/sluice/e2e/stage"
 )
 
 // labeller is a model server that says its label in a header.
@@ -37,13 +30,11 @@ func labeller(t *testing.T, label func() string) string {
 }
 
 func answering(t *testing.T, answer http.HandlerFunc) string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return address(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/ready" {
 			answer(w, r)
 		}
 	}))
-	t.Cleanup(server.Close)
-	return server.Listener.Addr().String()
 }
 
 func always() string { return "cat" }
@@ -78,7 +69,7 @@ type subject struct {
 
 func (s subject) key() config.Key { return config.Key{Namespace: "ml", Name: s.Name} }
 
-var subjects = template.Must(template.New("subjects").Parse(`apiVersion: sluice.dev/v1alpha1
+var subjects = filled(`apiVersion: sluice.dev/v1alpha1
 kind: AnalysisPolicy
 metadata: {name: once, namespace: ml}
 spec:
@@ -116,23 +107,13 @@ spec:
   strategy: {{.Strategy}}
 {{if eq .Name "stepping"}}  target: v2
   initialStable: v1
-{{end}}{{end}}`))
+{{end}}{{end}}`)
 
 // studio is a control plane with its Envoy and the subjects, each under load.
 func studio(t *testing.T, all []subject) *scene {
-	s := &scene{t: t}
-	var err error
-	s.port, err = stage.FreePort()
-	require.NoError(t, err)
-	s.config = stage.PlaneConfig{
-		Binary: binary, Envoy: parts.Envoy(t), Routes: t.TempDir(), State: t.TempDir(), Logs: t.TempDir(),
-		Args: []string{"--drain", "1s", "--grace", "2s", "--envoy-workers", "2"},
-	}
-	var out bytes.Buffer
-	require.NoError(t, subjects.Execute(&out, map[string]any{"Port": s.port, "Subjects": all}))
-	require.NoError(t, stage.Replace(filepath.Join(s.config.Routes, "routes.yaml"), out.Bytes()))
-	s.start()
-	t.Cleanup(func() { require.NoError(t, s.plane.Stop(patience)) })
+	s := newBareScene(t, parts.Envoy(t))
+	s.put(subjects, map[string]any{"Port": s.port, "Subjects": all})
+	s.begin()
 	for i := range all {
 		all[i].wrong = &atomic.Pointer[error]{}
 		s.sendTo(&all[i])
@@ -160,43 +141,11 @@ func (s *scene) sendTo(to *subject) {
 
 // ask sends one request and says what is wrong with its answer.
 func (s *scene) ask(ctx context.Context, name string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/infer", s.port), strings.NewReader("{}"))
-	if err != nil {
-		return err
-	}
-	request.Host = name + ".ml"
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if served := response.Header.Get("x-sluice"); err != nil || response.StatusCode != http.StatusOK || !strings.HasPrefix(served, "v1@") {
-		return fmt.Errorf("%s by %q: %q, %w", response.Status, served, body, err)
+	got, err := post(request(ctx, s.port, name+".ml"))
+	if err != nil || got.status != "200 OK" || got.version != "v1" {
+		return fmt.Errorf("%s by %q: %q, %w", got.status, got.version, got.body, err)
 	}
 	return nil
-}
-
-// awaits polls one subject.
-func (s *scene) awaits(of subject, what string, want func(controller.Snapshot) bool) controller.Snapshot {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	var last controller.Snapshot
-	for {
-		if got, err := s.client().Get(ctx, of.key()); err == nil {
-			if last = got; want(got) {
-				return got
-			}
-		}
-		select {
-		case <-ctx.Done():
-			s.t.Fatalf("%s: %s: never came within %v; last: %+v\n%s", of.Name, what, patience, last.Assessment, s.plane.Tail())
-		case <-ticker.C:
-		}
-	}
 }
 
 // bounds are what plan says of a subject: how many answers pass if they are the same,
@@ -258,13 +207,13 @@ func TestShadowsAreJudgedByTheirAnswers(t *testing.T) {
 	s := studio(t, all)
 	same, differing, noisy, cut, hung, step := all[0], all[1], all[2], all[3], all[4], all[5]
 
-	got := s.awaits(same, "passes", verdict(analysis.Healthy)).Assessment
+	got := s.awaits(same.key(), "passes", verdict(analysis.Healthy)).Assessment
 	toPass, _ := s.bounds(same)
 	t.Logf("same: %s; plan said %d", got.Answers.Reason, toPass)
 	require.Zero(t, got.Answers.Differ)
 	require.GreaterOrEqual(t, got.Answers.Pairs, toPass, "no sooner than plan said; how many come until the next look is the machine's")
 
-	got = s.awaits(differing, "is named", verdict(analysis.Harmful)).Assessment
+	got = s.awaits(differing.key(), "is named", verdict(analysis.Harmful)).Assessment
 	_, toBlame := s.bounds(differing)
 	t.Logf("differing: %s; plan said %d", got.Answers.Reason, toBlame)
 	require.LessOrEqual(t, got.Answers.Pairs, toBlame)
@@ -274,20 +223,20 @@ func TestShadowsAreJudgedByTheirAnswers(t *testing.T) {
 		require.Equal(t, analysis.Disagreement{ID: d.ID, Stable: "cat", Shadow: "dog"}, d)
 	}
 
-	got = s.awaits(noisy, "passes", verdict(analysis.Healthy)).Assessment
+	got = s.awaits(noisy.key(), "passes", verdict(analysis.Healthy)).Assessment
 	t.Logf("moody: %s", got.Answers.Reason)
 	require.Greater(t, got.Answers.Noise.Value, 0.3, "stable differs from itself")
 	require.Less(t, got.Answers.Left[analysis.LeftUnmatched], got.Answers.Pairs/10, "both copies are of the same requests")
 
-	got = s.awaits(cut, "is named", verdict(analysis.Harmful)).Assessment
+	got = s.awaits(cut.key(), "is named", verdict(analysis.Harmful)).Assessment
 	require.Contains(t, []string{"no answer", "503"}, got.Answers.Examples[0].Shadow)
-	got = s.awaits(hung, "is over its cap", func(s controller.Snapshot) bool {
+	got = s.awaits(hung.key(), "is over its cap", func(s controller.Snapshot) bool {
 		return s.Assessment != nil && s.Assessment.Answers.Left[analysis.LeftUnsent] > 50
 	}).Assessment
 	t.Logf("hanging: %s", got.Answers.Reason)
 	require.NotEqual(t, analysis.Healthy, got.Verdict)
 
-	end := s.awaits(step, "is rolled back", func(s controller.Snapshot) bool { return len(s.State.History) > 0 })
+	end := s.awaits(step.key(), "is rolled back", func(s controller.Snapshot) bool { return len(s.State.History) > 0 })
 	require.Equal(t, canary.OutcomeRolledBack, end.State.History[0].Outcome)
 	require.Contains(t, end.State.History[0].Reason, "answers slo ≤ 0.5%")
 	report, err := s.client().Review(s.context(), step.key(), "")

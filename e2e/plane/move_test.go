@@ -3,8 +3,6 @@ package plane
 import (
 	"fmt"
 	"net"
-	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -41,13 +39,8 @@ func occupied(t *testing.T) (port uint32, release func()) {
 // refusal.
 func (s *scene) moveTo(port uint32) {
 	s.t.Helper()
-	path := filepath.Join(s.config.Routes, "routes.yaml")
-	text, err := os.ReadFile(path)
-	require.NoError(s.t, err)
-	moved := strings.Replace(string(text), fmt.Sprintf("listener: {port: %d}", s.port), fmt.Sprintf("listener: {port: %d}", port), 1)
-	require.NoError(s.t, stage.Replace(path, []byte(moved)))
-	s.until("the proxy's words", refusedFor("Address already in use"))
-	require.Contains(s.t, s.explain(), "Address already in use")
+	s.edit(fmt.Sprintf("listener: {port: %d}", s.port), fmt.Sprintf("listener: {port: %d}", port))
+	s.until("the proxy's words", func(controller.Snapshot) bool { return strings.Contains(s.explain(), "Address already in use") })
 }
 
 func refusedFor(text string) func(controller.Snapshot) bool {
@@ -55,6 +48,13 @@ func refusedFor(text string) func(controller.Snapshot) bool {
 		return now.State.Nack != nil && strings.Contains(now.State.Nack.Text, text)
 	}
 }
+
+func confirmed(now controller.Snapshot) bool {
+	return rolledBack(now) && !now.State.History[0].Confirmed.IsZero()
+}
+
+// taken says that nothing is refused any more.
+func taken(now controller.Snapshot) bool { return now.State.Nack == nil }
 
 // withoutCandidate requires that whoever asks from now on is answered, and not by v2.
 func (s *scene) withoutCandidate() {
@@ -66,20 +66,6 @@ func (s *scene) withoutCandidate() {
 	for _, a := range s.record.Answers()[before:] {
 		require.Equal(s.t, "200 v1", fmt.Sprintf("%d %s", a.Status, a.Version), "%+v", a)
 	}
-}
-
-// status of an answer at a port.
-func status(t *testing.T, port uint32, host string) string {
-	t.Helper()
-	req, err := http.NewRequest(http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/infer", port), strings.NewReader("{}"))
-	require.NoError(t, err)
-	req.Host, req.Close = host, true
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err.Error()
-	}
-	require.NoError(t, resp.Body.Close())
-	return resp.Status
 }
 
 // One of two inference routes on a port is moved to another that is taken, while its
@@ -97,7 +83,7 @@ func TestAnAbortReachesUsersOfARouteThatCannotMove(t *testing.T) {
 	s.moveTo(busy)
 
 	s.do("abort", api.Verb{})
-	ended := s.until("confirmed", func(now controller.Snapshot) bool { return rolledBack(now) && !now.State.History[0].Confirmed.IsZero() })
+	ended := s.until("confirmed", confirmed)
 	s.withoutCandidate()
 	require.Equal(t, ended.State.Published.Epoch, s.proxies()[0].Routes[0].Acked.Epoch)
 	s.until("the text, still", refusedFor("Address already in use"))
@@ -106,7 +92,7 @@ func TestAnAbortReachesUsersOfARouteThatCannotMove(t *testing.T) {
 	require.Empty(t, s.record.Answers().Failed())
 
 	release()
-	s.until("it has moved by itself", func(now controller.Snapshot) bool { return now.State.Nack == nil })
+	s.until("it has moved by itself", taken)
 	require.Equal(t, "200 OK", status(t, busy, "filetype.ml"))
 	require.Equal(t, "200 OK", status(t, s.port, "other.ml"))
 }
@@ -120,9 +106,7 @@ func TestATripReachesUsersOfARouteThatCannotMove(t *testing.T) {
 	s.until("first step", stepping(0))
 	busy, _ := occupied(t)
 	s.moveTo(busy)
-	for _, b := range s.v2 {
-		b.failing.Store(true)
-	}
+	s.fail()
 	s.until("without a share", func(now controller.Snapshot) bool {
 		return (now.State.Phase() == canary.Tripped || rolledBack(now)) && now.State.Acked == now.State.Published.Epoch
 	})
@@ -130,7 +114,7 @@ func TestATripReachesUsersOfARouteThatCannotMove(t *testing.T) {
 
 	// Mended, it is served as if it had never been edited.
 	s.write("v2")
-	s.until("taken back", func(now controller.Snapshot) bool { return now.State.Nack == nil })
+	s.until("taken back", taken)
 	s.withoutCandidate()
 	s.stopLoad()
 }
@@ -148,11 +132,11 @@ func TestARestartLeavesARouteThatCannotMoveWhereItWas(t *testing.T) {
 	s.start()
 	s.until("the proxy's words, again", refusedFor("Address already in use"))
 	s.do("abort", api.Verb{})
-	s.until("confirmed", func(now controller.Snapshot) bool { return rolledBack(now) && !now.State.History[0].Confirmed.IsZero() })
+	s.until("confirmed", confirmed)
 	s.withoutCandidate()
 	s.stopLoad()
 	require.Empty(t, s.record.Answers().Failed())
 	release()
-	s.until("it has moved by itself", func(now controller.Snapshot) bool { return now.State.Nack == nil })
+	s.until("it has moved by itself", taken)
 	require.Equal(t, "200 OK", status(t, busy, "filetype.ml"))
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ import (
 	"github.com/sluice-dev/sluice/canary/api"
 	"github.com/sluice-dev/sluice/canary/controller"
 	"github.com/sluice-dev/sluice/config"
+	"github.com/sluice-dev/sluice/e2e/await"
 	"github.com/sluice-dev/sluice/e2e/parts"
 	"github.com/sluice-dev/sluice/e2e/stage"
 )
@@ -64,6 +66,25 @@ func newBackend(t *testing.T) *backend {
 
 func (b *backend) address() string { return b.Listener.Addr().String() }
 
+// fail has v2 fail every request from now on.
+func (s *scene) fail() {
+	for _, b := range s.v2 {
+		b.failing.Store(true)
+	}
+}
+
+// unready has v2 say from now on that it is not ready.
+func (s *scene) unready() {
+	for _, b := range s.v2 {
+		b.unready.Store(true)
+	}
+}
+
+// served says that a proxy serves what is published.
+func served(now controller.Snapshot) bool {
+	return len(now.Proxies) == 1 && now.State.Acked == now.State.Published.Epoch
+}
+
 // scene is a control plane, its Envoy, four backends and open-loop load.
 type scene struct {
 	t       *testing.T
@@ -72,11 +93,11 @@ type scene struct {
 	port    uint32
 	v1, v2  []*backend
 	record  stage.Record
-	ended   chan struct{}
-	stop    context.CancelFunc
 	limits  string // YAML of the policy's limits
 	options string // YAML of the route's strategy
 	metrics string // YAML of metrics beside errors
+
+	stopLoad func()
 }
 
 // newScene starts everything with v1 stable. The caller starts the load.
@@ -85,27 +106,36 @@ func newScene(t *testing.T, limits, options string) *scene {
 }
 
 func newSceneWith(t *testing.T, limits, options, envoy string) *scene {
-	s := &scene{t: t, limits: limits, options: options}
+	s := newBareScene(t, envoy)
+	s.limits, s.options = limits, options
 	for range 2 {
 		s.v1 = append(s.v1, newBackend(t))
 		s.v2 = append(s.v2, newBackend(t))
 	}
-	var err error
-	s.port, err = stage.FreePort()
+	s.write("v1")
+	s.begin()
+	return s
+}
+
+// newBareScene is one with nothing to serve, that nobody has begun.
+func newBareScene(t *testing.T, envoy string) *scene {
+	port, err := stage.FreePort()
 	require.NoError(t, err)
-	s.config = stage.PlaneConfig{
+	return &scene{t: t, port: port, config: stage.PlaneConfig{
 		Binary: binary, Envoy: envoy, Routes: t.TempDir(), State: t.TempDir(), Logs: t.TempDir(),
 		Args: []string{"--drain", "1s", "--grace", "2s", "--envoy-workers", "2"},
-	}
-	s.write("v1")
+	}}
+}
+
+// begin starts the control plane until the test ends.
+func (s *scene) begin() {
 	s.start()
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(s.plane.Tail())
+	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			s.t.Log(s.plane.Tail())
 		}
-		require.NoError(t, s.plane.Stop(patience))
+		require.NoError(s.t, s.plane.Stop(patience))
 	})
-	return s
 }
 
 func (s *scene) context() context.Context {
@@ -125,12 +155,35 @@ func (s *scene) client() *api.Client { return api.NewClient(s.plane.API) }
 
 // write puts a manifest with this target in place, and more documents as given.
 func (s *scene) write(target string) {
-	var out bytes.Buffer
-	require.NoError(s.t, manifest.Execute(&out, map[string]any{
+	s.put(manifest, map[string]any{
 		"Port": s.port, "Target": target, "Limits": s.limits, "Options": s.options, "Metrics": s.metrics,
 		"V1": addresses(s.v1), "V2": addresses(s.v2),
-	}))
-	require.NoError(s.t, stage.Replace(filepath.Join(s.config.Routes, "routes.yaml"), out.Bytes()))
+	})
+}
+
+// put fills manifests in and puts them in place.
+func (s *scene) put(manifests *template.Template, with any) {
+	s.t.Helper()
+	var out bytes.Buffer
+	require.NoError(s.t, manifests.Execute(&out, with))
+	s.replace(out.Bytes())
+}
+
+// manifests is the path of all but neighbours'.
+func (s *scene) manifests() string { return filepath.Join(s.config.Routes, "routes.yaml") }
+
+func (s *scene) replace(manifests []byte) {
+	s.t.Helper()
+	require.NoError(s.t, stage.Replace(s.manifests(), manifests))
+}
+
+// edit replaces words of the manifests by others, and gives what they were.
+func (s *scene) edit(words ...string) (before []byte) {
+	s.t.Helper()
+	before, err := os.ReadFile(s.manifests())
+	require.NoError(s.t, err)
+	s.replace([]byte(strings.NewReplacer(words...).Replace(string(before))))
+	return before
 }
 
 func addresses(backends []*backend) (list []string) {
@@ -140,7 +193,13 @@ func addresses(backends []*backend) (list []string) {
 	return list
 }
 
-var manifest = template.Must(template.New("manifest").Parse(`apiVersion: sluice.dev/v1alpha1
+// filled reads a template of manifests, in which list writes addresses.
+func filled(text string) *template.Template {
+	list := func(addresses []string) string { return `["` + strings.Join(addresses, `", "`) + `"]` }
+	return template.Must(template.New("manifests").Funcs(template.FuncMap{"list": list}).Parse(text))
+}
+
+var manifest = filled(`apiVersion: sluice.dev/v1alpha1
 kind: InferenceRoute
 metadata: {name: filetype, namespace: ml}
 spec:
@@ -148,10 +207,10 @@ spec:
   listener: {port: {{.Port}}}
   versions:
     - name: v1
-      endpoints: [{{range $i, $e := .V1}}{{if $i}}, {{end}}"{{$e}}"{{end}}]
+      endpoints: {{list .V1}}
       health: {path: /ready, interval: 200ms}
     - name: v2
-      endpoints: [{{range $i, $e := .V2}}{{if $i}}, {{end}}"{{$e}}"{{end}}]
+      endpoints: {{list .V2}}
       health: {path: /ready, interval: 200ms}
   target: {{.Target}}
   initialStable: v1
@@ -168,31 +227,41 @@ spec:
     - name: errors
       slo: {max: 1%}
 {{.Metrics}}
-`))
+`)
 
 // load sends open-loop requests until the test ends or stopLoad.
 func (s *scene) load(rate float64) {
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop, s.ended = stop, make(chan struct{})
-	load := stage.Load{
+	s.stopLoad = s.under(stage.Load{
 		URL: fmt.Sprintf("http://127.0.0.1:%d/infer", s.port), Host: "filetype.ml", Rate: rate, Seed: 7,
 		Bodies: [][]byte{[]byte("{}")}, Heard: s.record.Add,
-	}
+	})
+}
+
+// under keeps a load on until the test ends or stop.
+func (s *scene) under(load stage.Load) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
 	go func() {
-		defer close(s.ended)
+		defer close(ended)
 		_ = load.Run(ctx) // it ends by being stopped
 	}()
-	s.t.Cleanup(s.stopLoad)
+	stop = func() {
+		cancel()
+		await.Next(s.t, ended, "the end of the load")
+	}
+	s.t.Cleanup(stop)
+	return stop
 }
 
-func (s *scene) stopLoad() {
-	s.stop()
-	<-s.ended
-}
-
-// until polls the route's snapshot until it is as wanted. A control plane that
-// is away is waited for.
+// until awaits the scene's one inference route.
 func (s *scene) until(what string, want func(controller.Snapshot) bool) controller.Snapshot {
+	s.t.Helper()
+	return s.awaits(key, what, want)
+}
+
+// awaits polls an inference route's snapshot until it is as wanted. A control plane that
+// is away is waited for.
+func (s *scene) awaits(key config.Key, what string, want func(controller.Snapshot) bool) controller.Snapshot {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -207,8 +276,8 @@ func (s *scene) until(what string, want func(controller.Snapshot) bool) controll
 		}
 		select {
 		case <-ctx.Done():
-			s.t.Fatalf("%s: never came within %v; last: phase %s, waits %v, conditions %v\n%s",
-				what, patience, last.State.Phase(), last.Waits, last.Conditions, s.plane.Tail())
+			s.t.Fatalf("%s: %s: never came within %v; last: phase %s, waits %v, conditions %v, %+v\n%s",
+				key, what, patience, last.State.Phase(), last.Waits, last.Conditions, last.Assessment, s.plane.Tail())
 		case <-ticker.C:
 		}
 	}
@@ -232,4 +301,18 @@ func (s *scene) envoyPID() int {
 	}
 	require.NoError(s.t, json.Unmarshal(data, &running), string(data))
 	return running.PID
+}
+
+// sluice runs a verb of the command on the scene's state, and gives what it prints.
+func (s *scene) sluice(verb ...string) string {
+	s.t.Helper()
+	out, err := exec.CommandContext(s.context(), binary, append(verb, "--state", s.config.State)...).CombinedOutput()
+	require.NoError(s.t, err, string(out))
+	return string(out)
+}
+
+// explain is what `sluice explain` prints.
+func (s *scene) explain() string {
+	s.t.Helper()
+	return s.sluice("explain", key.String())
 }

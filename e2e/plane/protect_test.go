@@ -25,9 +25,7 @@ func TestUsersAreSparedAFailingCandidateUpToTheBudget(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScene(t, "{maxDuration: 10m, minStep: 1s}", "  strategy: {canary: {steps: [{weight: 25%, for: 1m}]}}"+tt.protect)
-			for _, b := range s.v2 {
-				b.failing.Store(true)
-			}
+			s.fail()
 			s.load(200)
 			s.write("v2")
 			end := s.until("rolled back", func(got controller.Snapshot) bool { return len(got.State.History) > 0 })

@@ -11,18 +11,12 @@ import (
 
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
-	"github.com/sluice-dev/sluice/e2e/stage"
 )
 
 func TestABadEditKeepsTheLastGoodConfiguration(t *testing.T) {
 	s := newScene(t, quick, ramp)
 	s.load(50)
-	path := filepath.Join(s.config.Routes, "routes.yaml")
-	good, err := os.ReadFile(path)
-	require.NoError(t, err)
-	bad := strings.Replace(string(good), "target: v1", "target: v9", 1)
-	bad = strings.Replace(bad, "mirroring: Allowed", "mirroring: Perhaps", 1)
-	require.NoError(t, stage.Replace(path, []byte(bad)))
+	good := s.edit("target: v1", "target: v9", "mirroring: Allowed", "mirroring: Perhaps")
 
 	refused := s.until("refusal", func(now controller.Snapshot) bool { return now.Refusal != "" })
 	require.Contains(t, refused.Refusal, `found "v9"`)
@@ -30,11 +24,9 @@ func TestABadEditKeepsTheLastGoodConfiguration(t *testing.T) {
 	accepted, ok := refused.Condition(canary.Accepted)
 	require.True(t, ok)
 	require.Equal(t, canary.False, accepted.Status)
-	out, err := exec.Command(binary, "status", key.String(), "--state", s.config.State).CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.Contains(t, string(out), "v9", "status says so")
+	require.Contains(t, s.sluice("status", key.String()), "v9", "status says so")
 
-	require.NoError(t, stage.Replace(path, good))
+	s.replace(good)
 	s.until("mended", func(now controller.Snapshot) bool { return now.Refusal == "" })
 	s.stopLoad()
 	require.Empty(t, s.record.Answers().Failed())
@@ -43,21 +35,18 @@ func TestABadEditKeepsTheLastGoodConfiguration(t *testing.T) {
 func TestARefusalByTheProxyIsShownAndLeavesTrafficAsItWas(t *testing.T) {
 	s := newScene(t, quick, ramp)
 	s.load(50)
-	path := filepath.Join(s.config.Routes, "routes.yaml")
-	good, err := os.ReadFile(path)
-	require.NoError(t, err)
 	// Go compiles this expression; Envoy's limit on the size of a program does not
 	// let it pass.
 	big := "  matches: [{path: {type: RegularExpression, value: \"/(infer|" + strings.Repeat("[a-z]{1,60}", 12) + ")\"}}]\n"
-	require.NoError(t, stage.Replace(path, []byte(strings.Replace(string(good), "  mirroring: Allowed\n", big+"  mirroring: Allowed\n", 1))))
+	good := s.edit("  mirroring: Allowed\n", big+"  mirroring: Allowed\n")
 
 	nacked := s.until("the proxy's words", func(now controller.Snapshot) bool { return now.State.Nack != nil })
 	require.Contains(t, nacked.State.Nack.Text, "regex")
 	require.Contains(t, s.explain(), nacked.State.Nack.Text)
 	before := len(s.record.Answers())
 	s.waitAnswers(before + 50)
-	require.NoError(t, stage.Replace(path, good))
-	s.until("taken back", func(now controller.Snapshot) bool { return now.State.Nack == nil })
+	s.replace(good)
+	s.until("taken back", taken)
 	s.stopLoad()
 	require.Empty(t, s.record.Answers().Failed(), "traffic stayed as it was")
 }

@@ -1,7 +1,6 @@
 package plane
 
 import (
-	"os/exec"
 	"testing"
 	"time"
 
@@ -16,14 +15,6 @@ import (
 func (s *scene) waitAnswers(n int) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool { return len(s.record.Answers()) >= n }, patience, 10*time.Millisecond)
-}
-
-// explain is what `sluice explain` prints.
-func (s *scene) explain() string {
-	s.t.Helper()
-	out, err := exec.Command(binary, "explain", key.String(), "--state", s.config.State).CombinedOutput()
-	require.NoError(s.t, err, string(out))
-	return string(out)
 }
 
 func rolledBack(s controller.Snapshot) bool {
@@ -55,9 +46,7 @@ func TestAnIdleRouteIsNeverPromoted(t *testing.T) {
 
 func TestACandidateWithoutAReadyEndpointHasNoShareAndIsUndecided(t *testing.T) {
 	s := newScene(t, `{minStep: 1s, minRequestsPerStep: 10, progressDeadline: 4s}`, ramp)
-	for _, b := range s.v2 {
-		b.unready.Store(true)
-	}
+	s.unready()
 	s.until("unready", func(now controller.Snapshot) bool { return now.State.Ready["v2"] == 0 && now.State.Ready["v1"] == 2 })
 	s.load(50)
 	s.write("v2")
@@ -78,9 +67,7 @@ func TestACandidateThatGoesUnreadyLosesItsShareAtOnce(t *testing.T) {
 	s.load(100)
 	s.write("v2")
 	s.until("first step", stepping(0))
-	for _, b := range s.v2 {
-		b.unready.Store(true)
-	}
+	s.unready()
 	s.until("no share", func(now controller.Snapshot) bool {
 		return now.State.Rollout != nil && now.State.Published.Weight("v2") == 0
 	})
@@ -89,9 +76,7 @@ func TestACandidateThatGoesUnreadyLosesItsShareAtOnce(t *testing.T) {
 
 func TestABlindRolloutIsAborted(t *testing.T) {
 	s, logs := newRelayedScene(t, quick, oneStep)
-	s.until("the proxy", func(now controller.Snapshot) bool {
-		return len(now.Proxies) == 1 && now.State.Acked == now.State.Published.Epoch
-	})
+	s.until("the proxy", served)
 	s.load(100)
 	s.write("v2")
 	s.until("evidence", func(now controller.Snapshot) bool {
@@ -116,9 +101,7 @@ func TestAFailingCandidateIsRolledBackAndAPromotedOneCanBe(t *testing.T) {
 	require.WithinRange(t, back.At, asked, asked.Add(5*time.Second))
 	s.until("quiet", func(now controller.Snapshot) bool { return now.State.Rollout == nil })
 
-	for _, b := range s.v2 {
-		b.failing.Store(true)
-	}
+	s.fail()
 	s.do("retry", api.Verb{})
 	last := s.until("rolled back on evidence", func(now controller.Snapshot) bool {
 		return rolledBack(now) && now.State.History[0].Cause != canary.CauseReverted

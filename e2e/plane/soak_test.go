@@ -32,7 +32,7 @@ func TestPromoteAndRollbackCyclesFailNoRequest(t *testing.T) {
 		b.Config.Handler = model()
 	}
 	l := startLoad(s.port)
-	s.until("an epoch in force", func(now controller.Snapshot) bool { return now.State.Acked == now.State.Published.Epoch })
+	s.until("an epoch in force", served)
 	s.write("v2")
 	part := *soakRequests / 4
 	acked := func(weight uint32) {

@@ -1,16 +1,11 @@
 package plane
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"text/template"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +13,7 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/e2e/parts"
 	"github.com/sluice-dev/sluice/e2e/stage"
 	"github.com/sluice-dev/sluice/serving/server/passthrough"
@@ -64,17 +60,11 @@ func (g generator) counting(t *testing.T) string {
 	require.NoError(t, err)
 	handler, err := passthrough.New(passthrough.Config{Target: target, Limit: 10_000})
 	require.NoError(t, err)
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.Listener.Addr().String()
+	return address(t, handler)
 }
 
 // bare is the server itself, which says of no answer how many tokens it has.
-func (g generator) bare(t *testing.T) string {
-	server := httptest.NewServer(g)
-	t.Cleanup(server.Close)
-	return server.Listener.Addr().String()
-}
+func (g generator) bare(t *testing.T) string { return address(t, g) }
 
 // chat is an inference route with a candidate, and what its clients got.
 type chat struct {
@@ -84,9 +74,9 @@ type chat struct {
 	record *stage.Record
 }
 
-func (c chat) subject() subject { return subject{Name: c.Name} }
+func (c chat) key() config.Key { return config.Key{Namespace: "ml", Name: c.Name} }
 
-var chats = template.Must(template.New("chats").Parse(`apiVersion: sluice.dev/v1alpha1
+var chats = filled(`apiVersion: sluice.dev/v1alpha1
 kind: AnalysisPolicy
 metadata: {name: tokens, namespace: ml}
 spec:
@@ -106,33 +96,23 @@ spec:
   protocol: openai
   timeouts: {request: 2m}
   versions:
-    - {name: v1, endpoints: [{{range $i, $e := .V1}}{{if $i}}, {{end}}"{{$e}}"{{end}}], health: {path: /ready, interval: 200ms}}
-    - {name: v2, endpoints: [{{range $i, $e := .V2}}{{if $i}}, {{end}}"{{$e}}"{{end}}], health: {path: /ready, interval: 200ms}}
+    - {name: v1, endpoints: {{list .V1}}, health: {path: /ready, interval: 1s}}
+    - {name: v2, endpoints: {{list .V2}}, health: {path: /ready, interval: 1s}}
   analysis: {policy: tokens}
   strategy: {canary: {steps: [{weight: 50%, for: 10m}]}}
   target: {{$.Target}}
   initialStable: v1
-{{end}}`))
+{{end}}`)
 
 // chatroom is a control plane with its Envoy and the chats, each with its load, and
 // then with its candidate.
 func chatroom(t *testing.T, all []chat) *scene {
-	s := &scene{t: t}
-	var err error
-	s.port, err = stage.FreePort()
-	require.NoError(t, err)
-	s.config = stage.PlaneConfig{
-		Binary: binary, Envoy: parts.Envoy(t), Routes: t.TempDir(), State: t.TempDir(), Logs: t.TempDir(),
-		Args: []string{"--drain", "1s", "--grace", "2s", "--envoy-workers", "2"},
-	}
+	s := newBareScene(t, parts.Envoy(t))
 	write := func(target string) {
-		var out bytes.Buffer
-		require.NoError(t, chats.Execute(&out, map[string]any{"Port": s.port, "Chats": all, "Target": target}))
-		require.NoError(t, stage.Replace(filepath.Join(s.config.Routes, "routes.yaml"), out.Bytes()))
+		s.put(chats, map[string]any{"Port": s.port, "Chats": all, "Target": target})
 	}
 	write("v1")
-	s.start()
-	t.Cleanup(func() { require.NoError(t, s.plane.Stop(patience)) })
+	s.begin()
 	for i := range all {
 		all[i].record = &stage.Record{}
 		s.talk(all[i])
@@ -143,17 +123,10 @@ func chatroom(t *testing.T, all []chat) *scene {
 
 // talk sends open-loop requests until the test ends.
 func (s *scene) talk(to chat) {
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	load := stage.Load{
+	s.under(stage.Load{
 		URL: fmt.Sprintf("http://127.0.0.1:%d/v1/chat/completions", s.port), Host: to.Name + ".ml", Rate: 20, Seed: 7,
 		Bodies: [][]byte{[]byte(`{"model": "m", "stream": true}`)}, Heard: to.record.Add,
-	}
-	go func() {
-		defer close(ended)
-		_ = load.Run(ctx) // it ends by being stopped
-	}()
-	s.t.Cleanup(func() { stop(); <-ended })
+	})
 }
 
 // Streams are judged on the real Envoy by when they begin and how fast they go on: by
@@ -182,26 +155,26 @@ func TestStreamsAreJudgedByTheirTokens(t *testing.T) {
 		}
 	})
 
-	end := s.awaits(all[1].subject(), "is rolled back while it runs", rolledBack)
+	end := s.awaits(all[1].key(), "is rolled back while it runs", rolledBack)
 	t.Logf("late: %s", end.State.History[0].Reason)
 	require.Contains(t, end.State.History[0].Reason, "ttfb-p50 pod-rank >1.3x")
 	require.Zero(t, end.Traces[0].Candidate.Requests, "none of its answers has ended")
 	released.Store(true)
 	close(release)
 
-	end = s.awaits(all[0].subject(), "is rolled back", rolledBack)
+	end = s.awaits(all[0].key(), "is rolled back", rolledBack)
 	t.Logf("slow: %s", end.State.History[0].Reason)
 	require.Contains(t, end.State.History[0].Reason, "tpot-p50 pod-rank >1.3x")
 	require.Equal(t, canary.OutcomeRolledBack, end.State.History[0].Outcome)
 
-	still := s.awaits(all[3].subject(), "is undecided", func(now controller.Snapshot) bool {
+	still := s.awaits(all[3].key(), "is undecided", func(now controller.Snapshot) bool {
 		return now.Assessment != nil && now.Assessment.Why.Kind == analysis.WhyUnmeasured
 	})
 	t.Logf("silent: %s", still.Assessment.Reason)
 	require.Equal(t, analysis.Undecided, still.Assessment.Verdict)
 	require.Regexp(t, `^metric tpot: none of \d+ answers of v2 says`, still.Assessment.Reason)
 
-	still = s.awaits(all[2].subject(), "was judged as long as the others", func(now controller.Snapshot) bool {
+	still = s.awaits(all[2].key(), "was judged as long as the others", func(now controller.Snapshot) bool {
 		return now.Assessment != nil && now.Assessment.Requests["v2"] >= 60
 	})
 	t.Logf("equal: %s", still.Assessment.Reason)

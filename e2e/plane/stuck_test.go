@@ -2,7 +2,6 @@ package plane
 
 import (
 	"encoding/json"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -28,10 +27,8 @@ type proxyLine struct {
 // proxies asks for them by name.
 func (s *scene) proxies(names ...string) (lines []proxyLine) {
 	s.t.Helper()
-	args := append([]string{"proxies", "--state", s.config.State, "-o", "json"}, names...)
-	out, err := exec.Command(binary, args...).CombinedOutput()
-	require.NoError(s.t, err, string(out))
-	require.NoError(s.t, json.Unmarshal(out, &lines), string(out))
+	out := s.sluice(append([]string{"proxies", "-o", "json"}, names...)...)
+	require.NoError(s.t, json.Unmarshal([]byte(out), &lines), out)
 	return lines
 }
 
@@ -43,9 +40,7 @@ func TestAProxyThatHearsNothingIsNamedAndSeenToServeWhatItHad(t *testing.T) {
 	s := newSceneWith(t, `{minStep: 1s, minRequestsPerStep: 40, ackTimeout: 1s}`, ramp, "")
 	hears := s.relay("xds.sock")
 	s.ownEnvoy("deaf", hears, s.relay("als.sock"))
-	s.until("the proxy", func(now controller.Snapshot) bool {
-		return len(now.Proxies) == 1 && now.State.Acked == now.State.Published.Epoch
-	})
+	s.until("the proxy", served)
 	s.load(100)
 	s.write("v2")
 	s.until("v2 served", func(now controller.Snapshot) bool {
