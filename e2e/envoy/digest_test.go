@@ -2,13 +2,11 @@ package envoy
 
 import (
 	"context"
-	"net"
 	"testing"
 
 	datapb "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
@@ -20,8 +18,6 @@ import (
 // digestingModel says in its trailers what its answers are.
 func digestingModel(t *testing.T, digest string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	g := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 		if err := grpc.SetTrailer(ctx, metadata.Pairs(name.HeaderDigest, digest)); err != nil {
 			return nil, err
@@ -29,9 +25,7 @@ func digestingModel(t *testing.T, digest string) string {
 		return handle(ctx, r)
 	}))
 	healthpb.RegisterHealthServer(g, health.NewServer())
-	go func() { _ = g.Serve(listener) }() // Stop ends it
-	t.Cleanup(g.Stop)
-	return listener.Addr().String()
+	return serveGRPC(t, g)
 }
 
 // Half of the calls are copied to v2, and the same half to v1 again; what all three
@@ -49,10 +43,7 @@ func TestCopiesAreRepeatedAndDigestsInTrailersAreLogged(t *testing.T) {
 		Mirror: config.Share{Version: "v2", Weight: 5000}, Repeat: config.Share{Version: "v1", Weight: 5000},
 	}})
 	s.Acked(filetype, 5)
-	conn, err := grpc.NewClient((&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(s.Port)}).String(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority("filetype.ml"))
-	require.NoError(t, err)
-	defer conn.Close()
+	conn := s.dial("filetype.ml")
 	const calls = 200
 	for range calls {
 		_, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})

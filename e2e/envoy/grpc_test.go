@@ -1,14 +1,12 @@
 package envoy
 
 import (
-	"net"
 	"testing"
 
 	datapb "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
@@ -20,12 +18,17 @@ import (
 // healthModel is a version that knows the health of the service "model".
 func healthModel(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	g := grpc.NewServer()
 	model := health.NewServer()
 	model.SetServingStatus("model", healthpb.HealthCheckResponse_SERVING)
 	healthpb.RegisterHealthServer(g, model)
+	return serveGRPC(t, g)
+}
+
+// serveGRPC has a server listen until the test ends, and gives its address.
+func serveGRPC(t *testing.T, g *grpc.Server) string {
+	t.Helper()
+	listener := listenOn(t, "127.0.0.1:0")
 	go func() { _ = g.Serve(listener) }() // Stop ends it
 	t.Cleanup(g.Stop)
 	return listener.Addr().String()
@@ -39,10 +42,7 @@ func TestGRPCIsServedAndItsStatusIsLogged(t *testing.T) {
 	cfg.Routes[0].Versions[1].Endpoints = []string{healthModel(t)}
 	s.Publish(cfg, splitOf(filetype, 5, config.Whole("v2")))
 	s.Acked(filetype, 5)
-	conn, err := grpc.NewClient((&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(s.Port)}).String(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority("filetype.ml"))
-	require.NoError(t, err)
-	defer conn.Close()
+	conn := s.dial("filetype.ml")
 
 	var header metadata.MD
 	answer, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: "model"}, grpc.Header(&header))

@@ -260,9 +260,11 @@ func TestOverloadOverGRPC(t *testing.T) {
 	require.NoError(t, await.Next(t, done, "the answer"))
 
 	t.Run("answers carry the load and their digest", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
+		defer cancel()
 		var trailer metadata.MD
 		for len(trailer.Get("endpoint-load-metrics-bin")) == 0 { // a report is made a moment after the first answer
-			_, err := k.ModelInfer(t.Context(), rawRow(1, 1), grpc.Trailer(&trailer))
+			_, err := k.ModelInfer(ctx, rawRow(1, 1), grpc.Trailer(&trailer))
 			require.NoError(t, err)
 		}
 		first := trailer.Get("x-sluice-digest")

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -55,14 +56,12 @@ func serve(t *testing.T) *served {
 	t.Cleanup(func() { stop(); assert.NoError(t, await.Next(t, ended, "the end of the server")) })
 	await.Next(t, ready, "the warm-up")
 	v.http, v.grpc = "http://"+c.Listener.Addr().String(), "grpc://"+c.GRPC.Addr().String()
-	for { // ready follows Warm at once
+	isReady := func() bool {
 		r, err := http.Get(v.http + "/v2/health/ready")
-		require.NoError(t, err)
-		r.Body.Close()
-		if r.StatusCode == http.StatusOK {
-			return v
-		}
+		return err == nil && r.Body.Close() == nil && r.StatusCode == http.StatusOK
 	}
+	require.Eventually(t, isReady, await.Patience, time.Millisecond, "ready follows Warm at once")
+	return v
 }
 
 func row(a, b uint32) []serving.Tensor {
