@@ -31,6 +31,8 @@ const (
 	LeftUnsent     LeftOut = "unsent"     // the copy was one too many, and was not sent
 	LeftUnanswered LeftOut = "unanswered" // stable failed: there is nothing to compare with
 	LeftUnlabelled LeftOut = "unlabelled" // one of them has no digest
+	LeftUnreadable LeftOut = "unreadable" // stable's body has not what is compared
+	LeftLong       LeftOut = "long"       // one of them is longer than LongestBody
 )
 
 // agreement is the evidence on a shadow's answers.
@@ -42,8 +44,10 @@ type agreement struct {
 	Single limit `json:"single"`
 	Paired limit `json:"paired"`
 
-	Left     map[LeftOut]int64 `json:"left,omitempty"`
-	Examples []Disagreement    `json:"examples,omitempty"`
+	Left map[LeftOut]int64 `json:"left,omitempty"`
+	// Unreadable says why the last body was.
+	Unreadable string         `json:"unreadable,omitempty"`
+	Examples   []Disagreement `json:"examples,omitempty"`
 }
 
 // Disagreement is one request to which the shadow gave another answer.
@@ -120,6 +124,9 @@ func (a *agreement) add(g *answerGrids, c Comparison) {
 			a.Left = map[LeftOut]int64{}
 		}
 		a.Left[c.Left]++
+		if c.Left == LeftUnreadable {
+			a.Unreadable = c.Stable
+		}
 		return
 	}
 	differs := rateOf(c.Differs)

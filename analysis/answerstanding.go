@@ -59,7 +59,7 @@ func (j *judgement) answerStandings() (ss []standing) {
 
 // unfair says why those that were compared say nothing of the rest. Empty: they do.
 func (a *agreement) unfair() string {
-	left := a.Left[LeftUnmatched] + a.Left[LeftUnlabelled]
+	left := a.Left[LeftUnmatched] + a.Left[LeftUnlabelled] + a.Left[LeftUnreadable] + a.Left[LeftLong]
 	if all := a.Single.Candidate.N + left; float64(left) > unmatchedMost*float64(all) {
 		return sprintf("%d of %d copies could not be compared: %s", left, all, a.leftOut())
 	}
@@ -69,11 +69,15 @@ func (a *agreement) unfair() string {
 // leftOut lists what was not compared, the most first.
 func (a *agreement) leftOut() string {
 	var told []string
-	reasons := []LeftOut{LeftUnmatched, LeftUnlabelled, LeftUnanswered, LeftUnsent}
+	reasons := []LeftOut{LeftUnmatched, LeftUnlabelled, LeftUnreadable, LeftLong, LeftUnanswered, LeftUnsent}
 	slices.SortStableFunc(reasons, func(x, y LeftOut) int { return cmp.Compare(a.Left[y], a.Left[x]) })
 	for _, why := range reasons {
 		if n := a.Left[why]; n > 0 {
-			told = append(told, sprintf("%d %s", n, why.words()))
+			text := sprintf("%d %s", n, why.words())
+			if why == LeftUnreadable {
+				text += " (" + a.Unreadable + ")"
+			}
+			told = append(told, text)
 		}
 	}
 	return strings.Join(told, ", ")
@@ -88,6 +92,10 @@ func (l LeftOut) words() string {
 		return "were over the cap and not sent"
 	case LeftUnanswered:
 		return "were not answered by stable itself"
+	case LeftUnreadable:
+		return "have an answer of stable that cannot be read"
+	case LeftLong:
+		return sprintf("have an answer of more than %d KiB", LongestBody>>10)
 	case LeftUnlabelled:
 		return "have an answer without x-sluice-digest"
 	}

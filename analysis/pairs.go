@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sluice-dev/sluice/analysis/compare"
 	"github.com/sluice-dev/sluice/config"
 )
 
@@ -14,6 +15,10 @@ import (
 // stable, the shadow's, and stable's second where that is asked for. It holds each until
 // Compare.Within has passed since the first of them came, whatever they are: so no
 // outcome chooses the order in which they are compared. It is bounded, and not saved.
+//
+// Where bodies are compared, the answer that users got is nothing to it: two copies go
+// to stable, or one where it is asked once, and log entries tell of those copies that
+// have no answer.
 type Pairs struct {
 	metric  config.Metric
 	arms    Arms
@@ -21,6 +26,7 @@ type Pairs struct {
 	waiting map[string]*pair
 	order   []*pair // as their first answers came
 	most    uint64  // the largest hash of an id that is held
+	bytes   int     // of the values that are held
 }
 
 const (
@@ -28,6 +34,8 @@ const (
 	// passed over by the hashes of their ids, so that a request and its copies are held or
 	// passed over together, whatever comes first.
 	mostWaiting = 50_000
+	// mostBytes bounds what of bodies is held at once, in the same way.
+	mostBytes = 64 << 20
 	// mostCopying is how many epochs are remembered.
 	mostCopying = 64
 )
@@ -37,6 +45,9 @@ type pair struct {
 	id                  string
 	came, start         time.Time
 	live, shadow, again answer
+
+	copied bool // to the shadow, whatever became of it
+	unsent bool // a copy was over its cap
 }
 
 // answer is what one attempt told.
@@ -44,7 +55,11 @@ type answer struct {
 	there          bool
 	status, digest string // digest only where it is compared
 	outcome        Outcome
-	sent           bool // a copy that is over its cap is not
+
+	// Where bodies are compared: what is, or why it is not.
+	value      *compare.Value
+	unreadable string
+	long       bool
 }
 
 // NewPairs joins the answers of arms for a policy's metric answers.
@@ -55,13 +70,23 @@ func NewPairs(m config.Metric, arms Arms) *Pairs {
 // Split takes a split that is in force: requests of others are passed over unless it
 // copies them.
 func (p *Pairs) Split(s config.Split) {
-	if s.Mirror.Weight == 0 || s.Mirror.Version != p.arms.Candidate || p.metric.Twice() && s.Repeat.Weight == 0 {
+	if s.Mirror.Weight == 0 || s.Mirror.Version != p.arms.Candidate || p.metric.Copies() > 0 && s.Repeat.Weight == 0 {
 		return
 	}
 	if p.copying[s.Epoch] = true; len(p.copying) > mostCopying {
 		delete(p.copying, slices.Min(slices.Collect(maps.Keys(p.copying))))
 	}
 }
+
+// Reads is the comparator that bodies are to be read by; nil where none are.
+func (p *Pairs) Reads() *config.Compare {
+	if !p.bodies() {
+		return nil
+	}
+	return p.metric.Compare
+}
+
+func (p *Pairs) bodies() bool { return p.metric.Compare.By.Bodies() }
 
 // Add takes an attempt as the log entry of its end comes. A request of a later attempt is answered
 // by that one.
@@ -70,25 +95,53 @@ func (p *Pairs) Add(now time.Time, r Request) {
 	if slot == nil || r.Running || r.ID == "" || r.Pinned || !p.copying[r.Epoch] {
 		return
 	}
-	at := p.waiting[r.ID]
+	at := p.at(now, r.ID, r.Start)
 	if at == nil {
-		if len(p.order) >= mostWaiting {
-			p.thin()
-		}
-		if hashOf(r.ID) > p.most {
-			return
-		}
-		at = &pair{id: r.ID, came: now, start: r.Start}
-		p.waiting[r.ID], p.order = at, append(p.order, at)
-	}
-	to := slot(at)
-	if to.there && !to.failed() {
 		return
 	}
-	*to = answer{there: true, status: r.Status, outcome: r.Outcome, sent: !r.Shadow || r.Issued || r.Pod != ""}
+	at.copied = at.copied || r.Shadow && r.Version == p.arms.Candidate
+	at.unsent = at.unsent || r.Shadow && !r.Issued && r.Pod == ""
+	to := slot(at)
+	answered := r.Outcome == Succeeded || r.Outcome == ClientFault
+	if to.there && !to.failed() || p.bodies() && answered { // its body comes by itself
+		return
+	}
+	*to = answer{there: true, status: r.Status, outcome: r.Outcome}
 	if p.metric.Compare.By == config.CompareDigest && r.Outcome == Succeeded {
 		to.digest = r.Digest
 	}
+}
+
+// Copied takes what was read of the answer to a copy, where bodies are compared.
+func (p *Pairs) Copied(now time.Time, g Gist) {
+	slot := p.copySlot(g)
+	if slot == nil || g.by != p.metric.Compare || g.id == "" || !p.copying[g.epoch] {
+		return
+	}
+	at := p.at(now, g.id, now)
+	if at == nil {
+		return
+	}
+	at.copied = at.copied || g.version == p.arms.Candidate
+	to := slot(at)
+	p.bytes += g.answer.size() - to.size()
+	*to = g.answer
+}
+
+// at is the request of an id. Nil: it is passed over.
+func (p *Pairs) at(now time.Time, id string, start time.Time) *pair {
+	if at := p.waiting[id]; at != nil {
+		return at
+	}
+	if len(p.order) >= mostWaiting || p.bytes >= mostBytes {
+		p.thin()
+	}
+	if hashOf(id) > p.most {
+		return nil
+	}
+	at := &pair{id: id, came: now, start: start}
+	p.waiting[id], p.order = at, append(p.order, at)
+	return at
 }
 
 // thin passes over half of the requests, by their ids, from now on and of those held.
@@ -97,21 +150,44 @@ func (p *Pairs) thin() {
 	p.order = slices.DeleteFunc(p.order, func(at *pair) bool {
 		gone := hashOf(at.id) > p.most
 		if gone {
-			delete(p.waiting, at.id)
+			p.forget(at)
 		}
 		return gone
 	})
 }
 
-// slot is whose answer it is; nil for nobody's.
+func (p *Pairs) forget(at *pair) {
+	delete(p.waiting, at.id)
+	p.bytes -= at.live.size() + at.shadow.size() + at.again.size()
+}
+
+func live(a *pair) *answer   { return &a.live }
+func shadow(a *pair) *answer { return &a.shadow }
+func again(a *pair) *answer  { return &a.again }
+
+// slot is whose answer it is; nil for nobody's. Log entries do not tell stable's copies
+// apart.
 func (p *Pairs) slot(r Request) func(*pair) *answer {
 	switch {
-	case r.Version == p.arms.Stable && !r.Shadow:
-		return func(a *pair) *answer { return &a.live }
 	case r.Version == p.arms.Candidate && r.Shadow:
-		return func(a *pair) *answer { return &a.shadow }
-	case r.Version == p.arms.Stable && p.metric.Twice():
-		return func(a *pair) *answer { return &a.again }
+		return shadow
+	case r.Version == p.arms.Stable && r.Shadow == p.bodies():
+		return live
+	case r.Version == p.arms.Stable && r.Shadow && p.metric.Twice():
+		return again
+	}
+	return nil
+}
+
+// copySlot is the same of an answer whose body was read.
+func (p *Pairs) copySlot(g Gist) func(*pair) *answer {
+	switch {
+	case g.version == p.arms.Candidate:
+		return shadow
+	case g.version == p.arms.Stable && !g.second:
+		return live
+	case g.version == p.arms.Stable && p.metric.Twice():
+		return again
 	}
 	return nil
 }
@@ -128,8 +204,8 @@ func (p *Pairs) Close(now time.Time) []Comparison {
 	slices.SortFunc(closed, func(a, b *pair) int { return cmp.Or(a.start.Compare(b.start), cmp.Compare(a.id, b.id)) })
 	var all []Comparison
 	for _, at := range closed {
-		delete(p.waiting, at.id)
-		if at.shadow.there {
+		p.forget(at)
+		if at.copied {
 			all = append(all, p.compare(at))
 		}
 	}
@@ -140,17 +216,24 @@ func (p *Pairs) compare(at *pair) Comparison {
 	c := Comparison{ID: at.id, Stable: at.live.said(), Shadow: at.shadow.said()}
 	twice := p.metric.Twice()
 	switch {
-	case !at.shadow.sent, twice && at.again.there && !at.again.sent:
+	case at.unsent:
 		c.Left = LeftUnsent
-	case !at.live.there, twice && !at.again.there, at.shadow.outcome == Abandoned, at.again.there && at.again.outcome == Abandoned:
+	case !at.live.there, !at.shadow.there, twice && !at.again.there, at.shadow.outcome == Abandoned, at.again.there && at.again.outcome == Abandoned:
 		c.Left = LeftUnmatched
 	case at.live.failed():
 		c.Left = LeftUnanswered
+	case at.live.long, at.shadow.long, twice && at.again.long:
+		c.Left = LeftLong
+	case at.live.unreadable != "":
+		c.Left, c.Stable = LeftUnreadable, at.live.unreadable
 	case p.unlabelled(at.live, at.shadow), twice && p.unlabelled(at.live, at.again):
 		c.Left = LeftUnlabelled
 	default:
-		c.Differs = at.live.differs(at.shadow)
-		c.Twice, c.Noise = twice, twice && at.live.differs(at.again)
+		c.Differs = p.differs(at.live, at.shadow)
+		c.Twice, c.Noise = twice, twice && p.differs(at.live, at.again)
+		if c.Differs && at.live.value != nil && at.shadow.value != nil {
+			c.Stable, c.Shadow = compare.Shown(*at.live.value, *at.shadow.value)
+		}
 	}
 	return c
 }
@@ -168,8 +251,24 @@ func (p *Pairs) unlabelled(live, other answer) bool {
 // same says whether both ended alike.
 func (a answer) same(o answer) bool { return a.status == o.status && a.outcome == o.outcome }
 
-// differs says whether another answer is not the same.
-func (a answer) differs(o answer) bool { return !a.same(o) || a.digest != o.digest }
+// differs says whether another answer is not the same as stable's.
+func (p *Pairs) differs(live, other answer) bool {
+	switch {
+	case !live.same(other), live.digest != other.digest:
+		return true
+	case live.value == nil:
+		return false
+	}
+	return other.value == nil || !live.value.Alike(*p.metric.Compare, *other.value)
+}
+
+// size is about how many bytes of a body it holds.
+func (a answer) size() int {
+	if a.value == nil {
+		return 0
+	}
+	return a.value.Size()
+}
 
 // said is an answer in a few words.
 func (a answer) said() string {
@@ -178,6 +277,12 @@ func (a answer) said() string {
 		return "no answer"
 	case a.outcome == TimedOut:
 		return a.status + ", cut off"
+	case a.unreadable != "":
+		return a.unreadable
+	case a.long:
+		return "a long answer"
+	case a.value != nil:
+		return a.value.String()
 	case a.outcome == Succeeded && a.digest != "":
 		return a.digest
 	}

@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,4 +174,115 @@ func TestWhatWaitsIsBoundedAndNoCopyLacksItsRequest(t *testing.T) {
 		pairs.Split(split)
 	}
 	assert.LessOrEqual(t, len(pairs.copying), mostCopying)
+}
+
+func copyOf(version, body string) Copy {
+	return Copy{ID: "r1", Version: version, Epoch: 7, Status: 200, Body: []byte(body)}
+}
+
+func byBodies(twice ...string) config.PolicySpec {
+	p := comparing(twice...)
+	p.Metrics[0].Compare = &config.Compare{By: config.CompareLabel, Field: "label", Within: p.Metrics[0].Compare.Within}
+	return p
+}
+
+func pairingCopies(p config.PolicySpec, requests []Request, copies ...Copy) []Comparison {
+	m, _ := p.Answers()
+	pairs := NewPairs(m, compared())
+	split := copying()
+	split.Repeat = config.Share{Version: "v1", Weight: 5000}
+	pairs.Split(split)
+	for _, r := range requests {
+		pairs.Add(noon(), r)
+	}
+	for _, c := range copies {
+		pairs.Copied(noon(), GistOf(pairs.Reads(), c))
+	}
+	return pairs.Close(noon().Add(10 * time.Second))
+}
+
+func TestBodiesOfCopiesAreCompared(t *testing.T) {
+	const cat, dog = `{"label":"cat"}`, `{"label":"dog"}`
+	failed := copyOf("v2", "")
+	failed.Status = 503
+	clipped := copyOf("v2", cat)
+	clipped.Clipped = true
+	unsent := ended(shadowAnswer(""), "", Failed)
+	unsent.Pod, unsent.Issued = "", false
+	for _, tt := range []struct {
+		name     string
+		requests []Request
+		copies   []Copy
+		want     []Comparison
+	}{
+		{"alike", nil, []Copy{copyOf("v1", cat), copyOf("v2", cat)}, []Comparison{{ID: "r1", Stable: `"cat"`, Shadow: `"cat"`}}},
+		{"not alike", nil, []Copy{copyOf("v2", dog), copyOf("v1", cat)}, []Comparison{{ID: "r1", Stable: `"cat"`, Shadow: `"dog"`, Differs: true}}},
+		{"of another status", nil, []Copy{copyOf("v1", cat), failed}, []Comparison{{ID: "r1", Stable: `"cat"`, Shadow: "503", Differs: true}}},
+		{
+			"one that is no answer",
+			[]Request{ended(shadowAnswer(""), "", Failed)},
+			[]Copy{copyOf("v1", cat)},
+			[]Comparison{{ID: "r1", Stable: `"cat"`, Shadow: "no answer", Differs: true}},
+		},
+		{"one that was not sent", []Request{unsent}, []Copy{copyOf("v1", cat)}, []Comparison{{ID: "r1", Stable: `"cat"`, Shadow: "no answer", Left: LeftUnsent}}},
+		{
+			"one that cannot be read", nil,
+			[]Copy{copyOf("v1", cat), copyOf("v2", "{}")},
+			[]Comparison{{ID: "r1", Stable: `"cat"`, Shadow: "body: has no field label", Differs: true}},
+		},
+		{
+			"one that is too long", nil,
+			[]Copy{copyOf("v1", cat), clipped},
+			[]Comparison{{ID: "r1", Stable: `"cat"`, Shadow: "a long answer", Left: LeftLong}},
+		},
+		{
+			"stable's that cannot be read", nil,
+			[]Copy{copyOf("v1", "{}"), copyOf("v2", cat)},
+			[]Comparison{{ID: "r1", Stable: "body: has no field label", Shadow: `"cat"`, Left: LeftUnreadable}},
+		},
+		{
+			"never what users got",
+			[]Request{liveAnswer("cat"), shadowAnswer("dog")},
+			nil,
+			[]Comparison{{ID: "r1", Stable: "no answer", Shadow: "no answer", Left: LeftUnmatched}},
+		},
+		{
+			"one whose body is lost",
+			[]Request{shadowAnswer("")},
+			[]Copy{copyOf("v1", cat)},
+			[]Comparison{{ID: "r1", Stable: `"cat"`, Shadow: "no answer", Left: LeftUnmatched}},
+		},
+		{
+			"only with stable's own copy",
+			[]Request{liveAnswer("cat")},
+			[]Copy{copyOf("v2", cat)},
+			[]Comparison{{ID: "r1", Stable: "no answer", Shadow: `"cat"`, Left: LeftUnmatched}},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, pairingCopies(byBodies(), tt.requests, tt.copies...))
+		})
+	}
+	second := copyOf("v1", dog)
+	second.Second = true
+	got := pairingCopies(byBodies("twice"), nil, second, copyOf("v1", cat), copyOf("v2", cat))
+	assert.Equal(t, []Comparison{{ID: "r1", Stable: `"cat"`, Shadow: `"cat"`, Twice: true, Noise: true}}, got)
+}
+
+func TestBodiesThatWaitAreBounded(t *testing.T) {
+	p := byBodies()
+	m, _ := p.Answers()
+	pairs := NewPairs(m, compared())
+	split := copying()
+	split.Repeat = config.Share{Version: "v1", Weight: 5000}
+	pairs.Split(split)
+	long := `{"label":"` + strings.Repeat("x", 200_000) + `"}`
+	for i := range 1000 {
+		c := copyOf("v1", long)
+		c.ID = fmt.Sprint(i)
+		pairs.Copied(noon(), GistOf(pairs.Reads(), c))
+	}
+	assert.Less(t, pairs.bytes, mostBytes+300_000)
+	pairs.Close(noon().Add(time.Minute))
+	assert.Zero(t, pairs.bytes)
 }

@@ -29,10 +29,10 @@ func (r *Rollout) shadow() config.Share {
 	return config.Share{}
 }
 
-// repeated is what stable is sent a copy of, too, where the policy measures a shadow's
-// answers by how stable's differ among themselves.
+// repeated is what stable is sent a copy of, too, where the policy reads the bodies of
+// answers, or measures a shadow's by how stable's differ among themselves.
 func repeated(p config.PolicySpec, stable string, mirror config.Share) config.Share {
-	if m, _ := p.Answers(); mirror.Weight == 0 || !m.Twice() {
+	if m, _ := p.Answers(); mirror.Weight == 0 || m.Copies() == 0 {
 		return config.Share{}
 	}
 	return config.Share{Version: stable, Weight: mirror.Weight}

@@ -5,9 +5,10 @@ import "slices"
 // answersMetric checks what is compared of a shadow's answers.
 func (c *checker) answersMetric(path string, m Metric) {
 	if m.Compare == nil {
-		c.lacks(path, "has no compare: `compare: {by: digest}` compares what servers say of their answers, `{by: status}` how they end")
+		c.lacks(path, "has no compare: `compare: {by: digest}` compares what servers say of their answers, "+
+			"`{by: status}` how they end, `{by: json}` their bodies")
 	} else {
-		c.comparator(path+".compare.by", m.Compare.By)
+		c.comparator(path+".compare", *m.Compare)
 		c.positive(path+".compare.within", m.Compare.Within)
 	}
 	c.untimed(path, m)
@@ -15,21 +16,6 @@ func (c *checker) answersMetric(path string, m Metric) {
 	if m.SLO != nil {
 		c.share(path+".slo", string(m.Name), *m.SLO)
 	}
-}
-
-// comparator refuses, with the reason, what access logs cannot serve.
-func (c *checker) comparator(path string, by Comparator) {
-	if slices.Contains(ofBodies(), by) {
-		c.refuse(path, "needs the bodies of answers, which nobody reads: access logs have the status, "+
-			"and the digest or label that a server sends in x-sluice-digest", string(by))
-		return
-	}
-	oneOf(c, path, by, CompareStatus, CompareDigest)
-}
-
-// ofBodies are comparators that one may expect.
-func ofBodies() []Comparator {
-	return []Comparator{"body", "json", "exact-json", "top-k", "topk", "numeric", "tolerance", "cosine", "embedding"}
 }
 
 // share checks a limit that is a share of all.
@@ -47,7 +33,10 @@ func (c *checker) share(path, of string, s SLO) {
 
 // compares checks that what a policy wants compared can be, on a route that names it.
 func (c *checker) compares(r InferenceRoute, p PolicySpec) {
-	_, compared := p.Answers()
+	m, compared := p.Answers()
+	if compared {
+		c.comparesBodies(r, m)
+	}
 	switch {
 	case r.Strategy.Shadow != nil && !compared:
 		c.refuse("spec.analysis.policy", "has no metric answers, and that is all that is judged of a shadow", r.Analysis.Policy)

@@ -75,7 +75,10 @@ func (s RouteSpec) conditionalDefaults(written func(path string) bool) RouteSpec
 }
 
 // Defaults of a metric that only one kind of metric has.
-const defaultBurstCap = 3
+const (
+	defaultBurstCap = 3
+	defaultTop      = 5
+)
 
 func defaultQuantiles() []Quantile { return []Quantile{0.5, 0.95, 0.99} }
 
@@ -88,6 +91,10 @@ func (s PolicySpec) conditionalDefaults(written func(path string) bool) PolicySp
 		path := at("metrics", i)
 		if m.counted() && m.BurstCap == 0 && !written(path+".burstCap") {
 			m.BurstCap = defaultBurstCap
+		}
+		if m.Compare != nil && m.Compare.By == CompareTopK && m.Compare.Top == 0 && !written(path+".compare.top") {
+			fresh := *m.Compare
+			fresh.Top, m.Compare = defaultTop, &fresh
 		}
 		comparesTimes := m.Name.Timed() && m.VersusStable != nil
 		if comparesTimes && len(m.Quantiles) == 0 && !written(path+".quantiles") {

@@ -31,7 +31,10 @@ func anyConfig() *rapid.Generator[*Config] {
 
 // fits says whether a route may name a policy.
 func fits(r InferenceRoute, p AnalysisPolicy) bool {
-	_, compared := p.Answers()
+	m, compared := p.Answers()
+	if compared && m.Compare.By.Bodies() && r.Protocol == ProtocolGRPC {
+		return false
+	}
 	if r.Strategy.Canary == nil {
 		return r.Strategy.Shadow != nil && compared
 	}
@@ -260,7 +263,11 @@ func anyMetrics() *rapid.Generator[[]Metric] {
 		counts := failures
 		counts.Name, counts.Prometheus = "own", &Prometheus{URL: "http://p:9090", Bad: "b($version)", Total: "t($version)", Interval: 15e9, Stale: 60e9}
 		answers := failures
-		answers.Name, answers.BurstCap, answers.Compare = MetricAnswers, 0, &Compare{By: CompareDigest, Within: 10e9}
+		answers.Name, answers.BurstCap, answers.Compare = MetricAnswers, 0, rapid.SampledFrom([]*Compare{
+			{By: CompareDigest, Within: 10e9},
+			{By: CompareTopK, Field: "a.0", Top: 7, Hide: []string{"b"}, Within: 1e9},
+			{By: CompareCosine, Field: "e", Tolerance: 100, Within: 1e9},
+		}).Draw(t, "compare")
 		if answers.VersusStable != nil {
 			versus := *answers.VersusStable
 			versus.Floor, answers.VersusStable = 0, &versus

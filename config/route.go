@@ -10,6 +10,10 @@ type InferenceRoute struct {
 	// SegmentHeader is the header of the policy's segments, where the policy that is in
 	// force is known to whoever publishes. No user writes it.
 	SegmentHeader string `json:"-"`
+
+	// Answers compares those of copies, where the policy that is in force is known to
+	// whoever publishes. No user writes it.
+	Answers *Metric `json:"-"`
 }
 
 // RouteSpec is the spec of an InferenceRoute.

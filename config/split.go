@@ -22,8 +22,8 @@ type Split struct {
 	Mirror Share `json:"mirror,omitzero"`
 
 	// Repeat copies the same requests, no others, to the version that answers them, so
-	// that it is known how its answers differ among themselves. Its weight is Mirror's; a
-	// zero one repeats nothing.
+	// that its answers can be read, or it is known how they differ among themselves. Its
+	// weight is Mirror's; a zero one repeats nothing.
 	Repeat Share `json:"repeat,omitzero"`
 }
 

@@ -30,6 +30,10 @@ type BootstrapConfig struct {
 	// ALSAddresses take access logs and load reports, in the same form. A second
 	// one takes over without loss. Default: XDSAddress.
 	ALSAddresses []string
+	// TapAddress takes bodies of answers to copies, where a policy compares them, in the
+	// same form. One, so that all answers to a request meet. Default: the first of
+	// ALSAddresses.
+	TapAddress string
 	// AdminAddress is Envoy's admin interface, in the same form. A socket is made
 	// with mode 0600. Required: a proxy is drained through it.
 	AdminAddress string
@@ -52,8 +56,9 @@ func Bootstrap(c BootstrapConfig) ([]byte, error) {
 	}
 	xds, errXDS := controlCluster(ClusterXDS, c.XDSAddress)
 	als, errALS := controlCluster(ClusterALS, c.ALSAddresses...)
+	tap, errTap := controlCluster(ClusterTap, c.TapAddress)
 	admin, errAdmin := parseAddress(c.AdminAddress)
-	if err := errors.Join(errXDS, errALS, errAdmin); err != nil {
+	if err := errors.Join(errXDS, errALS, errTap, errAdmin); err != nil {
 		return nil, err
 	}
 	if p := admin.GetPipe(); p != nil {
@@ -62,7 +67,7 @@ func Bootstrap(c BootstrapConfig) ([]byte, error) {
 	b := &bootstrappb.Bootstrap{
 		Node:             &corepb.Node{Id: c.NodeID, Cluster: c.Cluster},
 		Admin:            &bootstrappb.Admin{Address: admin},
-		StaticResources:  &bootstrappb.Bootstrap_StaticResources{Clusters: []*clusterpb.Cluster{xds, als}},
+		StaticResources:  &bootstrappb.Bootstrap_StaticResources{Clusters: []*clusterpb.Cluster{xds, als, tap}},
 		DynamicResources: c.dynamicResources(),
 		// Load reports are the count that loses nothing.
 		ClusterManager: &bootstrappb.ClusterManager{LoadStatsConfig: &corepb.ApiConfigSource{
@@ -95,6 +100,9 @@ func (c *BootstrapConfig) setDefaults() error {
 	}
 	if len(c.ALSAddresses) == 0 {
 		c.ALSAddresses = []string{c.XDSAddress}
+	}
+	if c.TapAddress == "" {
+		c.TapAddress = c.ALSAddresses[0]
 	}
 	if c.Reconnect.Base == 0 {
 		c.Reconnect.Base = 100 * time.Millisecond

@@ -2,10 +2,12 @@ package xds
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	clusterpb "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	hcmpb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	httppb "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	typepb "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -39,7 +41,7 @@ func backendsOf(in intent) (clusters, endpoints []Resource, err error) {
 		}
 		// Envoy waits for an endpoint message after every change of a cluster, even if
 		// the endpoints are the same. So they are new whenever the cluster is.
-		eds, err := endpointsOf(in.InferenceRoute, v, cluster.Version)
+		eds, err := endpointsOf(in.InferenceRoute, v, name.Cluster(in.Key, v.Name), cluster.Version)
 		if err != nil {
 			return nil, nil, fmt.Errorf("version %q: %w", v.Name, err)
 		}
@@ -50,23 +52,36 @@ func backendsOf(in intent) (clusters, endpoints []Resource, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("protect: %w", err)
 	}
-	return append(clusters, covered...), endpoints, nil
+	copying, copied, err := copyBackends(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	return slices.Concat(clusters, covered, copying), append(endpoints, copied...), nil
 }
 
 func clusterOf(r config.InferenceRoute, v config.Version) (Resource, error) {
-	protocol, err := upstreamProtocol(r.Protocol)
+	id := name.Cluster(r.Key, v.Name)
+	c, err := newCluster(r, id, nil)
 	if err != nil {
 		return Resource{}, err
 	}
-	id := name.Cluster(r.Key, v.Name)
-	return newResource(id, &clusterpb.Cluster{
+	c.HealthChecks = []*corepb.HealthCheck{healthCheck(r.Protocol, v.Health)}
+	return newResource(id, c)
+}
+
+// newCluster is what all clusters of an inference route have.
+func newCluster(r config.InferenceRoute, id string, filters []*hcmpb.HttpFilter) (*clusterpb.Cluster, error) {
+	protocol, err := upstreamProtocol(r.Protocol, filters)
+	if err != nil {
+		return nil, err
+	}
+	return &clusterpb.Cluster{
 		Name:                 id,
 		ClusterDiscoveryType: &clusterpb.Cluster_Type{Type: clusterpb.Cluster_EDS},
 		EdsClusterConfig:     &clusterpb.Cluster_EdsClusterConfig{EdsConfig: overADS()},
 		ConnectTimeout:       duration(connectTimeout),
 		LbPolicy:             clusterpb.Cluster_LEAST_REQUEST,
 		CircuitBreakers:      breakers(),
-		HealthChecks:         []*corepb.HealthCheck{healthCheck(r.Protocol, v.Health)},
 		// An endpoint that was taken out must not be kept because it is healthy.
 		IgnoreHealthOnHostRemoval: true,
 		// No healthy endpoint is no answer: a request is never sent to a dead one.
@@ -74,7 +89,7 @@ func clusterOf(r config.InferenceRoute, v config.Version) (Resource, error) {
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
 			httpOptions: protocol,
 		},
-	})
+	}, nil
 }
 
 // breakers gives live and mirrored requests limits of their own in one cluster:
@@ -95,7 +110,7 @@ func breakers() *clusterpb.CircuitBreakers {
 	}}
 }
 
-func upstreamProtocol(p config.Protocol) (*anypb.Any, error) {
+func upstreamProtocol(p config.Protocol, filters []*hcmpb.HttpFilter) (*anypb.Any, error) {
 	explicit := &httppb.HttpProtocolOptions_ExplicitHttpConfig{}
 	switch p {
 	case config.ProtocolHTTP, config.ProtocolOpenAI, "":
@@ -110,6 +125,7 @@ func upstreamProtocol(p config.Protocol) (*anypb.Any, error) {
 	}
 	return pack(&httppb.HttpProtocolOptions{
 		CommonHttpProtocolOptions: &corepb.HttpProtocolOptions{IdleTimeout: duration(idleUpstream)},
+		HttpFilters:               filters,
 		UpstreamProtocolOptions:   &httppb.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit},
 	})
 }

@@ -10,14 +10,12 @@ import (
 	endpointpb "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 
 	"github.com/sluice-dev/sluice/config"
-	"github.com/sluice-dev/sluice/xds/name"
 )
 
 // endpointsOf lists where a version answers. Envoy takes addresses only, so a
 // hostname is refused here: who delivers a config may resolve it. The one
 // exception is localhost, which is 127.0.0.1.
-func endpointsOf(r config.InferenceRoute, v config.Version, clusterVersion string) (Resource, error) {
-	id := name.Cluster(r.Key, v.Name)
+func endpointsOf(r config.InferenceRoute, v config.Version, id, clusterVersion string) (Resource, error) {
 	var hosts []*endpointpb.LbEndpoint
 	for i, e := range v.Endpoints {
 		address, err := parseEndpoint(e)

@@ -28,6 +28,8 @@ type intent struct {
 	segments string
 	// former is the port that requests came to before it moved, if it is that.
 	former *Former
+	// answers compares those of copies.
+	answers config.Metric
 }
 
 // closed says that no new connections come there.
@@ -48,7 +50,7 @@ func readIntents(cfg *config.Config, splits map[config.Key]config.Split) ([]inte
 			bad = append(bad, &RouteError{r.Key, err})
 			continue
 		}
-		in.segments = segmentsOf(cfg, r)
+		in.segments, in.answers = segmentsOf(cfg, r), answersOf(cfg, r)
 		intents = append(intents, in)
 	}
 	return intents, bad

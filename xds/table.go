@@ -49,9 +49,14 @@ func (t table) resource() (Resource, []*RouteError) {
 func (t table) needs() []Ref {
 	var refs []Ref
 	for _, in := range t.routes {
-		for _, share := range append(slices.Clone(in.split.Shares), in.split.Mirror, in.split.Repeat) {
+		for _, share := range in.split.Shares {
 			if share.Weight > 0 {
 				refs = append(refs, Ref{TypeCluster, name.Cluster(in.Key, share.Version)})
+			}
+		}
+		for _, share := range []config.Share{in.split.Mirror, in.split.Repeat} {
+			if share.Weight > 0 {
+				refs = append(refs, Ref{TypeCluster, in.copied(share.Version)})
 			}
 		}
 		if c, ok := coverOf(in); ok {
@@ -117,12 +122,7 @@ func actionOf(in intent) *routepb.RouteAction {
 	if in.Timeouts.Request.D() >= streamIdle {
 		action.IdleTimeout = duration(min(in.Timeouts.Request.D(), longest-time.Minute) + time.Minute)
 	}
-	// Envoy draws once per request: policies of equal fractions copy the same requests.
-	for _, m := range []config.Share{in.split.Mirror, in.split.Repeat} {
-		if m.Weight > 0 {
-			action.RequestMirrorPolicies = append(action.RequestMirrorPolicies, mirror(in, m))
-		}
-	}
+	action.RequestMirrorPolicies = mirrors(in)
 	return action
 }
 
@@ -147,9 +147,9 @@ func weighted(in intent) *routepb.WeightedCluster {
 	return w
 }
 
-func mirror(in intent, m config.Share) *routepb.RouteAction_RequestMirrorPolicy {
-	return &routepb.RouteAction_RequestMirrorPolicy{
-		Cluster: name.Cluster(in.Key, m.Version),
+func mirror(in intent, m config.Share, number int) *routepb.RouteAction_RequestMirrorPolicy {
+	policy := &routepb.RouteAction_RequestMirrorPolicy{
+		Cluster: in.copied(m.Version),
 		RuntimeFraction: &corepb.RuntimeFractionalPercent{DefaultValue: &typepb.FractionalPercent{
 			Numerator:   m.Weight,
 			Denominator: typepb.FractionalPercent_TEN_THOUSAND,
@@ -159,6 +159,10 @@ func mirror(in intent, m config.Share) *routepb.RouteAction_RequestMirrorPolicy 
 			Append: overwrite(name.HeaderShadow, name.Arm(m.Version, in.split.Epoch)),
 		}}},
 	}
+	if in.reads() {
+		policy.RequestHeadersMutations = append(policy.RequestHeadersMutations, copyMutations(number)...)
+	}
+	return policy
 }
 
 func overwrite(header, value string) *corepb.HeaderValueOption {

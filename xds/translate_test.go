@@ -63,6 +63,12 @@ func grpcProtocol(r *config.RouteSpec) { r.Protocol = config.ProtocolGRPC }
 
 func openAI(r *config.RouteSpec) { r.Protocol = config.ProtocolOpenAI }
 
+// reading compares answers by their bodies, with stable asked twice.
+func reading(r config.InferenceRoute) config.InferenceRoute {
+	r.Answers = &config.Metric{Compare: &config.Compare{By: config.CompareJSON}, VersusStable: &config.VersusStable{}}
+	return r
+}
+
 func mirroring(r *config.RouteSpec) { r.Mirroring = config.MirroringAllowed }
 
 func sticky(s config.Stickiness) func(*config.RouteSpec) {
@@ -118,9 +124,10 @@ func TestGoldenTranslations(t *testing.T) {
 		cfg    *config.Config
 		splits map[config.Key]config.Split
 	}{
-		"canary":       {configOf(route("filetype")), map[config.Key]config.Split{key("filetype"): ramp}},
-		"mirror":       {configOf(route("filetype", mirroring)), map[config.Key]config.Split{key("filetype"): mirrored}},
-		"mirror_twice": {configOf(route("filetype", mirroring)), map[config.Key]config.Split{key("filetype"): repeated}},
+		"canary":               {configOf(route("filetype")), map[config.Key]config.Split{key("filetype"): ramp}},
+		"mirror":               {configOf(route("filetype", mirroring)), map[config.Key]config.Split{key("filetype"): mirrored}},
+		"copies_that_are_read": {configOf(reading(route("filetype", mirroring))), map[config.Key]config.Split{key("filetype"): repeated}},
+		"mirror_twice":         {configOf(route("filetype", mirroring)), map[config.Key]config.Split{key("filetype"): repeated}},
 		"grpc": {
 			configOf(route("filetype", grpcProtocol, func(r *config.RouteSpec) { r.Timeouts.Request = config.Duration(10 * time.Minute) })),
 			map[config.Key]config.Split{key("filetype"): ramp},

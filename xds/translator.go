@@ -83,6 +83,7 @@ type (
 		versions []config.Version
 		protect  config.Protect
 		target   string // only where it is protected
+		bodies   bool
 	}
 	backends struct {
 		clusters, endpoints []Resource
@@ -112,7 +113,7 @@ type (
 )
 
 func (t *Translator) backendsOf(in intent) ([]Resource, []Resource, error) {
-	input := backendsInput{key: in.Key, protocol: in.Protocol, versions: in.Versions, protect: in.Protect}
+	input := backendsInput{key: in.Key, protocol: in.Protocol, versions: in.Versions, protect: in.Protect, bodies: in.bodies()}
 	if in.Protect.RetryOnStable != nil {
 		input.target = in.Target
 	}

@@ -20,6 +20,9 @@ import (
 const (
 	ClusterXDS = "sluice_xds" // the control plane's discovery service
 	ClusterALS = "sluice_als" // access logs and load reports
+	// ClusterTap takes bodies of answers to copies. It has connections of its own: access
+	// logs do not wait for them.
+	ClusterTap = "sluice_tap"
 )
 
 // Resources is everything that Envoy is told for one config and the splits in

@@ -192,8 +192,9 @@ func TestALoadReportBecomesALoadPerVersion(t *testing.T) {
 		{ClusterName: "sluice_als"},
 		{
 			ClusterName: "ml/filetype/v2", LoadReportInterval: durationpb.New(time.Second), TotalDroppedRequests: 3,
-			UpstreamLocalityStats: []*endpointpb.UpstreamLocalityStats{locality, locality},
+			UpstreamLocalityStats: []*endpointpb.UpstreamLocalityStats{locality},
 		},
+		{ClusterName: "ml/filetype/v2~copies", UpstreamLocalityStats: []*endpointpb.UpstreamLocalityStats{locality}},
 	}}))
 	loads := await.Next(t, sink.loads, "a load report")
 	require.Len(t, loads, 1)

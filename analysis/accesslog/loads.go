@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"slices"
 	"time"
 
 	endpointpb "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
@@ -48,7 +49,8 @@ func (s *Server) report(proxy string, report *loadspb.LoadStatsRequest) {
 	s.sink.Report(proxy, loadsOf(proxy, report, time.Now()))
 }
 
-// loadsOf reads a report of the clusters that are versions of inference routes.
+// loadsOf reads a report of the clusters that are versions of inference routes. One that
+// is for copies alone is a part of its version.
 func loadsOf(proxy string, report *loadspb.LoadStatsRequest, at time.Time) []analysis.Load {
 	var loads []analysis.Load
 	for _, c := range report.GetClusterStats() {
@@ -58,8 +60,20 @@ func loadsOf(proxy string, report *loadspb.LoadStatsRequest, at time.Time) []ana
 		}
 		load := sum(c)
 		load.Route, load.Version, load.Proxy, load.At = route, version, proxy, at
-		loads = append(loads, load)
+		loads = add(loads, load)
 	}
+	return loads
+}
+
+func add(loads []analysis.Load, load analysis.Load) []analysis.Load {
+	i := slices.IndexFunc(loads, func(l analysis.Load) bool { return l.Route == load.Route && l.Version == load.Version })
+	if i < 0 {
+		return append(loads, load)
+	}
+	to := &loads[i]
+	to.Interval = max(to.Interval, load.Interval)
+	to.Issued, to.Succeeded, to.Errored = to.Issued+load.Issued, to.Succeeded+load.Succeeded, to.Errored+load.Errored
+	to.InProgress, to.Dropped = to.InProgress+load.InProgress, to.Dropped+load.Dropped
 	return loads
 }
 

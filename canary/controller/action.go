@@ -44,6 +44,13 @@ func (a *action) published() config.InferenceRoute {
 	if r := a.next.Rollout; r != nil && r.Policy.Segments != nil {
 		route.SegmentHeader = r.Policy.Segments.Header
 	}
+	policy := a.next.Policy
+	if r := a.next.Rollout; r != nil {
+		policy = r.Policy
+	}
+	if m, compared := policy.Answers(); compared {
+		route.Answers = &m
+	}
 	return route
 }
 

@@ -320,6 +320,21 @@ func (m *Manager) Measured(k config.Key, rollout string, seen analysis.Measureme
 	m.post(k, func(c *Controller) { c.Measured(rollout, seen) })
 }
 
+// Copied takes the answer to a copied request. It reads it, and waits for nobody: where a
+// Controller is behind, log entries come first, and the answer is lost.
+func (m *Manager) Copied(answer analysis.Copy) {
+	r := m.find(answer.Route)
+	if r == nil {
+		return
+	}
+	by := r.reads.Load()
+	if by == nil {
+		return
+	}
+	now, gist := m.config.Now(), analysis.GistOf(by, answer)
+	r.offer(func(c *Controller) { c.Copied(now, gist) })
+}
+
 // Stream says that an access-log stream of a proxy opened or closed.
 func (m *Manager) Stream(proxy string, open bool) {
 	now := m.config.Now()

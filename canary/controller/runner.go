@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/config"
 )
 
 // mailboxSize is how many letters may wait. A full mailbox holds back the log
@@ -26,6 +27,7 @@ type runner struct {
 	ended   chan struct{} // closed when the goroutine has
 
 	latest atomic.Pointer[Snapshot]
+	reads  atomic.Pointer[config.Compare] // of bodies of answers to copies
 
 	controller *Controller // the goroutine's, once it runs
 }
@@ -68,6 +70,7 @@ func (r *runner) run(ctx context.Context, done <-chan struct{}) {
 		case <-ticker.C:
 			r.controller.Tick(r.now())
 		}
+		r.reads.Store(r.controller.reads())
 		if now := r.now(); r.controller.state.Seq != seen.Seq || now.Sub(at) >= glance {
 			seen, at = r.controller.state, now
 			s := r.controller.Snapshot(now)
@@ -91,6 +94,17 @@ func (r *runner) post(done <-chan struct{}, letter func(*Controller)) {
 	case r.mail <- letter:
 	case <-r.stopped:
 	case <-done:
+	}
+}
+
+// offer leaves a letter where there is room for many.
+func (r *runner) offer(letter func(*Controller)) {
+	if len(r.mail) > mailboxSize/2 {
+		return
+	}
+	select {
+	case r.mail <- letter:
+	default:
 	}
 }
 

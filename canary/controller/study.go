@@ -63,6 +63,32 @@ func (c *Controller) studied(now time.Time, requests []analysis.Request) {
 	}
 }
 
+// pairs joins answers to copies; nil where nobody does.
+func (c *Controller) pairs() *analysis.Pairs {
+	switch {
+	case c.sense != nil:
+		return c.sense.pairs
+	case c.study != nil:
+		return c.study.pairs
+	}
+	return nil
+}
+
+// reads is what bodies of answers to copies are to be read by; nil where none are.
+func (c *Controller) reads() *config.Compare {
+	if p := c.pairs(); p != nil {
+		return p.Reads()
+	}
+	return nil
+}
+
+// Copied takes what was read of the answer to a copied request.
+func (c *Controller) Copied(now time.Time, gist analysis.Gist) {
+	if p := c.pairs(); p != nil {
+		p.Copied(now, gist)
+	}
+}
+
 // lookStudy compares the answers that are due, and judges them.
 func (c *Controller) lookStudy(now time.Time) {
 	s := c.study

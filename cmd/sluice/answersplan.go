@@ -13,8 +13,8 @@ import (
 // answersPlan is how many answers of a shadow have to be compared, and what that costs.
 type answersPlan struct {
 	By config.Comparator `json:"by"`
-	// Copied is the share of requests that the shadow is sent, Again what stable is asked
-	// a second time.
+	// Copied is the share of requests that the shadow is sent, Again what stable is sent
+	// beside what its users ask.
 	Copied config.Percent `json:"copied"`
 	Again  config.Percent `json:"again,omitempty"`
 	// Same is what it takes to pass where none differs, Blamed to be named harmful, in 19
@@ -38,9 +38,7 @@ func planAnswers(p config.PolicySpec, copied config.Percent, rate float64) *answ
 		return nil
 	}
 	plan := &answersPlan{By: m.Compare.By, Copied: copied}
-	if m.Twice() {
-		plan.Again = copied
-	}
+	plan.Again = config.Percent(m.Copies()) * copied
 	timed := func(differing config.Percent, answers int64) sample {
 		after := 0.0
 		if rate > 0 {
@@ -75,6 +73,9 @@ func (p *answersPlan) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  answers by %s: the shadow is sent %s%s more of stable's requests, at most %d at a time from each proxy\n",
 		p.By, p.Copied, again, xds.ShadowLimit)
+	if p.By.Bodies() {
+		fmt.Fprintf(w, "  bodies of those copies' answers are read, up to %d KiB each\n", analysis.LongestBody>>10)
+	}
 	fmt.Fprintf(w, "  answers that never differ pass after %s", p.Same)
 	for _, b := range p.Blamed {
 		fmt.Fprintf(w, "; where %s differ they are named after %s", b.Differing, b)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-dev/sluice/analysis/accesslog"
 	"github.com/sluice-dev/sluice/analysis/prom"
+	"github.com/sluice-dev/sluice/analysis/tap"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/api"
 	"github.com/sluice-dev/sluice/canary/controller"
@@ -89,6 +90,9 @@ func (p *plane) assemble(ctx context.Context) (err error) {
 	}
 	seen := newSightings(p.manager, time.Now)
 	if p.logs, err = accesslog.New(accesslog.Config{Sink: seen}); err != nil {
+		return err
+	}
+	if p.tap, err = tap.New(tap.Config{Sink: p.manager}); err != nil {
 		return err
 	}
 	if p.prober, err = probe.New(probe.Config{Report: p.probed}); err != nil {

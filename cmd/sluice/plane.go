@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluice-dev/sluice/analysis/accesslog"
 	"github.com/sluice-dev/sluice/analysis/prom"
+	"github.com/sluice-dev/sluice/analysis/tap"
 	"github.com/sluice-dev/sluice/canary/api"
 	"github.com/sluice-dev/sluice/canary/controller"
 	"github.com/sluice-dev/sluice/canary/filestore"
@@ -39,6 +40,7 @@ type plane struct {
 	publisher *publisher
 	manager   *controller.Manager
 	logs      *accesslog.Server
+	tap       *tap.Server
 	archive   *archive.Archive
 	poller    *prom.Poller
 	prober    *probe.Prober
@@ -116,10 +118,11 @@ func (p *plane) startFront(ctx context.Context, g *errgroup.Group) {
 	}
 }
 
-// logServer takes access logs and load reports.
+// logServer takes access logs, load reports and answers to copies.
 func (p *plane) logServer() *grpc.Server {
 	s := grpc.NewServer(append(ads.Options(), accesslog.Options()...)...)
 	p.logs.Register(s)
+	p.tap.Register(s)
 	return s
 }
 

@@ -38,13 +38,13 @@ func allowed() map[string]row {
 		"xds/envoy": {[]string{"config", "xds", "xds/name"}, whyXDS},
 		"xds/mesh":  {[]string{"config", "config/v1alpha1", "xds/name"}, whyXDS},
 
-		"analysis":           {[]string{"config", "xds/name"}, whyAnalysis},
-		"analysis/compare":   {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
+		"analysis":           {[]string{"config", "analysis/compare", "xds/name"}, whyAnalysis},
+		"analysis/compare":   {[]string{"config"}, "it compares two answers and knows nothing of how many there are"},
 		"analysis/accesslog": {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
 		"analysis/outcome":   {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
 		"analysis/prom":      {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
 		"analysis/replay":    {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
-		"analysis/tap":       {[]string{"config", "analysis", "analysis/compare", "xds/name"}, whyAnalysis},
+		"analysis/tap":       {[]string{"config", "analysis", "xds/name"}, whyAnalysis},
 
 		"canary":        {[]string{"config", "analysis", "xds/name"}, whyCanary},
 		"canary/review": {[]string{"config", "analysis", "canary", "xds/name"}, whyCanary},

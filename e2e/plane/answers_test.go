@@ -87,6 +87,14 @@ spec:
 ---
 apiVersion: sluice.dev/v1alpha1
 kind: AnalysisPolicy
+metadata: {name: bodies, namespace: ml}
+spec:
+  confidence: {falseRollback: 5%}
+  metrics:
+    - {name: answers, compare: {by: json, ignore: [id], hide: [user], within: 2s}, slo: {max: 0.5%}}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: AnalysisPolicy
 metadata: {name: twice, namespace: ml}
 spec:
   confidence: {falseRollback: 5%}
@@ -111,12 +119,20 @@ spec:
 
 // studio is a control plane with its Envoy and the subjects, each under load.
 func studio(t *testing.T, all []subject) *scene {
-	s := newBareScene(t, parts.Envoy(t))
+	s := newStudio(t, all, parts.Envoy(t))
+	for i := range all {
+		s.sendTo(&all[i])
+	}
+	return s
+}
+
+// newStudio has no load yet.
+func newStudio(t *testing.T, all []subject, envoy string) *scene {
+	s := newBareScene(t, envoy)
 	s.put(subjects, map[string]any{"Port": s.port, "Subjects": all})
 	s.begin()
 	for i := range all {
 		all[i].wrong = &atomic.Pointer[error]{}
-		s.sendTo(&all[i])
 	}
 	return s
 }

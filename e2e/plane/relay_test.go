@@ -126,11 +126,14 @@ func shortDir(t *testing.T) string {
 }
 
 // ownEnvoy starts an Envoy that the control plane does not mind.
-func (s *scene) ownEnvoy(node string, xds, als *relay) {
+func (s *scene) ownEnvoy(node string, xds, als *relay, more ...string) {
 	s.t.Helper()
 	dir := shortDir(s.t)
-	bootstrap, err := exec.Command(binary, "bootstrap", "--node", node, "--xds", xds.path,
-		"--als", als.path, "--admin", filepath.Join(dir, "admin.sock")).Output()
+	args := append([]string{
+		"bootstrap", "--node", node, "--xds", xds.path,
+		"--als", als.path, "--admin", filepath.Join(dir, "admin.sock"),
+	}, more...)
+	bootstrap, err := exec.Command(binary, args...).Output()
 	require.NoError(s.t, err)
 	file := filepath.Join(dir, "envoy.json")
 	require.NoError(s.t, os.WriteFile(file, bootstrap, 0o600))

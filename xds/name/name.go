@@ -27,6 +27,11 @@ const (
 	// HeaderTokens is set by model servers, in the trailers of a response that streams, or
 	// in the headers of one that comes whole: how many tokens it has.
 	HeaderTokens = "x-sluice-tokens" //nolint:gosec // a count
+	// HeaderCopy tells copies of one request to one version apart: "1" or "2".
+	HeaderCopy = "x-sluice-copy"
+	// MetadataCluster names, to who reads the bodies of answers to copies, the cluster
+	// that answered.
+	MetadataCluster = "x-sluice-cluster"
 	// TagArm is the custom tag of access logs that holds the serving cluster.
 	TagArm = "arm"
 	// TagAge is the custom tag of access logs that holds for how many milliseconds what the
@@ -44,9 +49,15 @@ func Cluster(route config.Key, version string) string {
 	return route.Namespace + "/" + route.Name + "/" + version
 }
 
-// ParseCluster reads Cluster's form back.
+// copies ends the names of clusters for copies alone. No version's name has it.
+const copies = "~copies"
+
+// Copies names a version's cluster of copies, whose answers are read.
+func Copies(route config.Key, version string) string { return Cluster(route, version) + copies }
+
+// ParseCluster reads Cluster's form back, or that of Copies.
 func ParseCluster(s string) (route config.Key, version string, err error) {
-	parts := strings.Split(s, "/")
+	parts := strings.Split(strings.TrimSuffix(s, copies), "/")
 	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
 		return config.Key{}, "", fmt.Errorf("cluster name %q: is not namespace/name/version", s)
 	}

@@ -1,0 +1,153 @@
+// Package tap takes the answers to copied requests from Envoy, whole, so that their bodies
+// can be compared: the external processor of clusters that nothing but copies goes to.
+// Nobody waits for it, and it changes nothing. It never sees an answer that a user
+// waits for, and keeps none.
+//
+// Start reading at Server.Process, then answer.
+package tap
+
+import (
+	"errors"
+	"io"
+	"strconv"
+	"sync/atomic"
+
+	procpb "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/xds/name"
+)
+
+// Sink takes answers. It is called by the goroutines of many streams at once.
+type Sink interface {
+	// Copied takes the answer to a copy that came whole. It is the sink's.
+	Copied(c analysis.Copy)
+}
+
+// Config is what a Server needs.
+type Config struct {
+	// Sink takes everything. Required.
+	Sink Sink
+	// Longest is how many bytes of a body are read. Default analysis.LongestBody.
+	Longest int
+	// Most is how many answers are read at once; further ones are passed over. Default
+	// 256.
+	Most int64
+}
+
+// Server implements Envoy's external processing service, for answers that are only read.
+type Server struct {
+	procpb.UnimplementedExternalProcessorServer
+
+	config Config
+	open   atomic.Int64
+}
+
+// New checks the configuration.
+func New(c Config) (*Server, error) {
+	if c.Sink == nil {
+		return nil, errors.New("tap: sink: is missing")
+	}
+	if c.Longest < 0 || c.Most < 0 {
+		return nil, errors.New("tap: longest and most: are not above 0")
+	}
+	if c.Longest == 0 {
+		c.Longest = analysis.LongestBody
+	}
+	if c.Most == 0 {
+		c.Most = 256
+	}
+	return &Server{config: c}, nil
+}
+
+// Register adds the service to a gRPC server.
+func (s *Server) Register(r grpc.ServiceRegistrar) { procpb.RegisterExternalProcessorServer(r, s) }
+
+// Process reads one answer.
+func (s *Server) Process(stream procpb.ExternalProcessor_ProcessServer) error {
+	if s.open.Add(1) > s.config.Most {
+		s.open.Add(-1)
+		return status.Error(codes.ResourceExhausted, "too many answers are read at once")
+	}
+	defer s.open.Add(-1)
+	a := answer{longest: s.config.Longest}
+	if !a.from(metadata.ValueFromIncomingContext(stream.Context(), name.MetadataCluster)) {
+		return status.Errorf(codes.InvalidArgument, "%s: names no version", name.MetadataCluster)
+	}
+	for {
+		message, err := stream.Recv()
+		switch {
+		case errors.Is(err, io.EOF): // it was cut off
+			return nil
+		case err != nil:
+			return err
+		case !a.take(message):
+			continue
+		}
+		if a.ID != "" && a.Epoch != 0 {
+			s.config.Sink.Copied(a.Copy)
+		}
+		return nil // Envoy would keep the stream for longer
+	}
+}
+
+// answer is one in the making.
+type answer struct {
+	analysis.Copy
+
+	longest int
+}
+
+// from reads which version answers.
+func (a *answer) from(cluster []string) bool {
+	if len(cluster) != 1 {
+		return false
+	}
+	var err error
+	a.Route, a.Version, err = name.ParseCluster(cluster[0])
+	return err == nil
+}
+
+// take adds a part of it, and says whether that was the last.
+func (a *answer) take(message *procpb.ProcessingRequest) (last bool) {
+	switch {
+	case message.GetRequestHeaders() != nil:
+		for _, h := range message.GetRequestHeaders().GetHeaders().GetHeaders() {
+			a.header(h.GetKey(), string(h.GetRawValue()))
+		}
+	case message.GetResponseHeaders() != nil:
+		for _, h := range message.GetResponseHeaders().GetHeaders().GetHeaders() {
+			if h.GetKey() == ":status" {
+				a.Status, _ = strconv.Atoi(string(h.GetRawValue())) // 0 is none
+			}
+		}
+		return message.GetResponseHeaders().GetEndOfStream()
+	case message.GetResponseBody() != nil:
+		part := message.GetResponseBody().GetBody()
+		room := a.longest - len(a.Body)
+		a.Clipped = a.Clipped || len(part) > room
+		a.Body = append(a.Body, part[:min(len(part), room)]...)
+		return message.GetResponseBody().GetEndOfStream()
+	case message.GetResponseTrailers() != nil:
+		return true
+	}
+	return false
+}
+
+// header reads one of the copied request.
+func (a *answer) header(key, value string) {
+	switch key {
+	case "x-request-id":
+		a.ID = value
+	case name.HeaderCopy:
+		a.Second = value == "2"
+	case name.HeaderShadow:
+		if _, epoch, err := name.ParseArm(value); err == nil {
+			a.Epoch = epoch
+		}
+	}
+}
