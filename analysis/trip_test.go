@@ -335,9 +335,3 @@ func TestErrorLimit(t *testing.T) {
 		})
 	}
 }
-
-// research: statistics §4, "SLO up".
-func TestWagerHasTheGoldenValue(t *testing.T) {
-	all := shiftsOf()
-	assert.InDelta(t, 4.972375, newWager(0.01, all[:]).logE(8, 150), 1e-6)
-}
