@@ -142,13 +142,7 @@ func TestEveryEndingIsAttributedExactly(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests", times*len(stories))
-	total := func(m map[told]int) (n int) {
-		for _, times := range m {
-			n += times
-		}
-		return n
-	}
-	ledger.await(t, "an entry of every attempt", func() bool { return total(ledger.told) >= total(want) })
+	ledger.awaitTold(t, total(want))
 	require.Equal(t, lines(want), lines(ledger.told))
 	ledger.await(t, "a report of every attempt", ledger.agreed)
 	require.Equal(t, map[uint64]int{17: total(want)}, ledger.epochs)
@@ -189,15 +183,7 @@ func TestWhatIsPublishedIsAttributed(t *testing.T) {
 		{"v2", 1, true, analysis.Succeeded, true}:    requests / 2,
 		{"v2", 1, true, analysis.Failed, true}:       requests / 2,
 	}
-	n := 0
-	count := func() bool {
-		n = 0
-		for _, times := range ledger.told {
-			n += times
-		}
-		return n >= 2*requests
-	}
-	ledger.await(t, "an entry of every attempt", count)
+	ledger.awaitTold(t, 2*requests)
 	require.Equal(t, lines(want), lines(ledger.told))
 	require.Equal(t, map[uint64]int{5: 2 * requests}, ledger.epochs)
 	require.Len(t, ledger.pods, 4)
@@ -227,12 +213,7 @@ func TestALogServerThatWasAwayLeavesAGapOfItsSize(t *testing.T) {
 	ledger.await(t, "entries again", func() bool { return ledger.toldIssued()["v2"] > told })
 	lostAtMost := int(load.answered.Load()-before) + 200
 
-	ledger.await(t, "the end of the gap", func() bool {
-		_, is := ledger.tally.Gap(time.Now())
-		return !is
-	})
-	load.stop()
-	ledger.await(t, "what is still on its way", ledger.moreReports(2))
+	ledger.awaitAll(t, load)
 	lost := int(load.answered.Load()) - ledger.toldIssued()["v2"]
 	t.Logf("%d requests answered, all of them reported, %d without an entry; gaps: %v", load.answered.Load(), lost, lastOfEach(ledger.gaps))
 	require.Equal(t, int(load.answered.Load()), ledger.issued["v2"], "load reports lose nothing")
@@ -264,16 +245,30 @@ func TestAControlPlaneThatWasAwayNoticesWhatItMissed(t *testing.T) {
 	s.Eventually("requests meanwhile", func() bool { return load.answered.Load() > before+500 })
 	s.tell(ledger)
 	ledger.await(t, "the gap", func() bool { return len(ledger.gaps) > 0 })
-	ledger.await(t, "the end of the gap", func() bool {
-		_, is := ledger.tally.Gap(time.Now())
-		return !is
-	})
-	load.stop()
-	ledger.await(t, "what is still on its way", ledger.moreReports(2))
+	ledger.awaitAll(t, load)
 	lost := int(load.answered.Load()) - ledger.toldIssued()["v1"]
 	t.Logf("%d requests answered, %d without an entry; gaps: %v", load.answered.Load(), lost, lastOfEach(ledger.gaps))
 	require.Equal(t, int(load.answered.Load()), ledger.issued["v1"], "load reports lose nothing")
 	require.GreaterOrEqual(t, lost, 400)
+}
+
+// awaitAll waits until no gap is open, ends the load, and waits for what is still on its way.
+func (l *logLedger) awaitAll(t *testing.T, load *steadyLoad) {
+	t.Helper()
+	l.await(t, "the end of the gap", func() bool {
+		_, is := l.tally.Gap(time.Now())
+		return !is
+	})
+	load.stop()
+	l.await(t, "what is still on its way", l.moreReports(2))
+}
+
+// total is of how many attempts was told.
+func total(m map[told]int) (n int) {
+	for _, times := range m {
+		n += times
+	}
+	return n
 }
 
 // lines makes a difference readable.

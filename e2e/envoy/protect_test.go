@@ -51,13 +51,7 @@ func spared(t *testing.T, budget config.Percent, shares []config.Share, tune fun
 // awaitTold waits until so many attempts were told of.
 func (l *logLedger) awaitTold(t *testing.T, want int) {
 	t.Helper()
-	l.await(t, "an entry of every attempt", func() bool {
-		n := 0
-		for _, times := range l.told {
-			n += times
-		}
-		return n >= want
-	})
+	l.await(t, "an entry of every attempt", func() bool { return total(l.told) >= want })
 }
 
 func TestAFailingCandidateIsCoveredAndItsFailuresCount(t *testing.T) {
