@@ -40,8 +40,10 @@ func (t *target) completeOf(list func(controller.Snapshot) []cobra.Completion) c
 		if len(args) == 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		for _, s := range t.glance(cmd.Context()) {
-			if s.State.Route.String() == args[0] || s.State.Route.String() == "default/"+args[0] {
+		known := t.glance(cmd.Context())
+		key, err := pick(args[0], known)
+		for _, s := range known {
+			if err == nil && s.State.Route == key {
 				return list(s), cobra.ShellCompDirectiveNoFileComp
 			}
 		}

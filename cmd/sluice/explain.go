@@ -25,11 +25,7 @@ now against the evidence needed (natural logarithms of e-values, valid at every 
 	cmd.ValidArgsFunction = t.completeRoutes(1)
 	outputFlag(cmd, &output)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		key, err := parseKey(args[0])
-		if err != nil {
-			return err
-		}
-		client, err := t.client()
+		client, key, err := t.find(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func snapshots(ctx context.Context, client *api.Client, names []string) ([]contr
 	}
 	var list []controller.Snapshot
 	for _, n := range names {
-		key, err := parseKey(n)
+		key, err := find(ctx, client, n)
 		if err != nil {
 			return nil, err
 		}

@@ -49,10 +49,6 @@ place in the file, from 1: of many the first, and how many are not named.`,
 	cmd.Flags().StringVarP(&file, "file", "f", "", "where the outcomes are; - is standard input (required)")
 	outputFlag(cmd, &output)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		key, err := parseKey(args[0])
-		if err != nil {
-			return err
-		}
 		if file == "" {
 			return errors.New("--file: is missing: name a file, or - for standard input")
 		}
@@ -61,7 +57,7 @@ place in the file, from 1: of many the first, and how many are not named.`,
 			return failure(err)
 		}
 		defer in.Close()
-		client, err := t.client()
+		client, key, err := t.find(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}

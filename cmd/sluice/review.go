@@ -71,11 +71,7 @@ func reviewIn(file string) (review.Review, error) {
 
 // reviewOf asks the control plane.
 func reviewOf(ctx context.Context, t *target, route, rollout string) (review.Review, error) {
-	key, err := parseKey(route)
-	if err != nil {
-		return review.Review{}, err
-	}
-	client, err := t.client()
+	client, key, err := t.find(ctx, route)
 	if err != nil {
 		return review.Review{}, err
 	}

@@ -26,6 +26,7 @@ Before it runs:
   sluice replay --requests day.jsonl --stable v1 --candidate v2
                                         what it would have done to recorded requests
 
+A NAME without a NAMESPACE/ is default's, or the only one that is called so.
 ` + exitHelp
 
 func newRoot() *cobra.Command {

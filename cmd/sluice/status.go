@@ -56,13 +56,14 @@ in any other way than promoted. 4: --timeout passed first. 1: it was left before
 	f.DurationVar(&o.timeout, "timeout", 0, "with --watch: give up after so long (default: never)")
 	outputFlag(cmd, &o.output)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		if o.key, err = parseKey(args[0]); err != nil {
-			return err
-		}
 		if err := o.check(); err != nil {
 			return err
 		}
-		looker := &looker{target: t, key: o.key}
+		looker := &looker{target: t}
+		if looker.client, o.key, err = t.find(cmd.Context(), args[0]); err != nil {
+			return err
+		}
+		looker.key = o.key
 		defer looker.close()
 		if o.watch {
 			return o.follow(cmd, looker)

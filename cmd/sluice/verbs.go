@@ -107,15 +107,11 @@ func newVerb(help verbHelp) *cobra.Command {
 	}
 	outputFlag(cmd, &output)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		key, err := parseKey(args[0])
-		if err != nil {
-			return err
-		}
 		if _, err := v.Event(help.name, time.Time{}); err != nil {
 			// The API's fields are named as in JSON, flags as on a command line.
 			return errors.New("--" + strings.ReplaceAll(err.Error(), "overrideEvidence", "override-evidence"))
 		}
-		client, err := t.client()
+		client, key, err := t.find(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
