@@ -103,6 +103,10 @@ func TestWithoutTrafficNothingIsPromoted(t *testing.T) {
 	require.Zero(t, f.Healthy.Promoted)
 	require.Equal(t, 2, f.Healthy.Held)
 	require.NotEmpty(t, f.Healthy.Reasons)
+	for _, reason := range f.Healthy.Reasons {
+		require.Regexp(t, `^at step 1 of 2 after 5m: step 1 of 2 has seen \d of at least 50 requests`, reason)
+	}
+	require.Equal(t, "Requests", f.Healthy.Bottleneck)
 }
 
 func TestEverythingOutOfBoundsIsNamedAtOnce(t *testing.T) {

@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -39,9 +40,9 @@ type Healthily struct {
 	// Promotion is how long promotion takes, in seconds.
 	Promotion    Seconds `json:"promotion"`
 	PromotionP90 Seconds `json:"promotionP90"`
-	// Bottleneck is what the last step waits for in most trials: a metric, or a wait.
+	// Bottleneck is what most trials wait for last: a metric, or a wait.
 	Bottleneck string `json:"bottleneck,omitempty"`
-	// Reasons are why rollouts did not end in promotion, the first few.
+	// Reasons are why rollouts did not end in promotion, each once, the first few.
 	Reasons []string `json:"reasons,omitempty"`
 }
 
@@ -102,19 +103,21 @@ type Smallest struct {
 func summarise(all []tried, c Config) Healthily {
 	h := Healthily{Trials: len(all)}
 	var took []time.Duration
-	waits := map[string]int{}
+	counts := map[string]int{}
 	for _, t := range all {
 		switch t.Outcome {
 		case canary.OutcomePromoted:
 			h.Promoted++
 			took = append(took, t.Took)
-			waits[t.steps[len(t.steps)-1].waited()]++
+			counts[t.steps[len(t.steps)-1].waited()]++
 		case canary.OutcomeRolledBack:
 			h.RolledBack++
 			h.because(t.Reason)
 		default:
 			h.Held++
-			h.because(cmp.Or(t.Reason, string(t.Phase)+" after "+c.Policy.Limits.MaxDuration.String()))
+			where, last := t.stuck()
+			counts[last.waited()]++
+			h.because(cmp.Or(t.Reason, fmt.Sprintf("%s after %s: %s", where, c.Policy.Limits.MaxDuration, cmp.Or(last.text, "no test decided"))))
 		}
 		if len(t.Trips) > 0 {
 			h.Tripped++
@@ -122,18 +125,28 @@ func summarise(all []tried, c Config) Healthily {
 	}
 	h.FalseRollback = shareOf(h.RolledBack, h.Trials)
 	h.Promotion, h.PromotionP90 = inSeconds(quantile(took, 0.5)), inSeconds(quantile(took, 0.9))
-	h.Bottleneck = most(waits)
+	h.Bottleneck = most(counts)
 	return h
 }
 
 func (h *Healthily) because(reason string) {
 	const kept = 3
-	if len(h.Reasons) < kept {
+	if len(h.Reasons) < kept && !slices.Contains(h.Reasons, reason) {
 		h.Reasons = append(h.Reasons, reason)
 	}
 }
 
 func inSeconds(d time.Duration) Seconds { return Seconds(math.Round(d.Seconds()*100) / 100) }
+
+// stuck says where a rollout that did not end was.
+func (t tried) stuck() (where string, last passed) {
+	for i, s := range slices.Backward(t.steps) {
+		if s.reached && t.Phase == canary.Stepping {
+			return fmt.Sprintf("at step %d of %d", i+1, len(t.steps)), s
+		}
+	}
+	return string(t.Phase), passed{}
+}
 
 // waited names what a step waited for last.
 func (p passed) waited() string {

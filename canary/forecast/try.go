@@ -32,6 +32,7 @@ type passed struct {
 	requests      int // of the candidate
 	wait          canary.WaitReason
 	metric        string // that evidence was missing of
+	text          string // the wait, in a sentence
 }
 
 // batch makes trials on all processors.
@@ -114,10 +115,12 @@ func (t *tried) look(s controller.Snapshot, requests int) {
 	step.reached = true
 	step.took += time.Second
 	step.requests += requests
-	if len(s.Waits) == 0 {
+	// That it is held says that its time is over, and not for what it waited.
+	i := slices.IndexFunc(s.Waits, func(w canary.Wait) bool { return w.Reason != canary.WaitHeld })
+	if i < 0 {
 		return
 	}
-	step.wait, step.metric = s.Waits[0].Reason, ""
+	step.wait, step.text, step.metric = s.Waits[i].Reason, s.Waits[i].Text, ""
 	if step.wait == canary.WaitEvidence && s.Assessment != nil && s.Assessment.Why.Kind == analysis.WhyEvidence {
 		step.metric = s.Assessment.Why.Metric
 	}

@@ -104,7 +104,7 @@ func planOf(cmd *cobra.Command, c *config.Config, route config.InferenceRoute, t
 		}
 	}
 	if gates > 0 {
-		plan.Notes = append(plan.Notes, fmt.Sprintf("%d gates wait for people, and are left out", gates))
+		plan.Notes = append(plan.Notes, count(gates, "gate waits for people, and is", "gates wait for people, and are")+" left out")
 	}
 	if route.Stickiness != nil {
 		plan.Notes = append(plan.Notes, "units are sticky, and each counts once: the evidence takes as many of them as it would take requests, "+
@@ -112,13 +112,28 @@ func planOf(cmd *cobra.Command, c *config.Config, route config.InferenceRoute, t
 	}
 	if traffic.Rate == 0 {
 		plan.Steps = forecast.Plan(policy, traffic.Steps, 0)
+		plan.noteTime(policy)
 		plan.Notes = append(plan.Notes, "without --rps nobody knows how long requests and evidence take to come")
 		return plan, nil
 	}
 	traffic.StablePods, traffic.CandidatePods = podsOf(route, route.InitialStable), podsOf(route, route.Target)
 	f, err := forecasting(cmd, &traffic, forecast.Healthy)
 	plan.Steps, plan.Healthy = f.Steps, &f.Healthy
+	plan.noteTime(policy)
 	return plan, err
+}
+
+// noteTime says where the steps alone take longer than a rollout may.
+func (p *routePlan) noteTime(policy config.PolicySpec) {
+	var least forecast.Seconds
+	for _, s := range p.Steps {
+		least += s.Least
+	}
+	if most := policy.Limits.MaxDuration.D(); float64(least) > most.Seconds() {
+		p.Notes = append(p.Notes, fmt.Sprintf("no rollout comes to its end by evidence: the steps take at least %s, "+
+			"and after limits.maxDuration (%s) onInconclusive: %s decides",
+			span(least), policy.Limits.MaxDuration, policy.Limits.OnInconclusive))
+	}
 }
 
 func podsOf(route config.InferenceRoute, version string) int {
@@ -133,8 +148,12 @@ func (p routePlan) print(w io.Writer) {
 	}
 	p.Answers.print(w)
 	if h := p.Healthy; h != nil {
-		fmt.Fprintf(w, "  a healthy version: %d of %d promoted, in %s (p90 %s); the last step waits for %s\n",
-			h.Promoted, h.Trials, span(h.Promotion), span(h.PromotionP90), orDash(h.Bottleneck))
+		last := ""
+		if h.Promoted > 0 {
+			last = "; the last step waits for " + orDash(h.Bottleneck)
+		}
+		fmt.Fprintf(w, "  a healthy version: %s%s\n", promotions(*h), last)
+		printReasons(w, "    ", *h)
 	}
 	for _, note := range p.Notes {
 		fmt.Fprintf(w, "  note: %s\n", note)

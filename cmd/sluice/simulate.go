@@ -136,12 +136,9 @@ func readSteps(weights []string, steps *[]config.Step) error {
 
 func printForecast(w io.Writer, f forecast.Forecast) {
 	h := f.Healthy
-	fmt.Fprintf(w, "A healthy version: %d of %d promoted, in %s (p90 %s); %d rolled back (%.2f%%, 95%% bounds %.2f%% to %.2f%%), %d held, %d tripped\n",
-		h.Promoted, h.Trials, span(h.Promotion), span(h.PromotionP90), h.RolledBack,
-		100*h.FalseRollback.Value, 100*h.FalseRollback.Low, 100*h.FalseRollback.High, h.Held, h.Tripped)
-	for _, reason := range h.Reasons {
-		fmt.Fprintf(w, "  not promoted: %s\n", reason)
-	}
+	fmt.Fprintf(w, "A healthy version: %s; %d rolled back (%.2f%%, 95%% bounds %.2f%% to %.2f%%), %d held, %d tripped\n",
+		promotions(h), h.RolledBack, 100*h.FalseRollback.Value, 100*h.FalseRollback.Low, 100*h.FalseRollback.High, h.Held, h.Tripped)
+	printReasons(w, "  ", h)
 	printSteps(w, f.Steps)
 	if len(f.Effects) > 0 {
 		fmt.Fprintln(w, "\nHarmful versions:")
@@ -168,6 +165,21 @@ func printForecast(w io.Writer, f forecast.Forecast) {
 	}
 	if len(f.Advice) > 0 {
 		fmt.Fprintf(w, "\nAdvice:\n  %s\n", strings.Join(f.Advice, "\n  "))
+	}
+}
+
+// promotions says how many healthy versions are promoted, and how soon.
+func promotions(h forecast.Healthily) string {
+	if h.Promoted == 0 {
+		return fmt.Sprintf("none of %d promoted", h.Trials)
+	}
+	return fmt.Sprintf("%d of %d promoted, in %s (p90 %s)", h.Promoted, h.Trials, span(h.Promotion), span(h.PromotionP90))
+}
+
+// printReasons says why others were not.
+func printReasons(w io.Writer, indent string, h forecast.Healthily) {
+	for _, reason := range h.Reasons {
+		fmt.Fprintf(w, "%snot promoted: %s\n", indent, reason)
 	}
 }
 

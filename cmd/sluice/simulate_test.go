@@ -47,8 +47,19 @@ func TestPlanSaysWhatEachStepAsksFor(t *testing.T) {
 	code, out, complaints = offline(t, "plan", "-f", path, "--rps", "60", "--trials", "1")
 	require.Equal(t, exitOK, code, complaints)
 	require.Contains(t, out, "a healthy version: 1 of 1 promoted")
-	require.Contains(t, out, "1 gates wait for people")
+	require.Contains(t, out, "note: 1 gate waits for people, and is left out\n")
 	require.Empty(t, complaints, "a bar is for terminals")
+}
+
+func TestPlanSaysThatARolloutCannotEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "route.yaml")
+	two := strings.Replace(plannedRoute, "{approve: {timeout: 1h}}", "{approve: {timeout: 1h}}, {approve: {timeout: 2h}}", 1)
+	require.NoError(t, os.WriteFile(path, []byte(two), 0o600))
+	code, out, complaints := offline(t, "plan", "-f", path, "--rps", "0.05", "--trials", "2")
+	require.Equal(t, exitOK, code, complaints)
+	require.Regexp(t, `  a healthy version: none of 2 promoted\n    not promoted: at step 1 of 2 after 45m: step 1 of 2 has seen \d+ of at least 300 requests to candidate\n`, out)
+	require.Contains(t, out, "note: 2 gates wait for people, and are left out\n")
+	require.Contains(t, out, "note: no rollout comes to its end by evidence: the steps take at least 36h40m0s, and after limits.maxDuration (45m) onInconclusive: Hold decides\n")
 }
 
 func TestSimulateNamesWhatIsOff(t *testing.T) {
