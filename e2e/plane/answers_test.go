@@ -95,6 +95,46 @@ spec:
 ---
 apiVersion: sluice.dev/v1alpha1
 kind: AnalysisPolicy
+metadata: {name: alike, namespace: ml}
+spec:
+  confidence: {falseRollback: 5%}
+  metrics:
+    - {name: answers, compare: {by: json, ignore: [id], within: 2s}, slo: {max: 2%}}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: AnalysisPolicy
+metadata: {name: labels, namespace: ml}
+spec:
+  confidence: {falseRollback: 5%}
+  metrics:
+    - {name: answers, compare: {by: label, field: label, within: 2s}, versusStable: {rollbackIf: ">1x", promoteIf: "<2x"}}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: AnalysisPolicy
+metadata: {name: top, namespace: ml}
+spec:
+  confidence: {falseRollback: 5%}
+  metrics:
+    - {name: answers, compare: {by: topK, top: 2, field: outputs.0.data, within: 2s}, slo: {max: 5%}}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: AnalysisPolicy
+metadata: {name: near, namespace: ml}
+spec:
+  confidence: {falseRollback: 5%}
+  metrics:
+    - {name: answers, compare: {by: numeric, tolerance: 1%, field: outputs.0.data, within: 2s}, slo: {max: 5%}}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: AnalysisPolicy
+metadata: {name: direction, namespace: ml}
+spec:
+  confidence: {falseRollback: 5%}
+  metrics:
+    - {name: answers, compare: {by: cosine, tolerance: 1%, field: outputs.0.data, within: 2s}, slo: {max: 5%}}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: AnalysisPolicy
 metadata: {name: twice, namespace: ml}
 spec:
   confidence: {falseRollback: 5%}
