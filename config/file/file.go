@@ -6,6 +6,7 @@
 package file
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,13 +33,21 @@ type Config struct {
 	// nobody may be there any more to take what is delivered.
 	Deliver func(context.Context, Update)
 	// Settle is how long nothing may have happened before an edit is read, so that
-	// a file is not read half written. Default 20ms.
+	// a file is not read half written. What was renamed into place is whole and read
+	// at once, where the system tells of that (Linux does), unless an inference route
+	// or a policy is gone then, or something is wrong: the rest of the edit may be on its
+	// way. Whoever edits several files that belong together renames their folder, or a
+	// link to it. Default 20ms.
 	Settle time.Duration
 }
 
-// patience is how many Settles a stream of events is waited out before it is read
-// nevertheless.
-const patience = 50
+const (
+	// patience is how many Settles a stream of events is waited out before it is read
+	// nevertheless.
+	patience = 50
+	// events that come while others are read are kept, so many.
+	buffered = 1024
+)
 
 // Source watches a file or a folder.
 type Source struct {
@@ -63,22 +72,34 @@ func New(c Config) (*Source, error) {
 // Run delivers until ctx ends, and returns its error then; any other error is
 // that the path cannot be watched.
 func (s *Source) Run(ctx context.Context) error {
-	watcher, err := fsnotify.NewWatcher()
+	watcher, err := fsnotify.NewBufferedWatcher(buffered)
 	if err != nil {
 		return fmt.Errorf("%s: cannot be watched: %w", s.config.Path, err)
 	}
 	defer func() { _ = watcher.Close() }() // nothing is left to be told
 
 	var last state
+	var good *config.Config
+	edited := overdue
 	for ctx.Err() == nil {
-		if err := s.watch(watcher); err != nil {
+		w, err := s.watch(watcher)
+		if err != nil {
 			return fmt.Errorf("%s: cannot be watched: %w", s.config.Path, err)
 		}
-		if now := readState(s.config.Path); !now.equal(last) {
-			last = now
-			s.config.Deliver(ctx, now.update())
+		now := readState(s.config.Path)
+		meanwhile := w.pending(watcher)
+		if !now.equal(last) {
+			update := now.update()
+			switch {
+			case edited == wholly && !update.keeps(good):
+				meanwhile = max(meanwhile, elsewhere) // the rest may be on its way
+			case edited != overdue && meanwhile == partly:
+			default:
+				last, good = now, cmp.Or(update.Config, good)
+				s.config.Deliver(ctx, update)
+			}
 		}
-		if err := s.wait(ctx, watcher); err != nil {
+		if edited, err = s.wait(ctx, watcher, w, meanwhile); err != nil {
 			return err
 		}
 	}
@@ -87,40 +108,46 @@ func (s *Source) Run(ctx context.Context) error {
 
 // watch follows every folder in which an edit can happen, and no other. A folder
 // may have been replaced by another of its name, so each is added again.
-func (s *Source) watch(watcher *fsnotify.Watcher) error {
-	wanted := map[string]bool{}
-	for _, folder := range foldersOf(s.config.Path) {
-		wanted[folder] = true
+func (s *Source) watch(watcher *fsnotify.Watcher) (way, error) {
+	w := wayTo(s.config.Path)
+	for folder := range w.folders {
 		if err := watcher.Add(folder); err != nil && !isGone(err) {
-			return err
+			return way{}, err
 		}
 	}
 	for _, folder := range watcher.WatchList() {
-		if !wanted[folder] {
+		if !w.folders[folder] {
 			_ = watcher.Remove(folder) // it may be gone already
 		}
 	}
-	return nil
+	return w, nil
 }
 
-// wait returns when something has happened and settled.
-func (s *Source) wait(ctx context.Context, watcher *fsnotify.Watcher) error {
+// wait returns when something has happened that can be read, and says what. What has
+// begun is a part of it.
+func (s *Source) wait(ctx context.Context, watcher *fsnotify.Watcher, w way, begun edit) (edit, error) {
 	var settled, enough <-chan time.Time // nil until the first event
-	for {
+	for seen := begun; ; {
+		if seen = max(seen, w.pending(watcher)); seen == wholly {
+			return seen, nil
+		}
+		if seen != nothing {
+			settled = time.After(s.config.Settle)
+		}
+		if seen != nothing && enough == nil {
+			enough = time.After(patience * s.config.Settle)
+		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return seen, ctx.Err()
 		case <-settled:
-			return nil
+			return seen, nil
 		case <-enough:
-			return nil
+			return overdue, nil
 		case err := <-watcher.Errors:
-			_ = err // events were lost, and what is there is read anyway
-		case <-watcher.Events:
-		}
-		settled = time.After(s.config.Settle)
-		if enough == nil {
-			enough = time.After(patience * s.config.Settle)
+			_, seen = err, partly // events were lost, and what is there is read anyway
+		case e := <-watcher.Events:
+			seen = max(seen, w.edit(e))
 		}
 	}
 }

@@ -50,11 +50,19 @@ func link(t *testing.T, target, path string) {
 // watch runs a source until the test ends and gives its updates.
 func watch(t *testing.T, path string) <-chan file.Update {
 	t.Helper()
+	return watchSettling(t, path, time.Millisecond)
+}
+
+// never is how long nothing settles in a test.
+const never = time.Hour
+
+func watchSettling(t *testing.T, path string, settle time.Duration) <-chan file.Update {
+	t.Helper()
 	updates := make(chan file.Update, 100)
 	source, err := file.New(file.Config{
 		Path:    path,
 		Deliver: func(_ context.Context, u file.Update) { updates <- u },
-		Settle:  time.Millisecond,
+		Settle:  settle,
 	})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
@@ -79,7 +87,7 @@ func names(u file.Update) string {
 	return strings.Join(names, " ")
 }
 
-// next waits for the next update, whatever it is.
+// next spells the next update.
 func next(t *testing.T, updates <-chan file.Update) string {
 	t.Helper()
 	return names(await.Next(t, updates, "an update"))
@@ -233,6 +241,35 @@ func TestAFolderOfKubernetesIsSwappedAsAWhole(t *testing.T) {
 
 	require.Equal(t, "b", next(t, ofFolder))
 	require.Equal(t, "b", next(t, ofFile))
+}
+
+func TestWhatIsRenamedIntoPlaceIsNotWaitedFor(t *testing.T) {
+	folder := t.TempDir()
+	first, second := filepath.Join(folder, "..2026_01"), filepath.Join(folder, "..2026_02")
+	for i, version := range []string{first, second} {
+		require.NoError(t, os.Mkdir(version, 0o755))
+		write(t, filepath.Join(version, "routes.yaml"), route("a", 1+i))
+	}
+	link(t, "..2026_01", filepath.Join(folder, "..data"))
+	require.NoError(t, os.Symlink("..data/routes.yaml", filepath.Join(folder, "routes.yaml")))
+	updates := watchSettling(t, folder, never)
+	port := func() uint32 { return await.Next(t, updates, "an update").Config.Routes[0].Listener.Port }
+	require.EqualValues(t, 1, port())
+	link(t, "..2026_02", filepath.Join(folder, "..data"))
+	require.NoError(t, os.RemoveAll(first))
+	require.EqualValues(t, 2, port(), "a folder of Kubernetes")
+	write(t, filepath.Join(second, "routes.yaml"), route("a", 3))
+	require.EqualValues(t, 3, port(), "a file")
+}
+
+func TestARouteThatMovesToAnotherFileIsNotGoneInBetween(t *testing.T) {
+	folder := t.TempDir()
+	write(t, filepath.Join(folder, "a.yaml"), route("a", 1)+"---\n"+route("b", 2))
+	updates := watchSettling(t, folder, never)
+	require.Equal(t, "a b", next(t, updates))
+	write(t, filepath.Join(folder, "a.yaml"), route("a", 1))
+	write(t, filepath.Join(folder, "b.yaml"), route("b", 2))
+	require.Equal(t, "a b", next(t, updates))
 }
 
 func TestALinkOnTheWayToTheFileMayBeSwapped(t *testing.T) {

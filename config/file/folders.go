@@ -9,48 +9,57 @@ import (
 // maxLinks bounds a chain of symbolic links, as Linux does.
 const maxLinks = 40
 
-// foldersOf lists the folders in which something can happen that changes what a
-// path, and what is in it, reads as: the one it is in, itself if it is one, and
-// the one of every symbolic link on the way there.
-func foldersOf(path string) []string {
-	folders := chain(path)
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return folders // no folder, or gone
-	}
-	for _, entry := range entries {
-		if name := filepath.Join(path, entry.Name()); entry.Type()&os.ModeSymlink != 0 && isManifest(name) {
-			folders = append(folders, chain(name)...)
-		}
-	}
-	return folders
+// way is all that decides what a path, and what is in it, reads as.
+type way struct {
+	folders   map[string]bool // in which it can change
+	names     map[string]bool // of files, folders and links on the way
+	manifests string          // the folder whose manifests are read; empty where a file is
 }
 
-// chain follows a path one name at a time.
-func chain(path string) (folders []string) {
+// wayTo follows a path and, if it is a folder, the links in it.
+func wayTo(path string) way {
+	w := way{folders: map[string]bool{}, names: map[string]bool{}}
+	end := w.follow(path)
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return w // no folder, or gone
+	}
+	w.manifests = end
+	for _, entry := range entries {
+		if name := filepath.Join(path, entry.Name()); entry.Type()&os.ModeSymlink != 0 && isManifest(name) {
+			w.follow(name)
+		}
+	}
+	return w
+}
+
+// follow adds a path, one name at a time, and gives what it comes to.
+func (w way) follow(path string) (end string) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil
+		return ""
 	}
 	here, names := filepath.VolumeName(path)+string(filepath.Separator), namesOf(path)
 	for links := 0; len(names) > 0; {
 		next := filepath.Join(here, names[0])
+		w.names[next] = true
 		info, err := os.Lstat(next)
 		switch {
 		case err != nil || links > maxLinks:
-			return append(folders, here) // it may come to be
+			w.folders[here] = true // it may come to be
+			return next
 		case info.Mode()&os.ModeSymlink == 0:
 			if len(names) == 1 {
-				folders = append(folders, here)
+				w.folders[here] = true
 			}
 			here, names = next, names[1:]
 			continue
 		}
 		links++
-		folders = append(folders, here)
+		w.folders[here] = true
 		target, err := os.Readlink(next)
 		if err != nil {
-			return folders
+			return next
 		}
 		if filepath.IsAbs(target) {
 			here = filepath.VolumeName(target) + string(filepath.Separator)
@@ -58,9 +67,9 @@ func chain(path string) (folders []string) {
 		names = append(namesOf(target), names[1:]...)
 	}
 	if info, err := os.Stat(here); err == nil && info.IsDir() {
-		folders = append(folders, here)
+		w.folders[here] = true
 	}
-	return folders
+	return here
 }
 
 // namesOf takes a path apart.

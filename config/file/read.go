@@ -54,12 +54,16 @@ func Read(path string) ([]config.Document, error) {
 // isManifest says whether a folder's entry is read. Editors and Kubernetes hide
 // their own files and folders behind a dot.
 func isManifest(path string) bool {
-	name := filepath.Base(path)
-	if strings.HasPrefix(name, ".") || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) {
+	if !hasManifestName(path) {
 		return false
 	}
 	info, err := os.Stat(path)
 	return err != nil || !info.IsDir() // a link to nowhere is a mistake to be named
+}
+
+func hasManifestName(path string) bool {
+	name := filepath.Base(path)
+	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name))
 }
 
 func readFile(path string) (config.Document, error) {
