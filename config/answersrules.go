@@ -38,6 +38,7 @@ func (c *checker) compares(r InferenceRoute, p PolicySpec) {
 		c.comparesBodies(r, m)
 	}
 	switch {
+	case r.Strategy.given() > 1: // which of them it would be for is not known
 	case r.Strategy.Shadow != nil && !compared:
 		c.refuse("spec.analysis.policy", "has no metric answers, and that is all that is judged of a shadow", r.Analysis.Policy)
 	case r.Strategy.Canary != nil && compared && !r.Strategy.Canary.shadows():

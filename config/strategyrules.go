@@ -7,23 +7,27 @@ import (
 	"strings"
 )
 
+// strategy checks each that is written by its own rules, be they one too many.
 func (c *checker) strategy(s RouteSpec) {
+	if s.Strategy.Canary != nil {
+		c.arms(s)
+		c.canary(*s.Strategy.Canary, s)
+	}
+	if s.Strategy.Split != nil {
+		c.split(*s.Strategy.Split, s.Versions)
+	}
+	if s.Strategy.ABTest != nil {
+		c.abTest(*s.Strategy.ABTest, s)
+	}
+	if s.Strategy.Shadow != nil {
+		c.shadow(*s.Strategy.Shadow, s)
+	}
 	switch n := s.Strategy.given(); {
 	case n == 0:
 		c.lacks("spec.strategy", "has none of canary, split, abTest and shadow: give exactly one")
 	case n > 1:
 		c.refusef("spec.strategy", "has more than one of canary, split, abTest and shadow: give exactly one")
-	case s.Strategy.Canary != nil:
-		c.arms(s)
-		c.canary(*s.Strategy.Canary, s)
-	case s.Strategy.Split != nil:
-		c.split(*s.Strategy.Split, s.Versions)
-		c.onlyCanary(s)
-	case s.Strategy.ABTest != nil:
-		c.abTest(*s.Strategy.ABTest, s)
-		c.onlyCanary(s)
-	case s.Strategy.Shadow != nil:
-		c.shadow(*s.Strategy.Shadow, s)
+	case s.Strategy.Canary == nil:
 		c.onlyCanary(s)
 	}
 }
@@ -152,7 +156,6 @@ func (c *checker) split(s FixedSplit, versions []Version) {
 	var sum Percent
 	for _, name := range slices.Sorted(maps.Keys(s.Weights)) {
 		w, path := s.Weights[name], join(path, name)
-		c.namesVersion(path, name, versions)
 		switch {
 		case w < 0 || w > PerMillion:
 			c.refuse(path, "is not from 0% to 100%", w)
@@ -164,6 +167,9 @@ func (c *checker) split(s FixedSplit, versions []Version) {
 	if sum != PerMillion && c.sound(path) {
 		c.refuse(path, "do not sum to 100%", sum)
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Weights)) {
+		c.namesVersion(join(path, name), name, versions)
+	}
 }
 
 const abTestPath = "spec.strategy.abTest"
@@ -171,9 +177,7 @@ const abTestPath = "spec.strategy.abTest"
 func (c *checker) abTest(t ABTest, s RouteSpec) {
 	var sum Percent
 	for _, name := range slices.Sorted(maps.Keys(t.Arms)) {
-		path := join(abTestPath+".arms", name)
-		c.namesVersion(path, name, s.Versions)
-		c.weight(path, t.Arms[name])
+		c.weight(join(abTestPath+".arms", name), t.Arms[name])
 		sum += t.Arms[name]
 	}
 	switch {
@@ -181,6 +185,9 @@ func (c *checker) abTest(t ABTest, s RouteSpec) {
 		c.refuse(abTestPath+".arms", "are too few to compare: give two or more", len(t.Arms))
 	case sum != PerMillion && c.sound(abTestPath+".arms"):
 		c.refuse(abTestPath+".arms", "do not sum to 100%", sum)
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Arms)) {
+		c.namesVersion(join(abTestPath+".arms", name), name, s.Versions)
 	}
 	if _, ok := t.Arms[t.Reference]; !ok && c.readable(abTestPath+".arms") {
 		c.refuse(abTestPath+".reference", "is none of the arms: there are "+
