@@ -8,6 +8,7 @@
 package review
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -28,8 +29,10 @@ var ErrNone = errors.New("there is no such review")
 
 // Review is everything a person needs to approve or to understand a rollout.
 type Review struct {
-	Schema  string     `json:"schema"`
-	Hash    string     `json:"hash"` // sha256 of this JSON with an empty hash, hex
+	Schema string `json:"schema"`
+	// Hash is the SHA-256, in hex, of this JSON with an empty hash and no white space
+	// between its tokens.
+	Hash    string     `json:"hash"`
 	Route   config.Key `json:"route"`
 	Rollout string     `json:"rollout"` // its id, or that of an A/B test
 	At      time.Time  `json:"at"`      // when it was made
@@ -173,8 +176,12 @@ func (r Review) ContentHash() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("review %s %s: %w", r.Route, r.Rollout, err)
 	}
+	return hashOf(data), nil
+}
+
+func hashOf(data []byte) string {
 	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(sum[:])
 }
 
 // Same says whether r says what another review says, whenever the two were made.
@@ -193,8 +200,8 @@ func (r Review) JSON() ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// Parse reads review.json and refuses one whose content is not what its hash
-// says.
+// Parse reads review.json and refuses one whose text is not what its hash says, a field
+// that is not known here included.
 func Parse(data []byte) (Review, error) {
 	var r Review
 	if err := json.Unmarshal(data, &r); err != nil {
@@ -203,10 +210,11 @@ func Parse(data []byte) (Review, error) {
 	if r.Schema != Schema {
 		return Review{}, fmt.Errorf("review: schema is not %q, found %q", Schema, r.Schema)
 	}
-	hash, err := r.ContentHash()
-	if err != nil {
-		return Review{}, err
+	var text bytes.Buffer
+	if err := json.Compact(&text, data); err != nil {
+		return Review{}, fmt.Errorf("review: %w", err)
 	}
+	hash := hashOf(bytes.Replace(text.Bytes(), []byte(`"hash":"`+r.Hash+`"`), []byte(`"hash":""`), 1))
 	if hash != r.Hash {
 		return Review{}, fmt.Errorf("review %s %s: hash is %s, but the content has %s", r.Route, r.Rollout, r.Hash, hash)
 	}

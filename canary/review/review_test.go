@@ -1,6 +1,9 @@
 package review_test
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +148,22 @@ func TestParse(t *testing.T) {
 	t.Run("refuses a page whose content was changed", func(t *testing.T) {
 		_, err := review.Parse([]byte(strings.Replace(string(data), `"requests": 12`, `"requests": 13`, 1)))
 		require.ErrorContains(t, err, "but the content has")
+	})
+	t.Run("refuses what is added to it", func(t *testing.T) {
+		_, err := review.Parse([]byte(strings.Replace(string(data), `"requests": 12`, `"requests": 12, "cheers": 13`, 1)))
+		require.ErrorContains(t, err, "but the content has")
+		_, err = review.Parse([]byte(strings.Replace(string(data), `"requests": 12`, `"requests": 13, "requests": 12`, 1)))
+		require.ErrorContains(t, err, "but the content has", "who reads it may take the first for it")
+	})
+	t.Run("does not mind how it is laid out", func(t *testing.T) {
+		_, err := review.Parse([]byte(strings.ReplaceAll(string(data), "\n", "\r\n\t")))
+		require.NoError(t, err)
+	})
+	t.Run("has the hash of its lines without their indents, and without the hash", func(t *testing.T) {
+		text := regexp.MustCompile(`(?m)^ +|\n`).ReplaceAllString(string(data), "")
+		text = regexp.MustCompile(`("\w+":) `).ReplaceAllString(text, "$1")
+		require.Contains(t, text, r.Hash)
+		require.Equal(t, r.Hash, fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Replace(text, r.Hash, "", 1)))))
 	})
 	t.Run("refuses another schema", func(t *testing.T) {
 		_, err := review.Parse([]byte(`{"schema":"x"}`))

@@ -20,8 +20,10 @@ func newReview() *cobra.Command {
 		Short:   "Print the review of a rollout",
 		Long: `Review prints what changed, who was exposed, what every test saw and what was decided
 when. The files of ended rollouts are in the state folder under
-reviews/NAMESPACE/NAME/ROLLOUT/. The JSON carries a hash of its own content; with --file
-that of such a file is checked, and no control plane is asked.`,
+reviews/NAMESPACE/NAME/ROLLOUT/. The JSON carries a hash of its own content: the SHA-256, in
+hex, of its text with an empty hash and no white space between its tokens. With --file
+that of such a file is checked, and no control plane is asked: exit code 1 says that
+something in it was changed. An approval names another one, gateHash.`,
 		Example: "  sluice review ml/filetype -o html > review.html\n  sluice review ml/filetype --rollout v3-3-2\n  sluice review --file review.json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if file == "" {
