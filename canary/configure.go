@@ -186,6 +186,17 @@ func (m *machine) reconfigure(e Configured) {
 	}
 }
 
+// withdraw ends the rollout of a route that is no longer served. What was promoted stays
+// so; any other target may be tried again if the route comes back.
+func (m *machine) withdraw(Withdrawn) {
+	const why = "the inference route is no longer configured"
+	if m.Rollout.Phase == Baking {
+		m.end(OutcomePromoted, CauseWithdrawn, "baking was cut short: "+why)
+		return
+	}
+	m.end(OutcomeCancelled, CauseWithdrawn, why)
+}
+
 // forbid takes mirroring away from the rollout that runs, as if it had never had it: an open
 // trip is left to onTrip, and a shadow step copies nothing any more. Nothing gives it back.
 func (m *machine) forbid() {

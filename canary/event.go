@@ -21,6 +21,7 @@ type Kind string
 // Kinds of events, in the order of the table's rows.
 const (
 	KindConfigured   Kind = "Configured"
+	KindWithdrawn    Kind = "Withdrawn"
 	KindJudged       Kind = "Judged"
 	KindConcluded    Kind = "Concluded"
 	KindSuspected    Kind = "Suspected"
@@ -52,6 +53,12 @@ type Configured struct {
 	// Loaded says that the state came from a store just now: reserved epochs may be
 	// in use, no proxy is connected yet, and clocks begin again.
 	Loaded bool `json:"loaded,omitempty"`
+}
+
+// Withdrawn says that the inference route is no longer configured. The state is kept in
+// case it comes back.
+type Withdrawn struct {
+	At time.Time `json:"at"`
 }
 
 // Judged brings a look at the evidence.

@@ -46,6 +46,8 @@ func decode(k Kind, data []byte) (Event, error) {
 	switch k {
 	case KindConfigured:
 		return read[Configured](data)
+	case KindWithdrawn:
+		return read[Withdrawn](data)
 	case KindJudged:
 		return read[Judged](data)
 	case KindConcluded:
@@ -108,6 +110,7 @@ func read[E Event](data []byte) (Event, error) {
 
 // Kind names the event.
 func (Configured) Kind() Kind   { return KindConfigured }
+func (Withdrawn) Kind() Kind    { return KindWithdrawn }
 func (Judged) Kind() Kind       { return KindJudged }
 func (Concluded) Kind() Kind    { return KindConcluded }
 func (Suspected) Kind() Kind    { return KindSuspected }
@@ -131,6 +134,7 @@ func (Tick) Kind() Kind         { return KindTick }
 
 // When says when it happened.
 func (e Configured) When() time.Time   { return e.At }
+func (e Withdrawn) When() time.Time    { return e.At }
 func (e Judged) When() time.Time       { return e.At }
 func (e Concluded) When() time.Time    { return e.At }
 func (e Suspected) When() time.Time    { return e.At }

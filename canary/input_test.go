@@ -17,6 +17,7 @@ func everyEvent() []canary.Event {
 	by := canary.By{Actor: "alice", Reason: "because"}
 	return []canary.Event{
 		canary.Configured{At: at, Policy: testPolicy(), Loaded: true},
+		canary.Withdrawn{At: at},
 		canary.Judged{At: at, Assessment: analysis.Assessment{Verdict: analysis.Healthy, Requests: map[string]int64{"v2": 3}}},
 		canary.Concluded{At: at, Test: "abtest-1", Winner: "v2", Reason: "0.3 of 900, 0.4 of 900"},
 		canary.Suspected{At: at, Reason: "3 of 3 failed", LogE: 7.25, Needed: 6.5, N: 3},

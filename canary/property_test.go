@@ -154,7 +154,7 @@ func (w *world) draw() canary.Event {
 	case 19:
 		return rapid.SampledFrom([]canary.Event{canary.Held{At: at, By: by}, canary.Resumed{At: at, By: by}}).Draw(t, "verb")
 	case 20:
-		return rapid.SampledFrom([]canary.Event{canary.Aborted{At: at, By: by}, canary.Reverted{At: at, By: by, Force: flag("force")}}).Draw(t, "verb")
+		return rapid.SampledFrom([]canary.Event{canary.Aborted{At: at, By: by}, canary.Reverted{At: at, By: by, Force: flag("force")}, canary.Withdrawn{At: at}}).Draw(t, "verb")
 	default:
 		return canary.Tick{At: at}
 	}

@@ -273,7 +273,7 @@ const (
 	OutcomePromoted   Outcome = "promoted"
 	OutcomeRolledBack Outcome = "rolledBack"
 	OutcomeSuperseded Outcome = "superseded" // another target or attempt took its place
-	OutcomeCancelled  Outcome = "cancelled"  // the target went back to stable, or the strategy changed
+	OutcomeCancelled  Outcome = "cancelled"  // the target went back to stable, the strategy changed, or the route is gone
 )
 
 // Words is the outcome as people say it.
@@ -303,6 +303,7 @@ const (
 	CauseOverride     Cause = "Overridden"          // a person promoted without the evidence
 	CauseDirect       Cause = "RollbackWindow"      // a former stable came back at once
 	CauseTarget       Cause = "TargetChanged"       // the configuration asked for something else
+	CauseWithdrawn    Cause = "Withdrawn"           // the inference route is no longer configured
 )
 
 // Finished is a rollout that ended, as it was then.

@@ -361,6 +361,8 @@ func (s *story) verbOf(w words, at time.Time) canary.Event {
 		return canary.Held{At: at, By: w.by()}
 	case "resumed":
 		return canary.Resumed{At: at, By: w.by()}
+	case "withdrawn":
+		return canary.Withdrawn{At: at}
 	case "aborted":
 		return canary.Aborted{At: at, By: w.by()}
 	case "reverted":

@@ -28,7 +28,7 @@ func Phases() []Phase { return []Phase{Idle, Waiting, Stepping, Approving, Tripp
 // Kinds lists all kinds of events, in the order of the table's rows.
 func Kinds() []Kind {
 	return []Kind{
-		KindAborted, KindConfigured, KindJudged, KindConcluded, KindSuspected, KindSettled, KindBlinded, KindResized,
+		KindAborted, KindConfigured, KindWithdrawn, KindJudged, KindConcluded, KindSuspected, KindSettled, KindBlinded, KindResized,
 		KindAcked, KindNacked, KindObserved, KindDisconnected,
 		KindApproved, KindRejected, KindPromoted, KindHeld, KindResumed, KindReverted, KindRetried,
 		KindSaveFailed, KindTick,
@@ -65,6 +65,9 @@ func row(k Kind) cells {
 	case KindConfigured:
 		first, again := does("configure", (*machine).configure), does("reconfigure", (*machine).reconfigure)
 		return cells{first, again, again, again, again, again}
+	case KindWithdrawn:
+		end := does("end", (*machine).withdraw)
+		return cells{ignored(), end, end, end, end, end}
 	case KindJudged:
 		judge := does("judge", (*machine).judgeOnly)
 		return cells{ignored(), does("judge, expire", (*machine).judgeWaiting), does("judge, advance, expire", (*machine).judgeStep), judge, judge, judge}

@@ -156,6 +156,14 @@ func (c *Controller) inForce(route config.RouteSpec, policy config.PolicySpec) b
 		reflect.DeepEqual(c.route, route) && reflect.DeepEqual(c.policy, policy)
 }
 
+// Withdraw says that the route is no longer configured: what runs ends. Its state is kept
+// in case it comes back.
+func (c *Controller) Withdraw(now time.Time) {
+	if c.begun {
+		c.event(canary.Withdrawn{At: now})
+	}
+}
+
 // Refuse notes that a newer configuration is not in force, and why.
 func (c *Controller) Refuse(why error) { c.refuse(why) }
 

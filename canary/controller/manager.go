@@ -92,36 +92,67 @@ func (m *Manager) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case r := <-m.starts:
-			running.Go(func() {
-				defer close(r.ended)
-				r.run(ctx, m.done)
-			})
+			running.Go(func() { m.host(ctx, r) })
 		case <-listen.C:
 			m.listen()
 		}
 	}
 }
 
+// host is the goroutine of a Controller. A route that is withdrawn is so by it: nothing is
+// published after that.
+func (m *Manager) host(ctx context.Context, r *runner) {
+	defer close(r.ended)
+	r.run(ctx, m.done)
+	if !r.isWithdrawn() {
+		return
+	}
+	last := r.snapshot().State
+	m.config.Publisher.Withdraw(last.Route)
+	m.dismiss(last.Route, r)
+	m.config.Log.Warn("inference route withdrawn: it is no longer configured; its state and reviews are kept",
+		"route", last.Route.String(), "stable", last.Stable)
+}
+
 // Configure brings a configuration into force, inference route by inference
 // route. One that is refused keeps what it had, is named in the error, and holds
-// up no other. Routes that are no longer configured are withdrawn; their state is
+// up no other. Routes that are no longer configured are withdrawn first, so that
+// another may have their place; what runs of them ends, and their state is
 // kept in case they come back. Run must be running.
 func (m *Manager) Configure(ctx context.Context, c *config.Config) error {
-	var refused []error
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	refused := m.withdraw(ctx, c)
 	for _, route := range c.Routes {
 		if err := m.configure(ctx, c, route); err != nil {
 			refused = append(refused, fmt.Errorf("%s: %w", route.Key, err))
 		}
 	}
-	if ctx.Err() != nil {
-		return errors.Join(refused...) // nothing is withdrawn by half a configuration
-	}
+	return errors.Join(refused...)
+}
+
+// withdraw withdraws the routes that are no longer configured, and waits for that a
+// moment: one whose store hangs goes when it can.
+func (m *Manager) withdraw(ctx context.Context, c *config.Config) (late []error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, ErrBusy)
+	defer cancel()
+	var going []*runner
 	for _, k := range m.keys() {
-		if _, ok := c.Route(k); !ok {
-			m.remove(k)
+		if _, ok := c.Route(k); ok {
+			continue
+		}
+		if r := m.find(k); r != nil {
+			r.withdraw()
+			going = append(going, r)
 		}
 	}
-	return errors.Join(refused...)
+	for _, r := range going {
+		if err := r.gone(ctx, m.done); err != nil && !errors.Is(err, context.Canceled) {
+			late = append(late, fmt.Errorf("%s: not withdrawn yet: %w", r.snapshot().State.Route, err))
+		}
+	}
+	return late
 }
 
 func (m *Manager) configure(ctx context.Context, c *config.Config, route config.InferenceRoute) error {
@@ -154,7 +185,12 @@ func policyOf(c *config.Config, route config.InferenceRoute) (config.PolicySpec,
 // runner finds the Controller of a route, or starts one.
 func (m *Manager) runner(ctx context.Context, k config.Key) (*runner, error) {
 	if r := m.find(k); r != nil {
-		return r, nil
+		if !r.isWithdrawn() {
+			return r, nil
+		}
+		if err := r.gone(ctx, m.done); err != nil {
+			return nil, err // or it would yet withdraw what comes back
+		}
 	}
 	c, err := New(Config{
 		Key: k, Store: m.config.Store, Publisher: m.config.Publisher,
@@ -168,8 +204,10 @@ func (m *Manager) runner(ctx context.Context, k config.Key) (*runner, error) {
 	case m.starts <- r:
 		return r, nil
 	case <-m.done:
+		m.dismiss(k, r)
 		return nil, context.Canceled
 	case <-ctx.Done():
+		m.dismiss(k, r)
 		return nil, context.Cause(ctx)
 	}
 }
@@ -209,20 +247,13 @@ func (m *Manager) keys() []config.Key {
 	return keys
 }
 
-func (m *Manager) remove(k config.Key) {
+// dismiss forgets a runner.
+func (m *Manager) dismiss(k config.Key, r *runner) {
 	m.mu.Lock()
-	r := m.runners[k]
-	delete(m.runners, k)
-	m.mu.Unlock()
-	r.stop()
-	select {
-	case <-r.ended: // or it might publish once more
-	case <-m.done:
+	defer m.mu.Unlock()
+	if m.runners[k] == r {
+		delete(m.runners, k)
 	}
-	m.config.Publisher.Withdraw(k)
-	last := r.snapshot().State
-	m.config.Log.Warn("inference route withdrawn: it is no longer configured; its state and reviews are kept",
-		"route", k.String(), "stable", last.Stable, "phase", last.Phase())
 }
 
 // Refuse notes that a newer configuration could not even be read: what is in

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,14 +25,16 @@ type plane struct {
 	mu        sync.Mutex
 	stores    map[config.Key]*memory
 	splits    map[config.Key]config.Split
+	hosts     map[config.Key][]string
 	withdrawn []config.Key
 	log       bytes.Buffer
 	records   []canary.Decision
-	slow      chan struct{} // saves wait for it, if set
+	told      controller.Snapshot // with the last of them
+	slow      chan struct{}       // saves wait for it, if set
 }
 
 func newPlane() *plane {
-	return &plane{stores: map[config.Key]*memory{}, splits: map[config.Key]config.Split{}}
+	return &plane{stores: map[config.Key]*memory{}, splits: map[config.Key]config.Split{}, hosts: map[config.Key][]string{}}
 }
 
 func (p *plane) store(k config.Key) *memory {
@@ -61,7 +65,12 @@ func (p *plane) Save(c canary.Checkpoint, made []canary.Decision) error {
 func (p *plane) Publish(r config.InferenceRoute, s config.Split) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.splits[r.Key] = s
+	for k, hosts := range p.hosts {
+		if k != r.Key && slices.ContainsFunc(hosts, func(h string) bool { return slices.Contains(r.Hostnames, h) }) {
+			return fmt.Errorf("already matched by %s", k)
+		}
+	}
+	p.splits[r.Key], p.hosts[r.Key] = s, r.Hostnames
 	return nil
 }
 
@@ -69,13 +78,14 @@ func (p *plane) Withdraw(k config.Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.splits, k)
+	delete(p.hosts, k)
 	p.withdrawn = append(p.withdrawn, k)
 }
 
-func (p *plane) Record(d canary.Decision, _ controller.Snapshot) {
+func (p *plane) Record(d canary.Decision, s controller.Snapshot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.records = append(p.records, d)
+	p.records, p.told = append(p.records, d), s
 }
 
 func (p *plane) split(k config.Key) config.Split {
@@ -220,28 +230,6 @@ func TestOneRefusedRouteHoldsUpNoOther(t *testing.T) {
 		require.NoError(t, m.Configure(t.Context(), twoRoutes()))
 		s, _ = m.Snapshot(b())
 		require.Empty(t, s.Refusal)
-	})
-}
-
-func TestARouteThatIsNoLongerConfiguredIsWithdrawnAndRemembered(t *testing.T) {
-	managed(t, func(t *testing.T, m *controller.Manager, p *plane) {
-		m.Resized(time.Now(), a(), "v2", 1, 1, "") // the probe may be quicker
-		require.NoError(t, m.Configure(t.Context(), twoRoutes()))
-		time.Sleep(100 * time.Millisecond)
-		epoch := p.split(a()).Epoch
-		only := &config.Config{Routes: twoRoutes().Routes[1:]}
-		require.NoError(t, m.Configure(t.Context(), only))
-		require.Equal(t, []config.Key{a()}, p.withdrawn)
-		require.Regexp(t, "inference route withdrawn: .* route=ml/a stable=v1 phase=Stepping", p.log.String())
-		require.Len(t, m.Snapshots(), 1)
-
-		require.NoError(t, m.Configure(t.Context(), twoRoutes()))
-		require.Equal(t, epoch, p.split(a()).Epoch, "it goes on where it was")
-		s, _ := m.Snapshot(a())
-		require.Equal(t, canary.Stepping, s.State.Phase())
-		d, err := m.Do(t.Context(), a(), canary.Aborted{At: time.Now(), By: alice("x")})
-		require.NoError(t, err)
-		require.Greater(t, d.Split.Epoch, uint64(canary.EpochBlock), "above every epoch that may be in use")
 	})
 }
 

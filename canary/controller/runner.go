@@ -23,8 +23,9 @@ type runner struct {
 	mail    chan func(*Controller)
 	urgent  chan func(*Controller) // verbs: they overtake the mail
 	stopped chan struct{}
-	stop    func()
-	ended   chan struct{} // closed when the goroutine has
+	// withdraw tells the goroutine that its route is no longer configured.
+	withdraw func()
+	ended    chan struct{} // closed when the goroutine has
 
 	latest atomic.Pointer[Snapshot]
 	reads  atomic.Pointer[config.Compare] // of bodies of answers to copies
@@ -41,13 +42,23 @@ func newRunner(c *Controller, now func() time.Time) *runner {
 		ended:      make(chan struct{}),
 		controller: c,
 	}
-	r.stop = sync.OnceFunc(func() { close(r.stopped) })
+	r.withdraw = sync.OnceFunc(func() { close(r.stopped) })
 	s := c.Snapshot(now())
 	r.latest.Store(&s)
 	return r
 }
 
-// run owns the Controller until ctx is done or it is stopped.
+// isWithdrawn says whether the route is no longer configured.
+func (r *runner) isWithdrawn() bool {
+	select {
+	case <-r.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+// run owns the Controller until ctx is done or its route is withdrawn.
 func (r *runner) run(ctx context.Context, done <-chan struct{}) {
 	ticker := time.NewTicker(Period)
 	defer ticker.Stop()
@@ -61,6 +72,7 @@ func (r *runner) run(ctx context.Context, done <-chan struct{}) {
 		case <-done:
 			return
 		case <-r.stopped:
+			r.depart()
 			return
 		case letter := <-r.urgent:
 			letter(r.controller)
@@ -79,12 +91,35 @@ func (r *runner) run(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
+// depart takes what was seen until now, and ends what runs.
+func (r *runner) depart() {
+	for range len(r.mail) {
+		(<-r.mail)(r.controller)
+	}
+	now := r.now()
+	r.controller.Withdraw(now)
+	s := r.controller.Snapshot(now)
+	r.latest.Store(&s)
+}
+
 // overtaken lets a waiting verb go first.
 func (r *runner) overtaken() {
 	select {
 	case letter := <-r.urgent:
 		letter(r.controller)
 	default:
+	}
+}
+
+// gone waits until the goroutine of a route that is withdrawn has ended.
+func (r *runner) gone(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-r.ended:
+		return nil
+	case <-done:
+		return context.Canceled
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

@@ -55,13 +55,26 @@ type Config struct {
 type Archive struct {
 	Config
 
-	changed chan ended
+	changed chan told
 }
 
 // ended names a rollout that has ended.
 type ended struct {
 	route   config.Key
 	rollout string
+}
+
+// told is an end, and what was known with it: of an inference route that is withdrawn
+// nobody knows more later.
+type told struct {
+	ended
+	then controller.Snapshot
+}
+
+// due is when a review is written again.
+type due struct {
+	at   []time.Time
+	then controller.Snapshot
 }
 
 // New checks c.
@@ -76,7 +89,7 @@ func New(c Config) (*Archive, error) {
 	if c.Slog == nil {
 		c.Slog = slog.New(slog.DiscardHandler)
 	}
-	return &Archive{Config: c, changed: make(chan ended, 1024)}, nil
+	return &Archive{Config: c, changed: make(chan told, 1024)}, nil
 }
 
 // Record notes that a route's newest ended rollout may read differently now.
@@ -85,7 +98,7 @@ func (a *Archive) Record(d canary.Decision, s controller.Snapshot) {
 		return
 	}
 	select {
-	case a.changed <- ended{d.Route, d.Rollout}:
+	case a.changed <- told{ended{d.Route, d.Rollout}, s}:
 	default:
 		a.Slog.Error("review not written: too many rollouts ended at once", "route", d.Route.String(), "rollout", d.Rollout)
 	}
@@ -93,47 +106,52 @@ func (a *Archive) Record(d canary.Decision, s controller.Snapshot) {
 
 // Run writes reviews until ctx ends, and then those that are still due.
 func (a *Archive) Run(ctx context.Context) error {
-	due := map[ended][]time.Time{}
+	all := map[ended]due{}
 	ticker := time.NewTicker(settle / 4)
 	defer ticker.Stop()
 	for {
 		select {
 		case e := <-a.changed:
-			if _, soon := due[e]; !soon {
-				a.write(e.route, e.rollout)
+			if _, soon := all[e.ended]; !soon {
+				a.write(e.ended, e.then)
 			}
 			soon := time.Now().Add(settle)
-			due[e] = []time.Time{soon, soon.Add(a.longest(e.route))}
+			all[e.ended] = due{[]time.Time{soon, soon.Add(e.then.Route.Timeouts.Request.D())}, e.then}
 		case now := <-ticker.C:
-			for e, at := range due {
-				if !now.After(at[0]) {
-					continue
-				}
-				a.write(e.route, e.rollout)
-				a.prune(e.route)
-				if due[e] = at[1:]; len(at) == 1 {
-					delete(due, e)
-				}
-			}
+			a.writeDue(now, all)
 		case <-ctx.Done():
-			for e := range due {
-				a.write(e.route, e.rollout)
+			for e, d := range all {
+				a.write(e, d.then)
 			}
 			return ctx.Err()
 		}
 	}
 }
 
-// longest is how long a request of a route may take.
-func (a *Archive) longest(k config.Key) time.Duration {
-	s, _ := a.Current(k)
-	return s.Route.Timeouts.Request.D()
+// writeDue writes what is due, and forgets what is due no more.
+func (a *Archive) writeDue(now time.Time, all map[ended]due) {
+	for e, d := range all {
+		if !now.After(d.at[0]) {
+			continue
+		}
+		a.write(e, d.then)
+		a.prune(e.route)
+		if d.at = d.at[1:]; len(d.at) == 0 {
+			delete(all, e)
+		} else {
+			all[e] = d
+		}
+	}
 }
 
 // write makes the files of an ended rollout, as long as the snapshot knows it.
-func (a *Archive) write(k config.Key, id string) {
+func (a *Archive) write(e ended, then controller.Snapshot) {
+	k, id := e.route, e.rollout
 	s, ok := a.Current(k)
-	if !ok || !known(s.State, id) {
+	if !ok {
+		s = then
+	}
+	if !known(s.State, id) {
 		return
 	}
 	r, err := a.build(s, id)

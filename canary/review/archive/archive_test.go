@@ -105,6 +105,28 @@ func TestAReviewIsWrittenAtOnceAndAgainWithTheLastRequests(t *testing.T) {
 	require.FileExists(t, filepath.Join(folder, "ml", "filetype", "v2-1", "review.html"))
 }
 
+func TestTheReviewOfARouteThatIsGoneIsWrittenOfWhatWasKnown(t *testing.T) {
+	folder := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		a, err := archive.New(archive.Config{
+			Folder: folder, Log: &log{},
+			Current: func(config.Key) (controller.Snapshot, bool) { return controller.Snapshot{}, false },
+		})
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- a.Run(ctx) }()
+		a.Record(canary.Decision{Route: key, Rollout: "v2-1"}, ended())
+		synctest.Wait()
+		require.Equal(t, int64(3), read(t, folder).Exposure[1].Requests)
+		r, err := a.Review(key, "")
+		require.NoError(t, err)
+		require.Equal(t, "v2-1", r.Rollout)
+		stop()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+}
+
 // writes runs an archive and counts how often it says that it wrote.
 func writes(t *testing.T, now *atomic.Pointer[controller.Snapshot], happen func(*archive.Archive)) int {
 	var said bytes.Buffer
