@@ -144,8 +144,9 @@ func (p *plane) deliver(ctx context.Context, u file.Update) {
 		p.manager.Refuse(u.Err)
 		return
 	}
-	p.publisher.judge(u.Config.Policies)
+	p.publisher.edit(u.Config.Policies)
 	refused := p.manager.Configure(ctx, u.Config)
+	p.publisher.edited()
 	if ctx.Err() != nil {
 		return // half of it must not pass for the first configuration
 	}

@@ -22,6 +22,8 @@ type publisher struct {
 
 	mu       sync.Mutex
 	opened   bool
+	editing  bool // a configuration is being brought into force
+	stale    bool // something was withdrawn that is still served
 	policies []config.AnalysisPolicy
 	routes   map[config.Key]config.InferenceRoute
 	splits   map[config.Key]config.Split
@@ -56,21 +58,35 @@ func blaming(k config.Key, err error) error {
 	return nil
 }
 
-// judge takes the policies that the routes name. They are served with the next
-// route.
-func (p *publisher) judge(policies []config.AnalysisPolicy) {
+// edit begins a configuration with the policies that its routes name. They are served with
+// the next route.
+func (p *publisher) edit(policies []config.AnalysisPolicy) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.policies = policies
+	p.policies, p.editing = policies, true
 }
 
-// Withdraw no longer serves it.
+// edited ends it.
+func (p *publisher) edited() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.editing = false
+	if p.stale {
+		_ = p.serve() // taking one away adds no mistake to the others
+	}
+}
+
+// Withdraw no longer serves it. While a configuration is brought into force, what goes is
+// served until something comes or that is done, so that a route that is renamed is served
+// throughout.
 func (p *publisher) Withdraw(k config.Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.routes, k)
 	delete(p.splits, k)
-	_ = p.serve() // taking one away adds no mistake to the others
+	if p.stale = true; !p.editing {
+		_ = p.serve() // as above
+	}
 }
 
 // open serves what was collected, and everything from now on.
@@ -85,6 +101,7 @@ func (p *publisher) serve() error {
 	if !p.opened {
 		return nil
 	}
+	p.stale = false
 	c := &config.Config{Policies: p.policies}
 	splits := make(map[config.Key]config.Split, len(p.splits))
 	for k, r := range p.routes {

@@ -148,7 +148,7 @@ func (a *Archive) writeDue(now time.Time, all map[ended]due) {
 func (a *Archive) write(e ended, then controller.Snapshot) {
 	k, id := e.route, e.rollout
 	s, ok := a.Current(k)
-	if !ok {
+	if !ok || s.State.Seq < then.State.Seq { // gone, or not yet told of the end
 		s = then
 	}
 	if !known(s.State, id) {

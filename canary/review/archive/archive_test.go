@@ -105,26 +105,31 @@ func TestAReviewIsWrittenAtOnceAndAgainWithTheLastRequests(t *testing.T) {
 	require.FileExists(t, filepath.Join(folder, "ml", "filetype", "v2-1", "review.html"))
 }
 
-func TestTheReviewOfARouteThatIsGoneIsWrittenOfWhatWasKnown(t *testing.T) {
-	folder := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		a, err := archive.New(archive.Config{
-			Folder: folder, Log: &log{},
-			Current: func(config.Key) (controller.Snapshot, bool) { return controller.Snapshot{}, false },
+func TestAReviewIsWrittenOfWhatWasKnownWithTheEndWhere(t *testing.T) {
+	running := controller.Snapshot{State: canary.State{Route: key, Seq: 1, Rollout: &canary.Rollout{ID: "v2-1"}}}
+	for name, current := range map[string]func(config.Key) (controller.Snapshot, bool){
+		"the route is gone":                func(config.Key) (controller.Snapshot, bool) { return controller.Snapshot{}, false },
+		"the snapshot has not heard of it": func(config.Key) (controller.Snapshot, bool) { return running, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				a, err := archive.New(archive.Config{Folder: folder, Log: &log{}, Current: current})
+				require.NoError(t, err)
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan error)
+				go func() { done <- a.Run(ctx) }()
+				then := ended()
+				then.State.Seq = 2
+				a.Record(canary.Decision{Route: key, Rollout: "v2-1"}, then)
+				synctest.Wait()
+				require.Equal(t, int64(3), read(t, folder).Exposure[1].Requests)
+				require.Equal(t, canary.OutcomeRolledBack, read(t, folder).Decision.Outcome)
+				stop()
+				require.ErrorIs(t, <-done, context.Canceled)
+			})
 		})
-		require.NoError(t, err)
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- a.Run(ctx) }()
-		a.Record(canary.Decision{Route: key, Rollout: "v2-1"}, ended())
-		synctest.Wait()
-		require.Equal(t, int64(3), read(t, folder).Exposure[1].Requests)
-		r, err := a.Review(key, "")
-		require.NoError(t, err)
-		require.Equal(t, "v2-1", r.Rollout)
-		stop()
-		require.ErrorIs(t, <-done, context.Canceled)
-	})
+	}
 }
 
 // writes runs an archive and counts how often it says that it wrote.
