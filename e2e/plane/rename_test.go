@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/e2e/stage"
 )
 
@@ -31,7 +32,7 @@ func TestARouteThatIsRenamedLeavesTheReviewOfWhatRan(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, stage.Replace(file, bytes.Replace(text, []byte("name: filetype,"), []byte("name: files,"), 1)))
 
-	renamed := subject{Name: "files"}
+	renamed := config.Key{Namespace: key.Namespace, Name: "files"}
 	s.awaits(renamed, "takes its place", func(now controller.Snapshot) bool {
 		return now.State.Phase() == canary.Stepping && now.State.Acked == now.State.Published.Epoch
 	})
