@@ -90,6 +90,9 @@ type Acked struct {
 	Epoch   uint64    `json:"epoch"`
 	Proxies int       `json:"proxies"`         // that acknowledged; 0 starts no clock
 	Stuck   []string  `json:"stuck,omitempty"` // connected, but not waited for
+	// Refused says that a proxy still refuses a part of the configuration, and has the
+	// split where it serves the inference route meanwhile.
+	Refused bool `json:"refused,omitempty"`
 }
 
 // Nacked says that a proxy refused what it was sent.

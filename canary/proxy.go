@@ -16,7 +16,7 @@ func (m *machine) ack(e Acked) {
 		m.sayf("epoch %d is acknowledged by %s%s", e.Epoch, proxies(e.Proxies), stuck(e.Stuck))
 	}
 	m.Acked, m.Proxies = e.Epoch, e.Proxies
-	if m.Nack != nil {
+	if m.Nack != nil && !e.Refused {
 		m.sayf("no longer refused by %s", m.Nack.Proxy)
 		m.Nack = nil
 	}

@@ -325,7 +325,7 @@ func (s *story) eventOf(w words) canary.Event {
 	case "acked":
 		return canary.Acked{
 			At: at, Epoch: uint64(w.number("epoch", int64(s.state.Published.Epoch))), Proxies: int(w.number("proxies", 1)),
-			Stuck: strings.Fields(w.text("stuck", "")),
+			Stuck: strings.Fields(w.text("stuck", "")), Refused: w.has("refused"),
 		}
 	case "nacked":
 		return canary.Nacked{At: at, Proxy: "envoy-1", Epoch: s.state.Published.Epoch, Text: w.text("text", "unknown cluster")}

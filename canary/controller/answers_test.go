@@ -72,7 +72,7 @@ func (m *mirrored) answers(n, every int) controller.Snapshot {
 
 func (m *mirrored) tick() {
 	m.ctl.Tick(m.now)
-	m.ctl.Acked(m.now, m.published[len(m.published)-1].Epoch, 1)
+	m.ctl.Acked(canary.Acked{At: m.now, Epoch: m.published[len(m.published)-1].Epoch, Proxies: 1})
 }
 
 func shadowStep() config.Strategy {

@@ -40,7 +40,7 @@ func TestAManagerReadsAnswersToCopies(t *testing.T) {
 		m.Copied(copyOf("v1", 0)) // of a route that nobody knows
 		require.NoError(t, m.Configure(t.Context(), labelled()))
 		require.Equal(t, config.Share{Version: "v1", Weight: config.WholeSplit}, p.split(a()).Repeat, "stable is sent copies, too")
-		m.Acked(time.Now(), a(), p.split(a()).Epoch, 1)
+		m.Acked(a(), canary.Acked{At: time.Now(), Epoch: p.split(a()).Epoch, Proxies: 1})
 		time.Sleep(time.Second)
 		for i := range 100 {
 			m.Copied(copyOf("v1", i))

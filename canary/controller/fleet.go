@@ -30,11 +30,12 @@ func (c *Controller) Disconnected(now time.Time, proxy string) {
 
 // Acked says that every connected proxy has taken the split of an epoch, but for
 // those that TimedOut named.
-func (c *Controller) Acked(now time.Time, epoch uint64, proxies int) {
-	if proxies >= len(c.fleet.connected) {
+func (c *Controller) Acked(e canary.Acked) {
+	if e.Proxies >= len(c.fleet.connected) {
 		c.fleet.stuck = nil // they have caught up
 	}
-	c.event(canary.Acked{At: now, Epoch: epoch, Proxies: proxies, Stuck: c.fleet.stuck})
+	e.Stuck = c.fleet.stuck
+	c.event(e)
 }
 
 // Nacked says that a proxy refused what was sent, in its own words.

@@ -392,8 +392,8 @@ func (m *Manager) Disconnected(at time.Time, proxy string) {
 
 // Acked says that every connected proxy that holds a route has taken the split of
 // an epoch, but for those that TimedOut named.
-func (m *Manager) Acked(at time.Time, k config.Key, epoch uint64, proxies int) {
-	m.post(k, func(c *Controller) { c.Acked(at, epoch, proxies) })
+func (m *Manager) Acked(k config.Key, e canary.Acked) {
+	m.post(k, func(c *Controller) { c.Acked(e) })
 }
 
 // Nacked says that a proxy refused what was sent, in its own words.

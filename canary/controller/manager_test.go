@@ -140,7 +140,7 @@ func TestAManagerRunsEveryRouteByItself(t *testing.T) {
 		m.Resized(time.Now(), a(), "v2", 1, 1, "")
 		time.Sleep(time.Second)
 		require.EqualValues(t, 500, p.split(a()).Weight("v2"))
-		m.Acked(time.Now(), a(), p.split(a()).Epoch, 1)
+		m.Acked(a(), canary.Acked{At: time.Now(), Epoch: p.split(a()).Epoch, Proxies: 1})
 		synctest.Wait()
 		time.Sleep(time.Second)
 

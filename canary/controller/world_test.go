@@ -156,7 +156,7 @@ func (l *lab) Handle(now time.Time, ev world.Event) {
 		}
 		l.acks[e.Epoch][e.Proxy] = true
 		if n := len(l.acks[e.Epoch]); n == l.proxies {
-			l.ctl.Acked(now, e.Epoch, n)
+			l.ctl.Acked(canary.Acked{At: now, Epoch: e.Epoch, Proxies: n})
 		}
 	case world.Ticked:
 		l.ctl.Tick(now)

@@ -129,7 +129,7 @@ func (t *Trial) acked(now time.Time, e *Acked) {
 	}
 	delete(t.waiting, e.Proxy)
 	if len(t.waiting) == 0 {
-		t.Controller.Acked(now, e.Epoch, len(t.World.proxies))
+		t.Controller.Acked(canary.Acked{At: now, Epoch: e.Epoch, Proxies: len(t.World.proxies)})
 	}
 }
 
@@ -146,7 +146,7 @@ func (t *Trial) giveUp(now time.Time) {
 	}
 	t.waiting = nil
 	t.Controller.TimedOut(stuck)
-	t.Controller.Acked(now, t.last, len(t.World.proxies)-len(stuck))
+	t.Controller.Acked(canary.Acked{At: now, Epoch: t.last, Proxies: len(t.World.proxies) - len(stuck)})
 }
 
 // Result is what became of a trial.

@@ -186,7 +186,7 @@ func (p *plane) heard(e ads.Event) {
 	p.tracing.Heard(e)
 	switch e := e.(type) {
 	case ads.Acked:
-		p.manager.Acked(e.At, e.Route, e.Epoch, e.Proxies)
+		p.manager.Acked(e.Route, canary.Acked{At: e.At, Epoch: e.Epoch, Proxies: e.Proxies, Refused: e.Refused})
 	case ads.Nacked:
 		p.log.Error("proxy refused", "proxy", e.Proxy, "route", e.Route.String(), "epoch", e.Epoch, "text", e.Text)
 		p.manager.Nacked(e.At, e.Route, e.Proxy, e.Epoch, e.Text)

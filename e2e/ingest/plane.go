@@ -139,7 +139,7 @@ func (nowhere) Save(canary.Checkpoint, []canary.Decision) error { return nil }
 type acknowledging struct{ *plane }
 
 func (a acknowledging) Publish(r config.InferenceRoute, s config.Split) error {
-	go a.manager.Acked(time.Now(), r.Key, s.Epoch, 2) // its mailbox may be full
+	go a.manager.Acked(r.Key, canary.Acked{At: time.Now(), Epoch: s.Epoch, Proxies: 2}) // its mailbox may be full
 	return nil
 }
 

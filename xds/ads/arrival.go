@@ -41,7 +41,7 @@ func (s *Server) announce(k config.Key, now time.Time) {
 		return
 	}
 	s.announced[k] = epoch
-	s.tell(Acked{Route: k, Epoch: epoch, Proxies: takers, At: now})
+	s.tell(Acked{Route: k, Epoch: epoch, Proxies: takers, Refused: s.isRefused(k), At: now})
 	if len(s.refusing) > 0 {
 		s.reminding[k] = true
 	}

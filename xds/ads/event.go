@@ -18,6 +18,9 @@ type Acked struct {
 	Route   config.Key
 	Epoch   uint64
 	Proxies int // how many took it; at least 1
+	// Refused says that a proxy still refuses a listener of the inference route, and has
+	// the split where requests come in meanwhile.
+	Refused bool
 	At      time.Time
 }
 

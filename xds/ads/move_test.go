@@ -51,7 +51,7 @@ func TestAPortThatIsRefusedLeavesTheFormerOneServedAndUpdated(t *testing.T) {
 		refuse := map[string]string{"sluice-8081": taken}
 		s.publish(onPort(8081), split(1, 6600))
 		p.obey(refuse)
-		require.Equal(t, []string{"acked ml/filetype@1 by 1", "nacked ml/filetype@1 by a: " + taken}, lastTwo(s.told()), "it is served as before")
+		require.Equal(t, []string{"acked ml/filetype@1 by 1 where it was", "nacked ml/filetype@1 by a: " + taken}, lastTwo(s.told()), "it is served as before")
 		s.pass(time.Hour)
 		p.obey(refuse)
 		require.Contains(t, p.holds, "Listener sluice-8080", "as long as it lasts")
@@ -64,7 +64,7 @@ func TestAPortThatIsRefusedLeavesTheFormerOneServedAndUpdated(t *testing.T) {
 		p.obey(refuse)
 		require.Contains(t, p.bodies["filetype.ml:8080"], "ml/filetype@2", "the share is taken away where requests come in")
 		require.NotContains(t, p.bodies["filetype.ml:8080"], "v2@2")
-		require.Equal(t, []string{"acked ml/filetype@2 by 1", "nacked ml/filetype@2 by a: " + taken}, lastTwo(s.told()))
+		require.Equal(t, []string{"acked ml/filetype@2 by 1 where it was", "nacked ml/filetype@2 by a: " + taken}, lastTwo(s.told()))
 		require.Equal(t, uint64(2), s.server.Proxies()[0].Routes[0].Acked.Epoch)
 
 		s.pass(30 * time.Second)
@@ -122,7 +122,7 @@ func TestARouteThatCannotLeaveASharedPortIsUpdatedThere(t *testing.T) {
 		s.told()
 		s.publish(onPort(8081, other), splits(2, 0))
 		p.obey(refuse)
-		require.Equal(t, []string{"acked ml/filetype@2 by 1", "nacked ml/filetype@2 by a: " + taken}, lastTwo(s.told()))
+		require.Equal(t, []string{"acked ml/filetype@2 by 1 where it was", "nacked ml/filetype@2 by a: " + taken}, lastTwo(s.told()))
 		require.Contains(t, p.bodies["filetype.ml:8080"], "ml/filetype@2")
 		s.pass(time.Hour)
 		p.obey(refuse)
@@ -164,7 +164,7 @@ func TestAProxyThatOpenedThePortDoesNotTakeItFromOneThatCannot(t *testing.T) {
 		q.obey(refuse)
 		require.NotContains(t, s.told(), "acked ml/filetype@2 by 2", "the first has not answered")
 		p.obey(nil)
-		require.Contains(t, s.told(), "acked ml/filetype@2 by 2")
+		require.Contains(t, s.told(), "acked ml/filetype@2 by 2 where it was")
 		s.pass(time.Hour)
 		p.obey(nil)
 		q.obey(refuse)
@@ -185,7 +185,7 @@ func TestAProxyThatComesBackWhileAPortIsRefusedKeepsTheFormerOne(t *testing.T) {
 		s.pass(time.Hour)
 		p = s.obeying("a", map[string]string{"sluice-8081": taken})
 		require.Contains(t, p.holds, "Listener sluice-8080")
-		require.Equal(t, []string{"acked ml/filetype@2 by 1", "nacked ml/filetype@2 by a: " + taken}, lastTwo(s.told()))
+		require.Equal(t, []string{"acked ml/filetype@2 by 1 where it was", "nacked ml/filetype@2 by a: " + taken}, lastTwo(s.told()))
 	})
 }
 
@@ -201,7 +201,7 @@ func TestAPortThatIsNotOpenedElsewhereStaysWhereItIsAndIsUpdated(t *testing.T) {
 		s.told()
 		s.publish(elsewhere, split(2, 0))
 		p.obey(refuse)
-		require.Equal(t, []string{"acked ml/filetype@2 by 1", "nacked ml/filetype@2 by a: " + busy}, lastTwo(s.told()))
+		require.Equal(t, []string{"acked ml/filetype@2 by 1 where it was", "nacked ml/filetype@2 by a: " + busy}, lastTwo(s.told()))
 		status := s.server.Proxies()[0].Routes[0]
 		require.Equal(t, uint64(2), status.Acked.Epoch)
 		require.Equal(t, busy, status.Nack)
@@ -233,7 +233,7 @@ func TestAPortIsKnownAfterARestart(t *testing.T) {
 		p.obey(refuse)
 		require.Contains(t, p.holds, "Listener sluice-8080", "it serves on")
 		require.Contains(t, p.bodies["filetype.ml:8080"], "ml/filetype@2", "and hears of the split")
-		require.Equal(t, []string{"acked ml/filetype@2 by 1", "nacked ml/filetype@2 by a: " + taken}, lastTwo(s.told()))
+		require.Equal(t, []string{"acked ml/filetype@2 by 1 where it was", "nacked ml/filetype@2 by a: " + taken}, lastTwo(s.told()))
 		s.pass(time.Minute)
 		p.obey(nil)
 		require.NotContains(t, p.holds, "Listener sluice-8080")

@@ -106,7 +106,11 @@ func (s *stage) told() []string {
 	for _, e := range s.events {
 		switch e := e.(type) {
 		case ads.Acked:
-			out = append(out, fmt.Sprintf("acked %s@%d by %d", e.Route, e.Epoch, e.Proxies))
+			text := fmt.Sprintf("acked %s@%d by %d", e.Route, e.Epoch, e.Proxies)
+			if e.Refused {
+				text += " where it was"
+			}
+			out = append(out, text)
 		case ads.Nacked:
 			out = append(out, fmt.Sprintf("nacked %s@%d by %s: %s", e.Route, e.Epoch, e.Proxy, e.Text))
 		case ads.TimedOut:

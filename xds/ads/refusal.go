@@ -1,9 +1,11 @@
 package ads
 
 import (
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/xds"
 )
 
@@ -168,6 +170,19 @@ func (s *Server) remind(now time.Time) {
 		}
 	}
 	clear(s.reminding)
+}
+
+// isRefused says whether a proxy refuses a listener of an inference route.
+func (s *Server) isRefused(k config.Key) bool {
+	for w := range s.refusing {
+		for n := range w.refused {
+			_, stands := s.refusalOf(w.session, n)
+			if stands && slices.Contains(s.ways[xds.Ref{Type: xds.TypeListener, Name: n}], k) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *Server) remindOf(w *watch, listener string, now time.Time) {
