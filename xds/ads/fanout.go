@@ -29,6 +29,7 @@ type entry struct {
 	table     string                // that a scope leads to; scopes only
 	carries   map[config.Key]uint64 // inference routes and their epochs; RouteConfigurations only
 	takers    int                   // streams that took it last
+	alone     []*entry              // itself, for responses with nothing else
 }
 
 // fanout is all that is served of one type and who listens. An update costs what
@@ -49,7 +50,7 @@ func newFanout(t xds.Type) *fanout {
 
 func newEntry(t xds.Type, r xds.Resource, carries map[config.Key]uint64, now time.Time) *entry {
 	body := &anypb.Any{TypeUrl: string(t), Value: r.Body}
-	return &entry{
+	e := &entry{
 		ref:       xds.Ref{Type: t, Name: r.Name},
 		version:   r.Version,
 		body:      body,
@@ -58,6 +59,8 @@ func newEntry(t xds.Type, r xds.Resource, carries map[config.Key]uint64, now tim
 		table:     tableOf(t, r),
 		carries:   carries,
 	}
+	e.alone = []*entry{e}
+	return e
 }
 
 // marshalled gives the bytes that a resource adds to a response.
@@ -113,6 +116,9 @@ func (f *fanout) listeners(name string, visit func(*watch)) {
 		}
 	}
 }
+
+// audience is how many watches hear of a name, or more.
+func (f *fanout) audience(name string) int { return len(f.byName[name]) + len(f.wild) }
 
 func (f *fanout) subscribe(w *watch, name string) {
 	set := f.byName[name]

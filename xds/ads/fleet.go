@@ -43,6 +43,14 @@ type ballot struct {
 	late    map[*session]bool      // given up
 }
 
+// newBallot is for so many voters, or more.
+func newBallot(e *entry, voters int) *ballot {
+	return &ballot{
+		entry: e, waiting: make(map[*session]time.Time, voters),
+		refused: map[*session]bool{}, late: map[*session]bool{},
+	}
+}
+
 func newFleet() fleet {
 	f := fleet{
 		fanouts:      map[xds.Type]*fanout{},
@@ -143,10 +151,13 @@ func (s *Server) apply(c xds.Change, now time.Time) []errand {
 		e := newEntry(c.Type, r, s.carried[r.Name], now)
 		fan.put(r.Name, e)
 		delete(s.ballots, e.ref)
+		if n := fan.audience(r.Name); n > 0 {
+			s.ballots[e.ref] = newBallot(e, n)
+		}
 		fan.listeners(r.Name, func(w *watch) {
 			s.await(e, w.session, now)
 			if !s.early(w, e) && tell(w) {
-				w.set = append(w.set, e)
+				w.set = with(w.set, e)
 			}
 		})
 	}
@@ -166,6 +177,14 @@ func (s *Server) apply(c xds.Change, now time.Time) []errand {
 	return s.tellWatches(told)
 }
 
+// with adds e to what is sent, in one piece for all proxies where it is alone.
+func with(set []*entry, e *entry) []*entry {
+	if len(set) == 0 {
+		return e.alone
+	}
+	return append(set, e)
+}
+
 // tellWatches sends what apply has for them.
 func (s *Server) tellWatches(told []*watch) []errand {
 	list := make([]errand, 0, len(told))
@@ -181,7 +200,7 @@ func (s *Server) tellWatches(told []*watch) []errand {
 func (f *fleet) await(e *entry, c *session, now time.Time) {
 	b := f.ballots[e.ref]
 	if b == nil {
-		b = &ballot{entry: e, waiting: map[*session]time.Time{}, refused: map[*session]bool{}, late: map[*session]bool{}}
+		b = newBallot(e, 1)
 		f.ballots[e.ref] = b
 	}
 	b.waiting[c] = now

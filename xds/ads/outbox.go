@@ -69,14 +69,14 @@ func (o *outbox) flush() {
 		return
 	}
 	o.busy = true
-	for len(o.queue) > 0 {
-		r := o.queue[0]
-		o.queue = o.queue[1:]
+	for i := 0; i < len(o.queue); i++ {
+		r := o.queue[i]
+		o.queue[i] = nil
 		o.mu.Unlock()
 		_ = o.write(r) // a stream that has ended is noticed where it is read
 		o.mu.Lock()
 	}
-	o.queue, o.busy = nil, false
+	o.queue, o.busy = o.queue[:0], false
 }
 
 // errand is a stream that Run has something to write to.
