@@ -162,7 +162,7 @@ func TestAProxyThatOpenedThePortDoesNotTakeItFromOneThatCannot(t *testing.T) {
 		refuse := map[string]string{"sluice-8081": taken}
 		s.publish(onPort(8081), split(2, 0))
 		q.obey(refuse)
-		require.NotContains(t, s.told(), "acked ml/filetype@2 by 2", "the first has not answered")
+		require.Equal(t, []string{"nacked ml/filetype@2 by b: " + taken}, s.told(), "the first has not answered")
 		p.obey(nil)
 		require.Contains(t, s.told(), "acked ml/filetype@2 by 2 where it was")
 		s.pass(time.Hour)

@@ -99,7 +99,7 @@ func TestARouteThatMovesFromARefusedListenerIsServed(t *testing.T) {
 		require.Contains(t, s.told(), "acked ml/filetype@2 by 1")
 		s.pass(time.Hour)
 		p.obey(nil)
-		require.NotContains(t, p.holds, "Listener sluice-8080")
+		require.NotContains(t, p.holds, "Listener sluice-8080", "nor is it offered again")
 		require.Empty(t, s.server.Proxies()[0].Refused, "what is gone is not refused")
 	})
 }
