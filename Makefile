@@ -132,6 +132,10 @@ bench-ingest: ## measure what an access-log entry costs, from its message to evi
 	$(GO) build -o bin/ingest ./e2e/ingest
 	bin/ingest $(BENCH)
 
+.PHONY: bench-shadow
+bench-shadow: build parts ## measure what a shadow whose answers are read costs users, when it is well and when it is not
+	$(GO) test ./e2e/plane -count=1 -v -run 'TestNoShadowCostsUsersAnything' -shadow.rounds 50
+
 .PHONY: soak
 soak: build parts ## promote and roll back fifty times under load, and divide twenty thousand users, at full length
 	$(GO) test ./e2e/plane -count=1 -v -timeout 30m -run 'TestPromoteAndRollbackCycles' -soak.cycles 50 -soak.requests 2000
