@@ -37,6 +37,8 @@ type ledger struct {
 	less   bounds // of the latter
 	passed check  // the latest report whose every attempt has its entry
 	gap    *Gap
+	// doubted is when what the first report after passed covers began.
+	doubted time.Time
 }
 
 // bounds hold a number from low to high.
@@ -104,7 +106,7 @@ func (l *ledger) compare(c check, began time.Time, s *skew) {
 		l.lost(c, CauseMissing, missing)
 		l.rebase(is)
 	case missing > 0: // a report's numbers are not read at one instant; the next one tells
-		l.doubt = 1
+		l.doubt, l.doubted = 1, c.since
 	case is.high < l.bound.low:
 		l.unreport(is)
 		l.pass(c)
@@ -131,13 +133,13 @@ func (l *ledger) unreport(is bounds) {
 func (l *ledger) rebase(b bounds) { l.known, l.bound, l.doubt = true, b, 0 }
 
 // pass ends a gap: what this report counts has all arrived.
-func (l *ledger) pass(c check) { l.passed, l.gap = c, nil }
+func (l *ledger) pass(c check) { l.passed, l.gap, l.doubted = c, nil, time.Time{} }
 
 func (l *ledger) lost(c check, cause Cause, n int64) {
 	if l.gap == nil {
-		from := c.since
-		if last := l.passed.at; !last.IsZero() && last.Before(from) {
-			from = last
+		from := c.since // time without a request before it hides nothing
+		if !l.doubted.IsZero() && l.doubted.Before(from) {
+			from = l.doubted
 		}
 		l.gap = &Gap{From: from.Add(-LogDelay), Cause: cause}
 	}

@@ -186,6 +186,17 @@ func TestAGapCountsWhatIsMissing(t *testing.T) {
 	assert.Greater(t, gaps[0].gap.To, epoch().Add(13*time.Second))
 }
 
+func TestAGapDoesNotReachBackIntoTimeWithoutRequests(t *testing.T) {
+	g := gateway{
+		rate: 500, mean: ms(40), seconds: 60, idle: [2]time.Duration{10 * time.Second, 40 * time.Second}, lost: between(41*time.Second, 45*time.Second),
+		unreported: func(second int) bool { return 12 < second && second <= 40 }, // there is nothing to report
+	}
+	gaps := g.watch()
+	require.Len(t, gaps, 1)
+	assert.Greater(t, gaps[0].gap.From, epoch().Add(39*time.Second))
+	assert.Less(t, gaps[0].gap.From, epoch().Add(41*time.Second))
+}
+
 func TestAGapOfAProxyThatIsGoneEnds(t *testing.T) {
 	tally := analysis.NewTally(mlRoute(), epoch())
 	tally.Stream(epoch(), "gateway", true)
