@@ -37,9 +37,9 @@ func (in intent) closed() bool { return in.former != nil && in.former.Closed }
 
 // readIntents pairs routes with splits, in the order of keys.
 func readIntents(cfg *config.Config, splits map[config.Key]config.Split) ([]intent, []*RouteError) {
-	var intents []intent
+	intents := make([]intent, 0, len(cfg.Routes))
 	var bad []*RouteError
-	seen := map[config.Key]bool{}
+	seen := make(map[config.Key]bool, len(cfg.Routes))
 	for _, r := range sortedRoutes(cfg) {
 		in, err := newIntent(r, splits)
 		if seen[r.Key] {

@@ -29,7 +29,8 @@ func portsOf(intents []intent) []port {
 	for _, in := range intents {
 		i := slices.IndexFunc(ports, func(p port) bool { return p.number == in.Listener.Port })
 		if i < 0 {
-			ports = append(ports, port{number: in.Listener.Port})
+			room := len(intents) / (len(ports) + 1) // most often there is one port
+			ports = append(ports, port{number: in.Listener.Port, routes: make([]intent, 0, room)})
 			i = len(ports) - 1
 		}
 		ports[i].routes = append(ports[i].routes, in)
@@ -147,10 +148,10 @@ func (p port) tables() []table {
 // groups gathers inference routes that share a hostname, or share one with another
 // that does.
 func groups(routes []intent) [][]intent {
-	var groups [][]intent
+	groups := make([][]intent, 0, len(routes))
 	of := map[string]int{} // a hostname's group
 	for i, in := range routes {
-		groups = append(groups, []intent{in})
+		groups = append(groups, routes[i:i+1:i+1]) // most are alone, and not copied
 		for _, host := range in.Hostnames {
 			if earlier, ok := of[host]; ok && earlier != i {
 				groups[i] = append(groups[i], groups[earlier]...)

@@ -64,7 +64,7 @@ func (m *memo[I, O]) of(name string, input I, build func() O) O {
 	}
 	for _, known := range []map[string]built[I, O]{m.now, m.before} {
 		if b, ok := known[name]; ok && reflect.DeepEqual(b.input, input) {
-			m.now[name] = b
+			m.now[name] = built[I, O]{input, b.output} // not to keep what the other came from
 			return b.output
 		}
 	}

@@ -2,7 +2,6 @@ package ads
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -79,15 +78,29 @@ func (f *fleet) carry(r xds.Resources) {
 			f.landed = append(f.landed, k)
 		}
 	}
+	moves := len(f.former)+len(r.Former) > 0 || len(f.placed) != len(r.Placed)
 	for k, place := range r.Placed {
-		if before, there := f.placed[k]; !there || !reflect.DeepEqual(before, place) {
-			f.reminding[k] = true
+		before, there := f.placed[k]
+		if there && samePlace(before, place) && before.Epoch == place.Epoch {
+			continue
+		}
+		f.reminding[k] = true
+		if moves = moves || !there || !samePlace(before, place); !moves {
+			f.carried[place.Table] = maps.Clone(f.carried[place.Table]) // entries have the other
+			f.carried[place.Table][k] = place.Epoch
 		}
 	}
 	f.placed, f.former = r.Placed, r.Former
-	f.index()
+	if moves {
+		f.index()
+	}
 	maps.DeleteFunc(f.announced, func(k config.Key, _ uint64) bool { _, there := r.Placed[k]; return !there })
 	maps.DeleteFunc(f.closing, func(k config.Key, _ time.Time) bool { return len(r.Former[k]) == 0 })
+}
+
+// samePlace says whether two places are one, under whatever split.
+func samePlace(a, b xds.Place) bool {
+	return a.Table == b.Table && a.Listener == b.Listener && slices.Equal(a.Scopes, b.Scopes)
 }
 
 // index finds inference routes by what leads to them.
