@@ -3,6 +3,7 @@ package analysis
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // waitings are attempts of which something was counted while they waited for the first
@@ -29,6 +30,8 @@ const (
 	// waitingLost is how many seconds after one was last heard of its end is expected no
 	// more: proxies tell of it every second.
 	waitingLost = 60
+	// briefestWait is below what proxies first tell of: after a second.
+	briefestWait = 500 * time.Millisecond
 )
 
 func waitedOf(r Request) waited {
@@ -43,7 +46,7 @@ func (ws waitings) find(w waited) (int, bool) {
 
 // of is what is remembered of a request; nothing of most.
 func (ws waitings) of(r Request) (waited, bool) {
-	if len(ws) == 0 || r.ID == "" {
+	if len(ws) == 0 || r.ID == "" || r.Duration < briefestWait {
 		return waited{}, false
 	}
 	at, found := ws.find(waitedOf(r))
