@@ -65,14 +65,18 @@ func (c Config) errorAdvice() string {
 		}
 		share := c.Steps[len(c.Steps)-1].Weight.Fraction()
 		byComparing := c.relative(m.VersusStable.PromoteIf.Ratio, share)
-		text := fmt.Sprintf("errors below %gx stable's take about %s requests, %s",
-			m.VersusStable.PromoteIf.Ratio, count(byComparing), duration(byComparing/c.Rate))
+		what, rate := "requests", c.Rate
+		if c.PerUnit > 0 {
+			what, rate = "units", c.Rate/c.PerUnit
+		}
+		text := fmt.Sprintf("errors below %gx stable's take about %s %s, %s",
+			m.VersusStable.PromoteIf.Ratio, count(byComparing), what, duration(byComparing/rate))
 		if m.SLO == nil || m.SLO.Max == nil {
 			return text
 		}
 		byLimit := c.absolute(m.SLO.Max.Fraction())
-		return text + fmt.Sprintf("; errors below %s take about %s candidate requests, %s",
-			m.SLO.Max, count(byLimit), duration(byLimit/(c.Rate*share)))
+		return text + fmt.Sprintf("; errors below %s take about %s candidate %s, %s",
+			m.SLO.Max, count(byLimit), what, duration(byLimit/(rate*share)))
 	}
 	return ""
 }

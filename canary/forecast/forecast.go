@@ -28,6 +28,9 @@ type Config struct {
 
 	Rate   float64 // requests per second of the inference route; required
 	Errors float64 // share of stable's requests that fail
+	// PerUnit is how many requests a sticky unit sends, on average: each stays with a
+	// version, and counts once. 0: nothing is sticky, each request is drawn by itself.
+	PerUnit float64
 	// StablePods and CandidatePods. Default 2 each.
 	StablePods, CandidatePods int
 	// Latency of an answer, without waiting. Default a median of 50ms and sigma 0.4.
@@ -57,6 +60,8 @@ func (c Config) check() error {
 	}
 	refuse(!(c.Rate > 0 && c.Rate <= 100_000), "rps: is not above 0 and at most 100000, found %v", c.Rate)
 	refuse(!(c.Errors >= 0 && c.Errors < 1), "base-errors: is not from 0%% up and below 100%%, found %v", c.Errors)
+	refuse(c.PerUnit != 0 && !(c.PerUnit >= 1 && c.PerUnit <= world.MostPerUnit),
+		"requests-per-unit: is not from 1 to %d, found %v", world.MostPerUnit, c.PerUnit)
 	refuse(c.StablePods < 1 || c.StablePods > 1000, "pods: is not from 1 to 1000, found %d", c.StablePods)
 	refuse(c.CandidatePods < 1 || c.CandidatePods > 1000, "candidate-pods: is not from 1 to 1000, found %d", c.CandidatePods)
 	refuse(c.Latency.Median <= 0, "latency: is not above 0, found %s", c.Latency.Median)

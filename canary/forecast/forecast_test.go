@@ -95,6 +95,28 @@ func TestBusyPodsAreNotOverloaded(t *testing.T) {
 	require.Equal(t, 4, f.Healthy.Promoted, f.Healthy.Reasons)
 }
 
+// A unit counts once: ten requests of each are worth a tenth of as many units.
+func TestStickyUnitsTakeLongerTheMoreRequestsEachSends(t *testing.T) {
+	took := func(perUnit float64) forecast.Healthily {
+		c := brief()
+		c.Trials, c.Rate, c.PerUnit = 4, 100, perUnit
+		c.Policy.Limits.MaxDuration = config.Duration(30 * time.Minute)
+		f, err := forecast.Healthy(t.Context(), c)
+		require.NoError(t, err)
+		require.Equal(t, 4, f.Healthy.Promoted, f.Healthy.Reasons)
+		return f.Healthy
+	}
+	each, ten := took(1), took(20)
+	require.Greater(t, float64(ten.Promotion), 1.5*float64(each.Promotion))
+}
+
+func TestAUnitThatSendsNothingIsRefused(t *testing.T) {
+	c := brief()
+	c.PerUnit = 0.5
+	_, err := forecast.Healthy(t.Context(), c)
+	require.EqualError(t, err, "requests-per-unit: is not from 1 to 1000, found 0.5")
+}
+
 func TestWithoutTrafficNothingIsPromoted(t *testing.T) {
 	c := brief()
 	c.Trials, c.Rate = 2, 0.05

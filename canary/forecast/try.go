@@ -132,16 +132,24 @@ func (b *batch) spec(e effect, seed uint64) world.TrialSpec {
 	if e.metric != "" {
 		candidate.Faults = []world.Fault{e.fault(b.Errors)}
 	}
-	w := world.Spec{Seed: seed, Rate: b.Rate, Stable: stable, Candidate: candidate}
+	w := world.Spec{Seed: seed, Rate: b.Rate, PerUnit: b.PerUnit, Stable: stable, Candidate: candidate}
 	w.Network.LoadEvery = time.Second
 	return world.TrialSpec{
 		World: w, Key: config.Key{Namespace: "forecast", Name: "route"}, Policy: b.Policy,
 		Route: config.RouteSpec{
 			Versions:      []config.Version{endpoints("stable", 1, b.StablePods), endpoints("candidate", 2, b.CandidatePods)},
-			InitialStable: "stable", Target: "candidate", Mirroring: b.Mirroring,
+			InitialStable: "stable", Target: "candidate", Mirroring: b.Mirroring, Stickiness: b.stickiness(),
 			Strategy: config.Strategy{Canary: &config.Canary{Steps: slices.Clone(b.Steps)}},
 		},
 	}
+}
+
+// stickiness is the route's, where its units are.
+func (b *batch) stickiness() *config.Stickiness {
+	if b.PerUnit == 0 {
+		return nil
+	}
+	return &config.Stickiness{Header: "x-unit"}
 }
 
 // version is pods that stable's whole traffic would keep busy for the time asked, or

@@ -59,26 +59,38 @@ func (p *proxy) acked() uint64 {
 // route sends one user's request to the version that the split draws, and a copy
 // of it to the mirror.
 func (p *proxy) route(w *World) {
-	point := p.rng.Uint32N(config.WholeSplit)
+	u := w.crowd.draw()
+	point := u.point // growing shares only ever move a point to the candidate
+	if u.name == "" {
+		point = p.rng.Uint32N(config.WholeSplit)
+	}
 	for _, s := range p.split.Shares {
 		if point < s.Weight {
-			p.send(w, s.Version, false)
+			p.send(w, s.Version, u, live)
 			break
 		}
 		point -= s.Weight
 	}
 	m := p.split.Mirror
 	if m.Weight > 0 && p.rng.Uint32N(config.WholeSplit) < m.Weight {
-		p.send(w, m.Version, true)
+		p.send(w, m.Version, u, mirrored)
 	}
 }
 
-func (p *proxy) send(w *World, version string, shadow bool) {
+// copying says whether users wait for an answer.
+type copying bool
+
+const (
+	live     copying = false
+	mirrored copying = true
+)
+
+func (p *proxy) send(w *World, version string, u unit, shadow copying) {
 	pod, end, outcome := w.arm(version).serve(w.now)
 	r := analysis.Request{
 		Route: w.spec.Arms.Route, Version: version, Epoch: p.split.Epoch, Pod: pod, Proxy: p.name,
 		Start: w.Now(), Duration: time.Duration(end - w.now),
-		Outcome: outcome, Attempt: 1, Issued: true, Shadow: shadow,
+		Outcome: outcome, Attempt: 1, Issued: true, Shadow: bool(shadow), Unit: u.name,
 	}
 	if outcome == analysis.Succeeded {
 		r.FirstByte, r.PerToken = r.Duration, r.Duration // answers come whole, as of one token

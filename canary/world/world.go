@@ -34,8 +34,11 @@ type Spec struct {
 	Start time.Time     // of virtual time; default 2026-01-01
 	Tick  time.Duration // between Ticked events; default 50ms
 
-	Rate    float64 // requests per second of the inference route; Poisson
-	Proxies int     // Envoys that share the requests evenly; default 1
+	Rate float64 // requests per second of the inference route; Poisson
+	// PerUnit is how many requests a sticky unit sends, on average, from 1 to MostPerUnit:
+	// the split keeps each with a version. 0: each request is drawn by itself.
+	PerUnit float64
+	Proxies int // Envoys that share the requests evenly; default 1
 	Network Network
 
 	Stable    Version
@@ -69,6 +72,7 @@ type World struct {
 	rng     *rand.Rand
 	proxies []*proxy
 	arms    [2]*fleet // stable, candidate
+	crowd   *crowd    // nil where requests are drawn by themselves
 	truth   Truth
 }
 
@@ -79,7 +83,7 @@ func New(spec Spec) (*World, error) {
 		return nil, err
 	}
 	spec = spec.withDefaults()
-	w := &World{spec: spec, now: spec.Start.UnixNano(), rng: stream(spec.Seed, 1)}
+	w := &World{spec: spec, now: spec.Start.UnixNano(), rng: stream(spec.Seed, 1), crowd: newCrowd(spec)}
 	w.arms[0] = newFleet(spec.Arms.Stable, spec.Stable, spec.Seed, w.now)
 	w.arms[1] = newFleet(spec.Arms.Candidate, spec.Candidate, spec.Seed, w.now)
 	whole := config.Split{Shares: config.Whole(spec.Arms.Stable)}
@@ -101,6 +105,9 @@ func (s Spec) check() error {
 	var errs []error
 	if s.Rate <= 0 {
 		errs = append(errs, fmt.Errorf("rate: must be above 0, found %v", s.Rate))
+	}
+	if s.PerUnit != 0 && !(s.PerUnit >= 1 && s.PerUnit <= MostPerUnit) {
+		errs = append(errs, fmt.Errorf("requests per unit: must be from 1 to %d, found %v", MostPerUnit, s.PerUnit))
 	}
 	if s.Arms.Stable == "" || s.Arms.Candidate == "" {
 		errs = append(errs, fmt.Errorf("arms: need two names, found %q and %q", s.Arms.Stable, s.Arms.Candidate))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,10 @@ import (
 const planHelp = `Plan says for each step of a rollout the least time and requests that the policy asks
 for, whatever the evidence. With --rps it also tries rollouts of a healthy version in
 simulated traffic, and says how long each step is likely to take and what it waits for.
+
+Where units such as users are sticky (spec.stickiness), each counts once, however many
+requests it sends: --requests-per-unit says how many that is, on average, and
+decides how long the evidence takes. Unsaid, it is 10.
 
 Where answers of a shadow are compared, it says how many that takes, and what is copied.
 
@@ -50,6 +55,9 @@ func newPlan() *cobra.Command {
 			c, err := file.Load(path)
 			if err != nil {
 				return failure(err)
+			}
+			if err := refuseUnits(cmd, c); err != nil {
+				return err
 			}
 			plans := []routePlan{}
 			for _, route := range c.Routes {
@@ -106,10 +114,7 @@ func planOf(cmd *cobra.Command, c *config.Config, route config.InferenceRoute, t
 	if gates > 0 {
 		plan.Notes = append(plan.Notes, count(gates, "gate waits for people, and is", "gates wait for people, and are")+" left out")
 	}
-	if route.Stickiness != nil {
-		plan.Notes = append(plan.Notes, "units are sticky, and each counts once: the evidence takes as many of them as it would take requests, "+
-			"and the times of the steps are those of requests that are each drawn by themselves")
-	}
+	plan.Notes = append(plan.Notes, stick(&traffic, route)...)
 	if traffic.Rate == 0 {
 		plan.Steps = forecast.Plan(policy, traffic.Steps, 0)
 		plan.noteTime(policy)
@@ -134,6 +139,36 @@ func (p *routePlan) noteTime(policy config.PolicySpec) {
 			"and after limits.maxDuration (%s) onInconclusive: %s decides",
 			span(least), policy.Limits.MaxDuration, policy.Limits.OnInconclusive))
 	}
+}
+
+// usualPerUnit is how many requests a sticky unit is taken to send, where nobody says.
+const usualPerUnit = 10
+
+// refuseUnits refuses to plan with sticky units where no route has any.
+func refuseUnits(cmd *cobra.Command, c *config.Config) error {
+	sticky := func(r config.InferenceRoute) bool { return r.Stickiness != nil }
+	if cmd.Flags().Changed(perUnitFlag) && !slices.ContainsFunc(c.Routes, sticky) {
+		return fmt.Errorf("--%s: is of sticky units, and no inference route has spec.stickiness", perUnitFlag)
+	}
+	return nil
+}
+
+// stick lets traffic have units where a route's are sticky, and says so.
+func stick(traffic *forecast.Config, route config.InferenceRoute) []string {
+	if route.Stickiness == nil {
+		traffic.PerUnit = 0
+		return nil
+	}
+	note := "units are sticky, and each counts once: the evidence takes as many of them as it would take requests"
+	switch {
+	case traffic.Rate == 0:
+	case traffic.PerUnit == 0:
+		traffic.PerUnit = usualPerUnit
+		note += fmt.Sprintf("; each is taken to send %d, as --%s does not say", usualPerUnit, perUnitFlag)
+	default:
+		note += fmt.Sprintf("; each sends %g of them on average", traffic.PerUnit)
+	}
+	return []string{note}
 }
 
 func podsOf(route config.InferenceRoute, version string) int {

@@ -28,7 +28,13 @@ machine and the statistics that run in earnest, under virtual time. It says:
   5. what is odd about the policy.
 
 The traffic is Poisson; answers take a lognormal time, and with --busy wait in the
-queue of their pod. Equal flags give equal answers.`
+queue of their pod. Equal flags give equal answers.
+
+With --requests-per-unit, units such as users are sticky, as on a route with
+spec.stickiness: each stays with a version and counts once, so the evidence takes as
+many units as it takes requests without. Some units send far more than others.`
+
+const perUnitFlag = "requests-per-unit"
 
 // trafficFlags say what traffic a forecast is of.
 type trafficFlags struct {
@@ -44,6 +50,7 @@ func (t *trafficFlags) add(cmd *cobra.Command, trials int) {
 	f.StringVar(&t.errors, "base-errors", "0.1%", "share of stable's requests that fail")
 	f.DurationVar(&c.Latency.Median, "latency", 50*time.Millisecond, "median time of an answer, without waiting")
 	f.Float64Var(&c.Latency.Sigma, "latency-sigma", 0.4, "spread of that time: the standard deviation of its logarithm")
+	f.Float64Var(&c.PerUnit, perUnitFlag, 0, "requests that a sticky unit sends, on average, from 1 to 1000; 0 where none is sticky")
 	f.StringVar(&t.latencyFrom, "latency-from", "", "file to take both from: requests as 'sluice replay' reads them, or a Prometheus histogram")
 	f.Float64Var(&c.Busy, "busy", 0, "part of the time that each pod is busy; its requests wait for one another")
 	f.IntVar(&c.Trials, "trials", trials, "rollouts of a healthy version")
