@@ -16,6 +16,7 @@ import (
 	httppb "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	matcherpb "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // BootstrapConfig is what an Envoy has to know before it knows anything.
@@ -56,7 +57,7 @@ func Bootstrap(c BootstrapConfig) ([]byte, error) {
 	}
 	xds, errXDS := controlCluster(ClusterXDS, c.XDSAddress)
 	als, errALS := controlCluster(ClusterALS, c.ALSAddresses...)
-	tap, errTap := controlCluster(ClusterTap, c.TapAddress)
+	tap, errTap := tapCluster(c.TapAddress)
 	admin, errAdmin := parseAddress(c.AdminAddress)
 	if err := errors.Join(errXDS, errALS, errTap, errAdmin); err != nil {
 		return nil, err
@@ -173,6 +174,21 @@ func controlCluster(id string, addresses ...string) (*clusterpb.Cluster, error) 
 	}})
 	c.TypedExtensionProtocolOptions = map[string]*anypb.Any{httpOptions: protocol}
 	return c, err
+}
+
+// tapLimit is how many answers a proxy shows at once. Those of others are not read: of one
+// who reads and hangs, no more is kept.
+const tapLimit = 256
+
+func tapCluster(address string) (*clusterpb.Cluster, error) {
+	c, err := controlCluster(ClusterTap, address)
+	if err != nil {
+		return nil, err
+	}
+	c.CircuitBreakers = &clusterpb.CircuitBreakers{Thresholds: []*clusterpb.CircuitBreakers_Thresholds{
+		{MaxRequests: wrapperspb.UInt32(tapLimit)},
+	}}
+	return c, nil
 }
 
 func isIP(s string) bool { _, err := netip.ParseAddr(s); return err == nil }

@@ -76,8 +76,8 @@ func TestBodiesOfAnswersAreCompared(t *testing.T) {
 	}
 }
 
-// Who reads bodies is on nobody's way: while it is away users are served as ever, and
-// neither version is blamed for what was not read.
+// Who reads bodies is on nobody's way: while it is away, or hangs, users are served as
+// ever, and neither version is blamed for what was not read.
 func TestNobodyNoticesThatBodiesAreNotRead(t *testing.T) {
 	t.Parallel() // with other absences: it mostly waits
 	all := []subject{{
@@ -101,6 +101,15 @@ func TestNobodyNoticesThatBodiesAreNotRead(t *testing.T) {
 	require.NoError(t, bodies.open())
 	got = s.awaits(all[0].key(), "is read", func(now controller.Snapshot) bool { return now.Assessment.Answers.Pairs > 200 }).Assessment
 	t.Logf("read: %s", got.Answers.Reason)
+	require.Zero(t, got.Answers.Differ)
+
+	bodies.hold()
+	unread := got.Answers.Left[analysis.LeftUnmatched]
+	got = s.awaits(all[0].key(), "hangs", func(now controller.Snapshot) bool {
+		return now.Assessment.Answers.Left[analysis.LeftUnmatched] > unread+500
+	}).Assessment
+	bodies.release()
+	t.Logf("held: %s", got.Answers.Reason)
 	require.Zero(t, got.Answers.Differ)
 	if wrong := all[0].wrong.Load(); wrong != nil {
 		require.NoError(t, *wrong)
