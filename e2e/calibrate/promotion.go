@@ -39,7 +39,7 @@ func promotions() []experiment {
 				t := newTraffic(seed, c.per, 10_000, 0, c.rate)
 				return requestsAt(t.passed(with(limitPolicy(c.limit)), "slo", needed(.05), int64(40*c.median/c.per)), c.per)
 			},
-			want: wants(c.median, c.p90, ""),
+			want: wants(c.median, c.p90, "without an error evidence grows by the window, of 10 requests here"),
 		})
 	}
 	return append(all, latencyPromotions()...)

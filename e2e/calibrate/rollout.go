@@ -19,7 +19,7 @@ func queuedRollouts() []experiment {
 		for _, c := range []struct {
 			rate config.Percent
 			runs int
-		}{{5_000, 1000}, {10_000, 500}, {50_000, 500}} {
+		}{{5_000, 1500}, {10_000, 500}, {50_000, 500}} {
 			p := config.Standard() // with a tolerance of 10%
 			p.Confidence.FalseRollback = c.rate
 			all = append(all, experiment{
