@@ -12,7 +12,7 @@ import (
 const LongestBody = 256 << 10
 
 // Copy is the answer to a copied request, with its body, as a proxy tells it. It came
-// whole: of one that did not, its log entry tells.
+// whole, or is too long: of one that did not, its log entry tells.
 type Copy struct {
 	Route   config.Key
 	Version string // that answered
@@ -21,7 +21,7 @@ type Copy struct {
 	Second  bool   // stable's second answer
 	Status  int    // HTTP
 	Body    []byte // up to LongestBody
-	Clipped bool   // it is longer
+	Long    bool   // it is longer, and not here
 }
 
 // Gist is what is compared of a Copy. It holds no body.
@@ -50,7 +50,7 @@ func GistOf(by *config.Compare, c Copy) Gist {
 }
 
 func (a *answer) read(by config.Compare, c Copy) {
-	if c.Clipped {
+	if c.Long {
 		a.long = true
 		return
 	}

@@ -205,8 +205,8 @@ func TestBodiesOfCopiesAreCompared(t *testing.T) {
 	const cat, dog = `{"label":"cat"}`, `{"label":"dog"}`
 	failed := copyOf("v2", "")
 	failed.Status = 503
-	clipped := copyOf("v2", cat)
-	clipped.Clipped = true
+	long := copyOf("v2", "")
+	long.Long = true
 	unsent := ended(shadowAnswer(""), "", Failed)
 	unsent.Pod, unsent.Issued = "", false
 	for _, tt := range []struct {
@@ -232,7 +232,7 @@ func TestBodiesOfCopiesAreCompared(t *testing.T) {
 		},
 		{
 			"one that is too long", nil,
-			[]Copy{copyOf("v1", cat), clipped},
+			[]Copy{copyOf("v1", cat), long},
 			[]Comparison{{ID: "r1", Stable: `"cat"`, Shadow: "a long answer", Left: LeftLong}},
 		},
 		{

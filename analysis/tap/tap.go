@@ -35,8 +35,11 @@ type Config struct {
 	// Longest is how many bytes of a body are read. Default analysis.LongestBody.
 	Longest int
 	// Most is how many answers are read at once; further ones are passed over. Default
-	// 256.
+	// 4096.
 	Most int64
+	// Held is how many bytes of bodies are held at once; answers that go beyond are passed
+	// over. Default 64 MiB.
+	Held int64
 }
 
 // Server implements Envoy's external processing service, for answers that are only read.
@@ -45,6 +48,7 @@ type Server struct {
 
 	config Config
 	open   atomic.Int64
+	held   atomic.Int64 // bytes
 }
 
 // New checks the configuration.
@@ -52,14 +56,17 @@ func New(c Config) (*Server, error) {
 	if c.Sink == nil {
 		return nil, errors.New("tap: sink: is missing")
 	}
-	if c.Longest < 0 || c.Most < 0 {
-		return nil, errors.New("tap: longest and most: are not above 0")
+	if c.Longest < 0 || c.Most < 0 || c.Held < 0 {
+		return nil, errors.New("tap: longest, most and held: are not above 0")
 	}
 	if c.Longest == 0 {
 		c.Longest = analysis.LongestBody
 	}
 	if c.Most == 0 {
-		c.Most = 256
+		c.Most = 4096
+	}
+	if c.Held == 0 {
+		c.Held = 64 << 20
 	}
 	return &Server{config: c}, nil
 }
@@ -78,20 +85,32 @@ func (s *Server) Process(stream procpb.ExternalProcessor_ProcessServer) error {
 	if !a.from(metadata.ValueFromIncomingContext(stream.Context(), name.MetadataCluster)) {
 		return status.Errorf(codes.InvalidArgument, "%s: names no version", name.MetadataCluster)
 	}
+	had := 0
+	defer func() { s.held.Add(int64(-had)) }()
 	for {
 		message, err := stream.Recv()
-		switch {
-		case errors.Is(err, io.EOF): // it was cut off
+		if errors.Is(err, io.EOF) { // it was cut off
 			return nil
-		case err != nil:
+		}
+		if err != nil {
 			return err
-		case !a.take(message):
-			continue
 		}
-		if a.ID != "" && a.Epoch != 0 {
-			s.config.Sink.Copied(a.Copy)
+		last := a.take(message)
+		more := len(a.Body) - had
+		had += more
+		switch {
+		case s.held.Add(int64(more)) > s.config.Held:
+			return status.Error(codes.ResourceExhausted, "too much of answers is held at once")
+		case last:
+			s.heard(a.Copy)
+			return nil // Envoy would keep the stream for longer
 		}
-		return nil // Envoy would keep the stream for longer
+	}
+}
+
+func (s *Server) heard(c analysis.Copy) {
+	if c.ID != "" && c.Epoch != 0 {
+		s.config.Sink.Copied(c)
 	}
 }
 
@@ -112,7 +131,7 @@ func (a *answer) from(cluster []string) bool {
 	return err == nil
 }
 
-// take adds a part of it, and says whether that was the last.
+// take adds a part of it, and says whether that is the last that is of use.
 func (a *answer) take(message *procpb.ProcessingRequest) (last bool) {
 	switch {
 	case message.GetRequestHeaders() != nil:
@@ -128,9 +147,11 @@ func (a *answer) take(message *procpb.ProcessingRequest) (last bool) {
 		return message.GetResponseHeaders().GetEndOfStream()
 	case message.GetResponseBody() != nil:
 		part := message.GetResponseBody().GetBody()
-		room := a.longest - len(a.Body)
-		a.Clipped = a.Clipped || len(part) > room
-		a.Body = append(a.Body, part[:min(len(part), room)]...)
+		if a.Long = len(a.Body)+len(part) > a.longest; a.Long {
+			a.Body = nil
+			return true
+		}
+		a.Body = append(a.Body, part...)
 		return message.GetResponseBody().GetEndOfStream()
 	case message.GetResponseTrailers() != nil:
 		return true

@@ -118,7 +118,7 @@ func TestAnswersToCopiesAreReadWhole(t *testing.T) {
 	}{
 		{"in parts", []*procpb.ProcessingRequest{asked, response("200"), body("01234"), body("56789"), lastBody("")}, whole},
 		{"with trailers", []*procpb.ProcessingRequest{asked, response("200"), body("0123456789"), trailers()}, whole},
-		{"up to a length", []*procpb.ProcessingRequest{asked, response("200"), body("01234567"), body("89ab"), lastBody("c")}, with(func(c *analysis.Copy) { c.Clipped = true })},
+		{"up to a length", []*procpb.ProcessingRequest{asked, response("200"), body("01234567"), body("89a")}, with(func(c *analysis.Copy) { c.Body, c.Long = nil, true })},
 		{"without a body", []*procpb.ProcessingRequest{asked, emptyResponse("503")}, with(func(c *analysis.Copy) { c.Status, c.Body = 503, nil })},
 		{
 			"stable's second",
@@ -172,6 +172,18 @@ func TestNoMoreAreReadAtOnceThanStated(t *testing.T) {
 	close(got.may)
 	_, err = first.Recv()
 	require.ErrorIs(t, err, io.EOF)
+}
+
+func TestNoMoreBytesAreHeldAtOnceThanStated(t *testing.T) {
+	got := make(sink, 3)
+	client := serve(t, tap.Config{Sink: got, Held: 10})
+	asked := request("x-request-id", "r1", "x-sluice-shadow", "v2@7")
+	for range 3 { // what is over is let go of
+		assert.ErrorIs(t, send(t, client, "ml/filetype/v2~copies", asked, response("200"), lastBody("0123456789")), io.EOF)
+		err := send(t, client, "ml/filetype/v2~copies", asked, response("200"), body("012345"), lastBody("6789a"))
+		assert.Equal(t, codes.ResourceExhausted, status.Code(err))
+	}
+	assert.Len(t, got, 3)
 }
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {

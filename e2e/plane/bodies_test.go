@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,6 +27,15 @@ func scorer(t *testing.T, scores string) string {
 	return answering(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"outputs": [{"data": %s}]}`, scores) })
 }
 
+// talker answers at length, and takes its time.
+func talker(t *testing.T) string {
+	long := strings.Repeat(`"Ann", `, analysis.LongestBody/7)
+	return answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		<-time.After(20 * time.Millisecond)
+		fmt.Fprintf(w, `[%s "Bob", "Cid"]`, long)
+	})
+}
+
 // Bodies of answers to copies are compared on the real Envoy, of servers that say nothing
 // of their answers: each comparator finds what it is for, and no more. A canary's step of
 // copies ends as the answers say, with examples.
@@ -38,6 +48,7 @@ func TestBodiesOfAnswersAreCompared(t *testing.T) {
 		{Name: "other-two", Policy: "top", Strategy: whole, V1: scorer(t, "[0.1, 0.7, 0.2]"), V2: scorer(t, "[0.1, 0.4, 0.5]")},
 		{Name: "near", Policy: "near", Strategy: whole, V1: scorer(t, "[1, 0.5]"), V2: scorer(t, "[1.005, 0.491]")},
 		{Name: "turned", Policy: "direction", Strategy: whole, V1: scorer(t, "[1, 0]"), V2: scorer(t, "[1, 0.5]")},
+		{Name: "long", Policy: "alike", Strategy: whole, V1: talker(t), V2: talker(t)},
 		{
 			Name: "stepping", Policy: "bodies", Strategy: "{canary: {steps: [{shadow: 100%, for: 1s}, {weight: 50%}]}}",
 			V1: writer(t, always), V2: writer(t, everyFiftieth()),
@@ -54,7 +65,10 @@ func TestBodiesOfAnswersAreCompared(t *testing.T) {
 			require.Greater(t, got.Answers.Noise.Value, 0.3, "stable differs from itself")
 		}
 	}
-	step := all[len(all)-1]
+	long, step := all[5], all[6]
+	s.awaits(long.key(), "is not compared", func(now controller.Snapshot) bool {
+		return now.Assessment != nil && now.Assessment.Answers.Left[analysis.LeftLong] > 10
+	})
 	end := s.awaits(step.key(), "is rolled back", func(s controller.Snapshot) bool { return len(s.State.History) > 0 })
 	require.Equal(t, canary.OutcomeRolledBack, end.State.History[0].Outcome)
 	report, err := s.client().Review(s.context(), step.key(), "")
