@@ -134,7 +134,7 @@ bench-ingest: ## measure what an access-log entry costs, from its message to evi
 
 .PHONY: bench-shadow
 bench-shadow: build parts ## measure what a shadow whose answers are read costs users, when it is well and when it is not
-	$(GO) test ./e2e/plane -count=1 -v -run 'TestNoShadowCostsUsersAnything' -shadow.rounds 50
+	$(GO) test ./e2e/plane -count=1 -v -run 'TestNoShadowCostsUsersAnything' -shadow.rounds 30
 
 .PHONY: soak
 soak: build parts ## promote and roll back fifty times under load, and divide twenty thousand users, at full length

@@ -11,6 +11,7 @@ import (
 	procpb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	codecpb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
 	hcmpb "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherpb "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/xds/name"
@@ -117,10 +118,15 @@ func readers(cluster string) ([]*hcmpb.HttpFilter, error) {
 		GrpcService:       service,
 		ObservabilityMode: true, // nothing waits for it
 		FailureModeAllow:  true, // without it, a copy is answered as ever
+		// Nothing else of the request is told, and of the answer's headers the status.
+		ResponseAttributes: []string{name.AttributeID, name.AttributeShadow, name.AttributeCopy},
+		ForwardRules: &procpb.HeaderForwardingRules{AllowedHeaders: &matcherpb.ListStringMatcher{Patterns: []*matcherpb.StringMatcher{
+			{MatchPattern: &matcherpb.StringMatcher_Exact{Exact: ":status"}},
+		}}},
 		// The stream is closed by who reads it, as soon as the answer has ended.
 		DeferredCloseTimeout: duration(lingering),
 		ProcessingMode: &procpb.ProcessingMode{
-			RequestHeaderMode:   procpb.ProcessingMode_SEND,
+			RequestHeaderMode:   procpb.ProcessingMode_SKIP, // nothing is told before the answer comes
 			ResponseHeaderMode:  procpb.ProcessingMode_SEND,
 			RequestBodyMode:     procpb.ProcessingMode_NONE,
 			ResponseBodyMode:    procpb.ProcessingMode_STREAMED,

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/xds/name"
@@ -134,11 +135,10 @@ func (a *answer) from(cluster []string) bool {
 // take adds a part of it, and says whether that is the last that is of use.
 func (a *answer) take(message *procpb.ProcessingRequest) (last bool) {
 	switch {
-	case message.GetRequestHeaders() != nil:
-		for _, h := range message.GetRequestHeaders().GetHeaders().GetHeaders() {
-			a.header(h.GetKey(), string(h.GetRawValue()))
-		}
 	case message.GetResponseHeaders() != nil:
+		for _, of := range message.GetAttributes() {
+			a.request(of.GetFields())
+		}
 		for _, h := range message.GetResponseHeaders().GetHeaders().GetHeaders() {
 			if h.GetKey() == ":status" {
 				a.Status, _ = strconv.Atoi(string(h.GetRawValue())) // 0 is none
@@ -159,16 +159,11 @@ func (a *answer) take(message *procpb.ProcessingRequest) (last bool) {
 	return false
 }
 
-// header reads one of the copied request.
-func (a *answer) header(key, value string) {
-	switch key {
-	case "x-request-id":
-		a.ID = value
-	case name.HeaderCopy:
-		a.Second = value == "2"
-	case name.HeaderShadow:
-		if _, epoch, err := name.ParseArm(value); err == nil {
-			a.Epoch = epoch
-		}
+// request reads which one was copied.
+func (a *answer) request(attributes map[string]*structpb.Value) {
+	a.ID = attributes[name.AttributeID].GetStringValue()
+	a.Second = attributes[name.AttributeCopy].GetStringValue() == "2"
+	if _, epoch, err := name.ParseArm(attributes[name.AttributeShadow].GetStringValue()); err == nil {
+		a.Epoch = epoch
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/analysis/accesslog"
@@ -57,17 +58,27 @@ func headers(pairs ...string) *procpb.HttpHeaders {
 	return &procpb.HttpHeaders{Headers: h}
 }
 
-func request(pairs ...string) *procpb.ProcessingRequest {
-	return &procpb.ProcessingRequest{Request: &procpb.ProcessingRequest_RequestHeaders{RequestHeaders: headers(pairs...)}}
+// asked are the attributes of a copied request.
+func asked(shadow, copied string) map[string]*structpb.Struct {
+	fields := map[string]*structpb.Value{}
+	for name, value := range map[string]string{
+		"request.id": "r1", "request.headers['x-sluice-shadow']": shadow, "request.headers['x-sluice-copy']": copied,
+	} {
+		fields[name] = structpb.NewStringValue(value)
+	}
+	return map[string]*structpb.Struct{"envoy.filters.http.ext_proc": {Fields: fields}}
 }
 
-func response(status string) *procpb.ProcessingRequest {
-	return &procpb.ProcessingRequest{Request: &procpb.ProcessingRequest_ResponseHeaders{ResponseHeaders: headers(":status", status)}}
+func response(to map[string]*structpb.Struct, status string) *procpb.ProcessingRequest {
+	return &procpb.ProcessingRequest{
+		Request:    &procpb.ProcessingRequest_ResponseHeaders{ResponseHeaders: headers(":status", status)},
+		Attributes: to,
+	}
 }
 
 // emptyResponse has no body.
-func emptyResponse(status string) *procpb.ProcessingRequest {
-	m := response(status)
+func emptyResponse(to map[string]*structpb.Struct, status string) *procpb.ProcessingRequest {
+	m := response(to, status)
 	m.GetResponseHeaders().EndOfStream = true
 	return m
 }
@@ -105,7 +116,7 @@ func TestAnswersToCopiesAreReadWhole(t *testing.T) {
 	got := make(sink, 1)
 	client := serve(t, tap.Config{Sink: got, Longest: 10})
 	whole := analysis.Copy{Route: config.Key{Namespace: "ml", Name: "filetype"}, Version: "v2", Epoch: 7, ID: "r1", Status: 200, Body: []byte("0123456789")}
-	asked := request("x-request-id", "r1", "x-sluice-shadow", "v2@7", "x-sluice-copy", "1")
+	first := asked("v2@7", "1")
 	with := func(change func(*analysis.Copy)) analysis.Copy {
 		c := whole
 		change(&c)
@@ -116,13 +127,13 @@ func TestAnswersToCopiesAreReadWhole(t *testing.T) {
 		parts []*procpb.ProcessingRequest
 		want  analysis.Copy
 	}{
-		{"in parts", []*procpb.ProcessingRequest{asked, response("200"), body("01234"), body("56789"), lastBody("")}, whole},
-		{"with trailers", []*procpb.ProcessingRequest{asked, response("200"), body("0123456789"), trailers()}, whole},
-		{"up to a length", []*procpb.ProcessingRequest{asked, response("200"), body("01234567"), body("89a")}, with(func(c *analysis.Copy) { c.Body, c.Long = nil, true })},
-		{"without a body", []*procpb.ProcessingRequest{asked, emptyResponse("503")}, with(func(c *analysis.Copy) { c.Status, c.Body = 503, nil })},
+		{"in parts", []*procpb.ProcessingRequest{response(first, "200"), body("01234"), body("56789"), lastBody("")}, whole},
+		{"with trailers", []*procpb.ProcessingRequest{response(first, "200"), body("0123456789"), trailers()}, whole},
+		{"up to a length", []*procpb.ProcessingRequest{response(first, "200"), body("01234567"), body("89a")}, with(func(c *analysis.Copy) { c.Body, c.Long = nil, true })},
+		{"without a body", []*procpb.ProcessingRequest{emptyResponse(first, "503")}, with(func(c *analysis.Copy) { c.Status, c.Body = 503, nil })},
 		{
 			"stable's second",
-			[]*procpb.ProcessingRequest{request("x-request-id", "r1", "x-sluice-shadow", "v2@7", "x-sluice-copy", "2"), response("200"), lastBody("0123456789")},
+			[]*procpb.ProcessingRequest{response(asked("v2@7", "2"), "200"), lastBody("0123456789")},
 			with(func(c *analysis.Copy) { c.Second = true }),
 		},
 	} {
@@ -137,8 +148,8 @@ func TestAnswersToCopiesAreReadWhole(t *testing.T) {
 func TestAnswersThatDoNotEndAreNone(t *testing.T) {
 	got := make(sink, 1)
 	client := serve(t, tap.Config{Sink: got})
-	asked := request("x-request-id", "r1", "x-sluice-shadow", "v2@7", "x-sluice-copy", "1")
-	for _, parts := range [][]*procpb.ProcessingRequest{{asked}, {asked, response("200")}, {asked, response("200"), body("0123")}} {
+	first := asked("v2@7", "1")
+	for _, parts := range [][]*procpb.ProcessingRequest{{}, {response(first, "200")}, {response(first, "200"), body("0123")}} {
 		require.ErrorIs(t, send(t, client, "ml/filetype/v2~copies", parts...), io.EOF)
 	}
 	require.Empty(t, got)
@@ -147,9 +158,9 @@ func TestAnswersThatDoNotEndAreNone(t *testing.T) {
 func TestWhatIsNoCopyIsRefused(t *testing.T) {
 	got := make(sink, 1)
 	client := serve(t, tap.Config{Sink: got})
-	err := send(t, client, "somebody's", request("x-request-id", "r1"))
+	err := send(t, client, "somebody's", emptyResponse(asked("v2@7", "1"), "200"))
 	assert.Equal(t, codes.InvalidArgument, status.Code(err))
-	_ = send(t, client, "ml/filetype/v2~copies", request("x-request-id", "r1"), emptyResponse("200")) // without a stamp
+	_ = send(t, client, "ml/filetype/v2~copies", emptyResponse(asked("", ""), "200")) // without a stamp
 	assert.Empty(t, got)
 }
 
@@ -161,14 +172,13 @@ func (s slow) Copied(analysis.Copy) { s.called <- struct{}{}; <-s.may }
 func TestNoMoreAreReadAtOnceThanStated(t *testing.T) {
 	got := slow{make(chan struct{}), make(chan struct{})}
 	client := serve(t, tap.Config{Sink: got, Most: 1})
-	asked := request("x-request-id", "r1", "x-sluice-shadow", "v2@7")
+	whose := asked("v2@7", "1")
 	first, err := client.Process(metadata.AppendToOutgoingContext(t.Context(), "x-sluice-cluster", "ml/filetype/v2~copies"))
 	require.NoError(t, err)
-	require.NoError(t, first.Send(asked))
-	require.NoError(t, first.Send(emptyResponse("503")))
+	require.NoError(t, first.Send(emptyResponse(whose, "503")))
 	require.NoError(t, first.CloseSend())
 	<-got.called
-	assert.Equal(t, codes.ResourceExhausted, status.Code(send(t, client, "ml/filetype/v2~copies", asked)))
+	assert.Equal(t, codes.ResourceExhausted, status.Code(send(t, client, "ml/filetype/v2~copies", emptyResponse(whose, "503"))))
 	close(got.may)
 	_, err = first.Recv()
 	require.ErrorIs(t, err, io.EOF)
@@ -177,10 +187,10 @@ func TestNoMoreAreReadAtOnceThanStated(t *testing.T) {
 func TestNoMoreBytesAreHeldAtOnceThanStated(t *testing.T) {
 	got := make(sink, 3)
 	client := serve(t, tap.Config{Sink: got, Held: 10})
-	asked := request("x-request-id", "r1", "x-sluice-shadow", "v2@7")
+	whose := asked("v2@7", "1")
 	for range 3 { // what is over is let go of
-		assert.ErrorIs(t, send(t, client, "ml/filetype/v2~copies", asked, response("200"), lastBody("0123456789")), io.EOF)
-		err := send(t, client, "ml/filetype/v2~copies", asked, response("200"), body("012345"), lastBody("6789a"))
+		assert.ErrorIs(t, send(t, client, "ml/filetype/v2~copies", response(whose, "200"), lastBody("0123456789")), io.EOF)
+		err := send(t, client, "ml/filetype/v2~copies", response(whose, "200"), body("012345"), lastBody("6789a"))
 		assert.Equal(t, codes.ResourceExhausted, status.Code(err))
 	}
 	assert.Len(t, got, 3)

@@ -26,7 +26,7 @@ const (
 )
 
 // Whatever becomes of a shadow whose answers are read, no user notices: it is sent a tenth
-// or all, and is well, dead, cuts connections, or hangs until its cap is full. The requests of all take turns, and
+// or all, is read or not, and is well, dead, cuts connections, or hangs until its cap is full. The requests of all take turns, and
 // how long half of them take is printed beside that of hardly any shadow.
 func TestNoShadowCostsUsersAnything(t *testing.T) {
 	t.Parallel() // it mostly waits
@@ -51,6 +51,7 @@ func TestNoShadowCostsUsersAnything(t *testing.T) {
 	all := []subject{
 		{Name: "none", Policy: "labels", Strategy: "{shadow: {of: v1, to: v2, percent: 0.01%}}", V1: well(), V2: well()},
 		{Name: "tenth", Policy: "labels", Strategy: "{shadow: {of: v1, to: v2, percent: 10%}}", V1: well(), V2: well()},
+		{Name: "unread", Policy: "twice", Strategy: whole, V1: well(), V2: well()},
 		{Name: "well", Policy: "labels", Strategy: whole, V1: well(), V2: well()},
 		{Name: "dead", Policy: "labels", Strategy: whole, V1: well(), V2: fmt.Sprintf("127.0.0.1:%d", port)},
 		{Name: "cutting", Policy: "labels", Strategy: whole, V1: well(), V2: cutting},

@@ -39,6 +39,13 @@ const (
 	TagAge = "age"
 )
 
+// Attributes of a copied request that come with the answer to it, in Envoy's words.
+const (
+	AttributeID     = "request.id"
+	AttributeShadow = "request.headers['" + HeaderShadow + "']"
+	AttributeCopy   = "request.headers['" + HeaderCopy + "']"
+)
+
 // EpochPinned is the epoch of requests that a tester pinned to a version. No split
 // has it, so what is stamped with it is nobody's evidence.
 const EpochPinned = 0
