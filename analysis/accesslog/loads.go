@@ -52,7 +52,7 @@ func (s *Server) report(proxy string, report *loadspb.LoadStatsRequest) {
 // loadsOf reads a report of the clusters that are versions of inference routes. One that
 // is for copies alone is a part of its version.
 func loadsOf(proxy string, report *loadspb.LoadStatsRequest, at time.Time) []analysis.Load {
-	var loads []analysis.Load
+	var loads, copies []analysis.Load
 	for _, c := range report.GetClusterStats() {
 		route, version, err := name.ParseCluster(c.GetClusterName())
 		if err != nil {
@@ -60,6 +60,13 @@ func loadsOf(proxy string, report *loadspb.LoadStatsRequest, at time.Time) []ana
 		}
 		load := sum(c)
 		load.Route, load.Version, load.Proxy, load.At = route, version, proxy, at
+		if name.IsCopies(c.GetClusterName()) {
+			copies = append(copies, load)
+		} else {
+			loads = append(loads, load)
+		}
+	}
+	for _, load := range copies {
 		loads = add(loads, load)
 	}
 	return loads

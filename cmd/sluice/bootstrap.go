@@ -39,7 +39,7 @@ An address is host:port, or the absolute path of a unix socket.`,
 	f.StringVar(&c.Cluster, "cluster", "sluice", "group of proxies, for Envoy's own reports")
 	f.StringVar(&c.XDSAddress, "xds", "", "where 'sluice run --xds-address' serves discovery (required)")
 	f.StringSliceVar(&c.ALSAddresses, "als", nil, "where access logs and load reports go; a second one takes over without loss (default: --xds)")
-	f.StringVar(&c.TapAddress, "tap", "", "where bodies of answers to copies go, if a policy compares them (default: the first --als)")
+	f.StringVar(&c.TapAddress, "tap", "", "where answers to copies are read, if a policy compares bodies (default: the first --als)")
 	f.StringVar(&c.AdminAddress, "admin", "", "Envoy's admin interface; a socket gets mode 0600 (required)")
 	f.BoolVar(&c.StateOfTheWorld, "state-of-the-world", false, "ask for whole lists with every change, as old proxies do")
 	f.DurationVar(&c.Reconnect.Base, "reconnect-base", 0, "least wait between attempts to reach the control plane (default 100ms)")

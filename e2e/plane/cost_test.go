@@ -17,7 +17,7 @@ import (
 )
 
 // The full figure is `make bench-shadow`.
-var shadowRounds = flag.Int("shadow.rounds", 4, "rounds of requests beside each kind of shadow")
+var shadowRounds = flag.Int("shadow.rounds", 2, "rounds of requests beside each kind of shadow")
 
 const (
 	roundRequests = 20

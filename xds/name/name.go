@@ -62,6 +62,9 @@ const copies = "~copies"
 // Copies names a version's cluster of copies, whose answers are read.
 func Copies(route config.Key, version string) string { return Cluster(route, version) + copies }
 
+// IsCopies says whether a cluster's name has the form of Copies.
+func IsCopies(s string) bool { return strings.HasSuffix(s, copies) }
+
 // ParseCluster reads Cluster's form back, or that of Copies.
 func ParseCluster(s string) (route config.Key, version string, err error) {
 	parts := strings.Split(strings.TrimSuffix(s, copies), "/")

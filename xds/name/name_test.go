@@ -20,6 +20,8 @@ func TestNamesAreReadBack(t *testing.T) {
 	require.Equal(t, "v3-2", version)
 
 	require.Equal(t, "ml/filetype/v3-2~copies", name.Copies(filetype, "v3-2"))
+	require.True(t, name.IsCopies("ml/filetype/v3-2~copies"))
+	require.False(t, name.IsCopies("ml/filetype/v3-2"))
 	route, version, err = name.ParseCluster("ml/filetype/v3-2~copies")
 	require.NoError(t, err)
 	require.Equal(t, []any{filetype, "v3-2"}, []any{route, version})
