@@ -55,7 +55,7 @@ func TestNoShadowCostsUsersAnything(t *testing.T) {
 		{Name: "well", Policy: "labels", Strategy: whole, V1: well(), V2: well()},
 		{Name: "dead", Policy: "labels", Strategy: whole, V1: well(), V2: fmt.Sprintf("127.0.0.1:%d", port)},
 		{Name: "cutting", Policy: "labels", Strategy: whole, V1: well(), V2: cutting},
-		{Name: "hanging", Policy: "labels", Strategy: whole, V1: well(), V2: hanging},
+		{Name: "hanging", Policy: "labels", Strategy: whole, V1: well(), V2: hanging, Clients: 1},
 	}
 	s := newStudio(t, all, parts.Envoy(t))
 	for _, of := range all {
@@ -80,8 +80,13 @@ func TestNoShadowCostsUsersAnything(t *testing.T) {
 		t.Logf("%8s: half of %d requests within %v, %.2f times that of hardly any shadow", of.Name, len(took[i]), half,
 			half.Seconds()/took[0][len(took[0])/2].Seconds())
 	}
-	got := s.awaits(all[len(all)-1].key(), "is over its cap", func(now controller.Snapshot) bool {
+	hung := all[len(all)-1]
+	s.sendTo(&hung) // until it is
+	got := s.awaits(hung.key(), "is over its cap", func(now controller.Snapshot) bool {
 		return now.Assessment != nil && now.Assessment.Answers.Left[analysis.LeftUnsent] > 0
 	}).Assessment
 	t.Logf("hanging: %s", got.Answers.Reason)
+	if wrong := hung.wrong.Load(); wrong != nil {
+		require.NoError(t, *wrong)
+	}
 }
