@@ -199,8 +199,8 @@ func (w *Window) Merge(o Window) {
 // sorted, each once, and none without a count. The caller owns them.
 func (b *Bins) Close(now time.Time) []Window {
 	first := b.next
-	for !now.Before(b.closesAt(b.next)) {
-		b.next++
+	for due := b.due(now); due > b.next; due = b.due(now) {
+		b.next = due
 	}
 	if b.next == first {
 		return nil
@@ -259,8 +259,16 @@ func (b *Bins) window(key WindowKey) *Window {
 	return w
 }
 
-func (b *Bins) closesAt(index int64) time.Time {
-	return WindowKey{Index: index + 1}.Start().Add(b.ageOf(index) + LogDelay)
+// due is the first window that stays open at now, or gets another age than the next
+// one to close: as many steps as there are ages, however long nobody looked.
+func (b *Bins) due(now time.Time) int64 {
+	open := IndexAt(now.Add(-b.ageOf(b.next) - LogDelay))
+	for _, other := range b.ages {
+		if other.index > b.next {
+			return min(open, other.index)
+		}
+	}
+	return open
 }
 
 func (b *Bins) ageOf(index int64) time.Duration {

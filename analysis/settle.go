@@ -163,6 +163,7 @@ func (s *Settlement) pod(name string) *settlingPod {
 // Ruling is what a settlement comes to.
 type Ruling struct {
 	Outcome   RulingOutcome
+	Metric    string // that Reason is about
 	Reason    string // one sentence with numbers
 	N         int64  // mirrored requests
 	LogE      float64
@@ -191,7 +192,11 @@ func (s *Settlement) Judge(p config.PolicySpec, now time.Time) Ruling {
 	case seen.Errors.N >= settleLeast && r.LogE < settleDoubt && s.acquits(p, all, now):
 		r.Outcome = RulingCleared
 	}
-	r.Reason = s.reason(r)
+	of := s.suspect()
+	if r.Outcome == RulingConfirmed {
+		of = s.convicts()
+	}
+	r.Metric, r.Reason = of.String(), s.reason(of, r)
 	return r
 }
 
@@ -324,12 +329,9 @@ func (s *Settlement) convicts() suspect {
 	return most
 }
 
-func (s *Settlement) reason(r Ruling) string {
-	of, told := s.suspect(), s.Suspicion
-	if r.Outcome == RulingConfirmed {
-		of = s.convicts()
-		told.Metric = of.String()
-	}
+func (s *Settlement) reason(of suspect, r Ruling) string {
+	told := s.Suspicion
+	told.Metric = of.String()
 	seen := s.counted().tally()[of]
 	what := fmt.Sprintf("%d of %d mirrored requests %s", seen.Bad, seen.N, told.did())
 	switch r.Outcome {

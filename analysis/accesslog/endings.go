@@ -59,7 +59,7 @@ func (e *endings) attempt(r analysis.Request) (analysis.Request, result) {
 // request takes the end of a request that had attempts, and gives back the one
 // that waited for it.
 func (e *endings) request(from *entry) (analysis.Request, result) {
-	left := from.flags.any(clientLeft)
+	left := from.flags.Any(analysis.FlagsLeft)
 	a, waited := e.waiting[string(from.requestID)]
 	switch {
 	case waited && left:

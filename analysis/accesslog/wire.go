@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/sluice-dev/sluice/analysis"
 )
 
 // entry is what attribution needs of an envoy.data.accesslog.v3.HTTPAccessLogEntry.
@@ -23,7 +25,7 @@ type entry struct {
 	arm       []byte // the custom tag of that name
 	age       []byte // likewise
 	route     []byte
-	flags     flags
+	flags     analysis.Flags
 	attempts  uint64        // of the whole request
 	lastByte  time.Duration // of the upstream's answer, from the start
 	complete  bool          // it came

@@ -77,9 +77,9 @@ type check struct {
 }
 
 // play implements taker.
-func (k *check) play(r analysis.Request) error {
+func (k *check) play(r analysis.Request) {
 	if r.Shadow || r.Pod == "" {
-		return nil
+		return
 	}
 	if k.first.IsZero() {
 		k.first = r.Start
@@ -102,11 +102,8 @@ func (k *check) play(r analysis.Request) error {
 		if q.Version = "others"; pod == r.Pod {
 			q.Version = "pod"
 		}
-		if err := p.play(q); err != nil {
-			return err
-		}
+		p.play(q)
 	}
-	return nil
 }
 
 // endRound counts what became of each pod.
@@ -135,7 +132,7 @@ func (k *check) endRound() {
 		}
 		if len(k.out.Examples) < 5 {
 			k.out.Examples = append(k.out.Examples, Blamed{
-				Pod: pod, At: k.reader.seconds(p.decided), Metric: p.why.Metric, Reason: p.reason,
+				Pod: pod, At: secondsOf(p.decided), Metric: p.why.Metric, Reason: p.reason,
 			})
 		}
 	}
@@ -220,7 +217,7 @@ func (k *check) checked() Checked {
 	c.Pods, c.Promised, c.PolicyBlock = len(k.pods), k.Policy.Confidence.FalseRollback, k.Policy.Unit.Block
 	c.FalseRollback = boundsOf(c.RolledBack, c.Rollouts)
 	if !k.first.IsZero() {
-		c.From, c.To = k.reader.seconds(k.first), k.reader.seconds(k.last)
+		c.From, c.To = secondsOf(k.first), secondsOf(k.last)
 	}
 	c.Lines, c.Skipped, c.Others = k.lines.number, k.skipped, k.others
 	c.Notes = []string{}

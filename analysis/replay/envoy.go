@@ -2,12 +2,32 @@ package replay
 
 import (
 	"bytes"
-	"strings"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/xds/name"
 )
+
+// EnvoyFormat is the json_format of an Envoy's access log that says all that is read.
+// Answers say how many tokens they have in x-sluice-tokens, those that stream in their
+// trailers.
+const EnvoyFormat = `  json_format:
+    start_time: "%START_TIME%"
+    duration: "%DURATION%"
+    response_code: "%RESPONSE_CODE%"
+    upstream_cluster: "%UPSTREAM_CLUSTER%"
+    response_flags: "%RESPONSE_FLAGS%"
+    upstream_host: "%UPSTREAM_HOST%"
+    route_name: "%ROUTE_NAME%"
+    grpc_status: "%GRPC_STATUS%"
+    response_duration: "%RESPONSE_DURATION%"
+    x_sluice_arm: "%REQ(X-SLUICE-ARM)%"
+    x_sluice_shadow: "%REQ(X-SLUICE-SHADOW)%"
+    x_sluice_unit: "%REQ(X-SLUICE-UNIT)%"
+    x_sluice_tokens: "%RESP(X-SLUICE-TOKENS)%"
+    x_sluice_tokens_trailer: "%TRAILER(X-SLUICE-TOKENS)%"
+    segment: "%REQ(X-TENANT)%"
+`
 
 // entry reads a line of an Envoy's access log in JSON: one downstream request,
 // under the names that Envoy's format commands have.
@@ -17,7 +37,6 @@ func (r *reader) entry() (q analysis.Request, whose of, err error) {
 	if q.Start, err = f.time(); err != nil {
 		return q, ofOther, err
 	}
-	r.begun = true
 	if q.Duration, err = f.milliseconds(fieldDuration, "duration", required); err != nil {
 		return q, ofOther, err
 	}
@@ -41,7 +60,38 @@ func (r *reader) entry() (q analysis.Request, whose of, err error) {
 	if q.Outcome, err = f.entryOutcome(); err != nil {
 		return q, ofOther, err
 	}
+	if q.Segment, err = r.name(fieldSegment, "segment"); err != nil {
+		return q, ofOther, err
+	}
+	if err = f.answered(&q); err != nil {
+		return q, ofOther, err
+	}
 	return q, r.whose(q.Version), nil
+}
+
+// answered reads when the answer began, and how long a token of it took: of one that
+// streams, which says in its trailers how many it had, between two of them; of one that
+// came whole, of all its time.
+func (f *fields) answered(q *analysis.Request) (err error) {
+	if q.FirstByte, err = f.milliseconds(fieldResponse, "response_duration", optional); err != nil {
+		return err
+	}
+	if _, began, _ := f.number(fieldResponse, ""); began {
+		q.FirstByte = min(max(1, q.FirstByte), q.Duration) // each is rounded down by itself
+	}
+	whole, _, err := f.whole(fieldTokens, "x_sluice_tokens", 1<<31)
+	if err != nil {
+		return err
+	}
+	streamed, _, err := f.whole(fieldTrailed, "x_sluice_tokens_trailer", 1<<31)
+	switch {
+	case err != nil, q.Outcome != analysis.Succeeded:
+	case streamed > 1 && q.FirstByte > 0:
+		q.PerToken = max(1, (q.Duration-q.FirstByte)/time.Duration(streamed-1))
+	case streamed == 0 && whole > 0:
+		q.PerToken = max(1, q.Duration/time.Duration(whole))
+	}
+	return err
 }
 
 // time reads Envoy's %START_TIME%.
@@ -51,7 +101,7 @@ func (f *fields) time() (time.Time, error) {
 		return time.Time{}, err
 	}
 	at, err := time.Parse(time.RFC3339Nano, string(text))
-	if err != nil || at.Year() < 1975 || at.Year() > 2200 {
+	if err != nil || at.Year() < 2002 || at.Year() > 2200 {
 		return time.Time{}, factf("start_time: is not a time like 2026-01-31T12:00:00.123Z, found %s", short(f[fieldStart]))
 	}
 	return at.UTC(), nil
@@ -99,48 +149,4 @@ func (f *fields) epoch() (epoch uint64, pinned bool, err error) {
 		return epoch, epoch == name.EpochPinned, nil
 	}
 	return 0, false, nil // a route that Sluice did not name has no epochs
-}
-
-// entryOutcome says what became of a request by its flags, then by its status.
-func (f *fields) entryOutcome() (analysis.Outcome, error) {
-	flags, err := f.text(fieldFlags, "response_flags")
-	if err != nil {
-		return 0, err
-	}
-	code, found, err := f.whole(fieldCode, "response_code", 999)
-	switch {
-	case err != nil:
-		return 0, err
-	case !found:
-		return 0, factError("response_code: is missing")
-	}
-	is := kindsOf(string(flags))
-	switch {
-	case is.left && code < 500:
-		return analysis.Abandoned, nil
-	case is.slow:
-		return analysis.TimedOut, nil
-	case is.broken && (code == 0 || code >= 500):
-		return analysis.Failed, nil
-	case is.broken: // cut off amid an answer
-		return analysis.TimedOut, nil
-	}
-	return f.judge(code)
-}
-
-// kinds are what the response flags of a request say of its end.
-type kinds struct{ left, slow, broken bool }
-
-func kindsOf(flags string) (k kinds) {
-	for flag := range strings.SplitSeq(flags, ",") {
-		switch flag {
-		case "DC", "DR", "DPE":
-			k.left = true
-		case "UT", "SI", "UMSDR", "DT":
-			k.slow = true
-		case "UH", "LR", "UR", "UF", "UC", "UO", "UPE", "NC", "DF", "URX":
-			k.broken = true
-		}
-	}
-	return k
 }

@@ -33,6 +33,9 @@ const (
 	fieldRoute
 	fieldArm
 	fieldShadow
+	fieldResponse
+	fieldTokens
+	fieldTrailed
 	fieldCount
 )
 
@@ -60,7 +63,7 @@ func fieldOf(name []byte) (field, bool) {
 		return fieldPerToken, true
 	case "unit", "x_sluice_unit", "x-sluice-unit":
 		return fieldUnit, true
-	case "segment":
+	case "segment", "x_sluice_segment", "x-sluice-segment":
 		return fieldSegment, true
 	}
 	return envoyField(name)
@@ -86,6 +89,12 @@ func envoyField(name []byte) (field, bool) {
 		return fieldArm, true
 	case "x_sluice_shadow", "x-sluice-shadow":
 		return fieldShadow, true
+	case "response_duration":
+		return fieldResponse, true
+	case "x_sluice_tokens", "x-sluice-tokens":
+		return fieldTokens, true
+	case "x_sluice_tokens_trailer":
+		return fieldTrailed, true
 	}
 	return 0, false
 }

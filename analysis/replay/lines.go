@@ -30,7 +30,9 @@ func (l *lines) next() ([]byte, error) {
 		l.number++
 		return nil, l.pass()
 	case errors.Is(err, io.EOF) && len(line) > 0, err == nil:
-		l.number++
+		if l.number++; l.number == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff")) // a byte order mark
+		}
 		return bytes.TrimSpace(line), nil
 	}
 	return nil, err

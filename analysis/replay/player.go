@@ -12,8 +12,6 @@ const (
 	// in a live rollout.
 	beat = 50 * time.Millisecond
 	look = 250 * time.Millisecond
-	// disorder is how far a line may end before one above it.
-	disorder = 10 * time.Second
 	// silence is when every window has closed and every second of the trip's is past;
 	// a longer one is cut short.
 	silence = 2 * time.Minute
@@ -56,21 +54,16 @@ func newPlayer(p config.PolicySpec, arms analysis.Arms) *player {
 }
 
 // play takes one request of either arm, in order of completion.
-// errors: a factError for one that is far out of order.
-func (p *player) play(r analysis.Request) error {
-	end := r.End()
-	if late := p.now.Sub(end); p.bins != nil && late > disorder {
-		return factf("ends %s before a line above it: lines must come in the order in which requests ended", late.Round(time.Millisecond))
-	}
+func (p *player) play(r analysis.Request) {
 	if p.bins == nil {
 		p.begin(r)
 	}
-	p.advance(end)
-	if p.verdict == analysis.Harmful { // it would have been rolled back
-		return nil
-	}
-	if r.Pinned { // by a tester: it says nothing of the split
-		return nil
+	p.advance(r.End())
+	switch {
+	case p.verdict == analysis.Harmful: // it would have been rolled back
+		return
+	case r.Pinned: // by a tester: it says nothing of the split
+		return
 	}
 	p.count(r)
 	p.share.add(r, p.arms)
@@ -81,7 +74,6 @@ func (p *player) play(r analysis.Request) error {
 	p.bins.Add(r)
 	p.watch.Add(r)
 	p.settlementAdd(r)
-	return nil
 }
 
 // count counts a request that says something of an arm.

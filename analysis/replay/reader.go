@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"math"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -19,8 +20,6 @@ type reader struct {
 	stable, candidate string
 	fields            fields
 	known             map[string]string // names that lines repeat
-	shift             time.Duration     // from the recording's clock to ours
-	begun             bool
 }
 
 func newReader(stable, candidate string) *reader {
@@ -53,7 +52,7 @@ func (r *reader) request() (q analysis.Request, whose of, err error) {
 		err = factError("t: is missing: when the request started, in seconds")
 	}
 	if err == nil {
-		q.Start, err = r.instant(t)
+		q.Start, err = instant(t, r.fields[fieldT])
 	}
 	if err != nil {
 		return q, ofOther, err
@@ -107,30 +106,34 @@ func (r *reader) whose(version string) of {
 }
 
 const (
-	// relative is the latest start, in seconds, that is taken for one on a clock of
-	// the recording's own, and not for Unix time.
+	// relative is where the starts, in seconds, end that are taken for ones on a clock of
+	// the recording's own; from unix on they are Unix time, and between the two nothing.
 	relative = 100_000_000
+	unix     = 1_000_000_000
 	// origin is where such a clock begins for us: a multiple of every block that
 	// divides a day, and not 0, which means "never".
 	origin = 10_000 * 24 * time.Hour
-	latest = 100_000_000_000 // beyond, it is not in seconds
+	latest = 7_258_118_400 // the year 2200; beyond, it is not in seconds
 )
 
 // instant puts a time of the recording's on our clock.
-func (r *reader) instant(seconds float64) (time.Time, error) {
-	if seconds < 0 || seconds > latest/10 {
-		return time.Time{}, factf("t: is not a time in seconds, found %s", short(r.fields[fieldT]))
+func instant(seconds float64, found []byte) (time.Time, error) {
+	if seconds < 0 || seconds > latest || seconds >= relative && seconds < unix {
+		return time.Time{}, factf("t: is not a time in seconds, found %s", short(found))
 	}
-	if !r.begun && seconds < relative {
-		r.shift = origin
+	at := time.UnixMicro(int64(math.Round(seconds * 1e6))).UTC() // a float holds no more of Unix time
+	if seconds < relative {
+		at = at.Add(origin)
 	}
-	r.begun = true
-	return time.UnixMicro(int64(seconds * 1e6)).UTC().Add(r.shift), nil // a float holds no more of Unix time
+	return at, nil
 }
 
-// seconds is a time on the recording's clock.
-func (r *reader) seconds(at time.Time) float64 {
-	return float64(at.Add(-r.shift).UnixMilli()) / 1000
+// secondsOf is a time on the recording's clock.
+func secondsOf(at time.Time) float64 {
+	if at.Unix() < unix {
+		at = at.Add(-origin)
+	}
+	return float64(at.UnixMicro()) / 1e6
 }
 
 // need says whether a line may lack a field.

@@ -41,6 +41,17 @@ func TestAnEntryOfEnvoysIsARequest(t *testing.T) {
 		{"a gRPC error by name", start + named + `"response_code": 200, "grpc_status": "Unavailable"}`, outcome(analysis.Failed), ofArm},
 		{"a gRPC error by number", start + named + `"response_code": 200, "grpc_status": 5}`, outcome(analysis.ClientFault), ofArm},
 		{"a gRPC answer", start + named + `"response_code": 200, "grpc_status": "OK"}`, base, ofArm},
+		{"a first byte", start + named + `"response_code": 200, "response_duration": 15, "segment": "acme"}`, with(func(r *analysis.Request) {
+			r.FirstByte, r.Segment = 15*time.Millisecond, "acme"
+		}), ofArm},
+		{"a first byte within a millisecond", start + named + `"response_code": 200, "response_duration": "0"}`, with(func(r *analysis.Request) { r.FirstByte = 1 }), ofArm},
+		{"no first byte", start + named + `"response_code": 200, "response_duration": "-", "x_sluice_tokens": null}`, base, ofArm},
+		{"tokens of an answer that came whole", start + named + `"response_code": 200, "x_sluice_tokens": "10"}`, with(func(r *analysis.Request) { r.PerToken = 4 * time.Millisecond }), ofArm},
+		{
+			"tokens of one that streamed", start + named + `"response_code": 200, "response_duration": 10, "x_sluice_tokens_trailer": "11"}`,
+			with(func(r *analysis.Request) { r.FirstByte, r.PerToken = 10*time.Millisecond, 3*time.Millisecond }), ofArm,
+		},
+		{"a server's own 499", start + named + `"response_code": 499, "response_flags": "-"}`, outcome(analysis.ClientFault), ofArm},
 		{"a copy", start + named + `"response_code": 200, "x_sluice_shadow": "v2@7"}`, with(func(r *analysis.Request) { r.Shadow = true }), ofArm},
 		{
 			"a tester's", start + strings.Replace(named, "@7", "@0", 1) + `"response_code": 503}`,

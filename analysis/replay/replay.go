@@ -30,7 +30,7 @@ type Config struct {
 	// cluster; or the whole name of a cluster. Required, and not the same.
 	Stable, Candidate string
 	// Segments is how many segments of requests are watched for errors and times of their own, as
-	// "segment" in a line names them. Default none.
+	// "segment" in a line names them, from 0 to 100. Default none.
 	Segments int
 	// Bad hears of each line that is not as it should be, as a *LineError; it is then
 	// passed over. Nil: the first one ends the replay.
@@ -49,13 +49,19 @@ type LineError struct {
 // Error gives "name:line: fact".
 func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %s", e.Name, e.Line, e.Fact) }
 
+// mostSegments bounds how many segments are watched.
+const mostSegments = 100
+
 // Run replays a recording to its end. Memory is bounded whatever its length: by
 // the pods of the last seconds, and the longest line, 1 MiB.
 // errors: a *LineError, where Config.Bad is nil; what in returns; arms that are
-// missing or the same.
+// missing or the same; segments out of bounds.
 func Run(in io.Reader, c Config) (Result, error) {
 	if c.Stable == "" || c.Candidate == "" || c.Stable == c.Candidate {
 		return Result{}, fmt.Errorf("arms: stable and candidate must be two versions, found %q and %q", c.Stable, c.Candidate)
+	}
+	if c.Segments < 0 || c.Segments > mostSegments {
+		return Result{}, fmt.Errorf("segments: is not from 0 to %d, found %d", mostSegments, c.Segments)
 	}
 	if c.Name == "" {
 		c.Name = "recording"
@@ -76,15 +82,18 @@ type run struct {
 	lines  *lines
 	reader *reader
 	player taker
+	doubts doubts
+	lacks  lacks
 
-	skipped, others int64
-	names           others
+	skipped  int64
+	firstBad *LineError // of those skipped
+	others   int64
+	names    others
 }
 
 // taker takes the requests of the arms.
 type taker interface {
-	// play takes one request. errors: a factError says what is wrong with its line.
-	play(r analysis.Request) error
+	play(r analysis.Request)
 }
 
 // progressEvery is how many lines lie between two reports of progress.
@@ -94,7 +103,7 @@ func (r *run) all() error {
 	for {
 		line, err := r.lines.next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return r.settle(0)
 		}
 		if r.Progress != nil && r.lines.number%progressEvery == 0 {
 			r.Progress(r.lines.bytes)
@@ -102,7 +111,7 @@ func (r *run) all() error {
 		if err == nil {
 			err = r.take(line)
 		}
-		if err := r.bad(err); err != nil {
+		if err := r.bad(err, r.lines.number); err != nil {
 			return err
 		}
 	}
@@ -122,21 +131,23 @@ func (r *run) take(line []byte) error {
 		r.names.see(q.Version)
 		return nil
 	}
-	return r.player.play(q)
+	return r.hold(q)
 }
 
 // bad turns what is wrong with a line into an error with its place, or passes it
 // over where that was asked for. Other errors stay.
-func (r *run) bad(err error) error {
+func (r *run) bad(err error, line int64) error {
 	var fact factError
 	if !errors.As(err, &fact) {
 		return err
 	}
-	placed := &LineError{Name: r.Name, Line: r.lines.number, Fact: string(fact)}
+	placed := &LineError{Name: r.Name, Line: line, Fact: string(fact)}
 	if r.Bad == nil {
 		return placed
 	}
-	r.skipped++
+	if r.skipped++; r.firstBad == nil {
+		r.firstBad = placed
+	}
 	r.Bad(placed)
 	return nil
 }

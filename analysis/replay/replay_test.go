@@ -153,7 +153,8 @@ func TestABadLineIsNamedAndPassedOverOnlyIfAsked(t *testing.T) {
 		{"a gRPC status in words", `{"t": 1, "version": "v1", "status": 200, "latency_ms": 5, "grpc_status": "odd"}`, `grpc_status: is not a number, found "odd"`},
 		{"a pod that is none", `{"t": 1, "version": "v1", "status": 200, "latency_ms": 5, "pod": {}}`, "pod: is not a string, found {}"},
 		{"a unit that is none", `{"t": 1, "version": "v1", "status": 200, "latency_ms": 5, "unit": 3}`, "unit: is not a string, found 3"},
-		{"out of order", `{"t": 1000, "version": "v1", "status": 200, "latency_ms": 5}` + "\n" + good, "ends 16m39s before a line above it"},
+		{"far ahead", `{"t": 1000, "version": "v1", "status": 200, "latency_ms": 5}`, "ends 16m39s after the line below it"},
+		{"a start between the clocks", `{"t": 500000000, "version": "v1", "status": 200, "latency_ms": 5}`, "t: is not a time in seconds, found 500000000"},
 		{"too long", `{"t": "` + strings.Repeat("x", 1<<21) + `"}`, "is longer than 1048576 bytes"},
 		{"an entry without an end", `{"start_time": "2026-01-01T00:00:00.000Z", "upstream_cluster": "a/b/v1", "response_code": 200}`, "duration: is missing"},
 		{"an entry at no time", `{"start_time": "noon", "upstream_cluster": "a/b/v1", "response_code": 200, "duration": 4}`, "start_time: is not a time like"},
@@ -179,6 +180,93 @@ func TestABadLineIsNamedAndPassedOverOnlyIfAsked(t *testing.T) {
 			require.Equal(t, bad.Error(), heard[0].Error())
 		})
 	}
+}
+
+func TestOnlyTheLineThatIsFarFromAllOthersIsPassedOver(t *testing.T) {
+	lines := strings.SplitAfter(strings.TrimSpace(healthy(10).String()), "\n")
+	without := run(t, strings.Join(lines, ""))
+	for name, far := range map[string]string{
+		"100 s ahead":          `{"t": 400, "version": "v1", "pod": "v1-0:80", "status": 200, "latency_ms": 5}`,
+		"in Unix time":         `{"t": 1767225600, "version": "v1", "pod": "v1-0:80", "status": 200, "latency_ms": 5}`,
+		"as slow as 11 days":   `{"t": 10, "version": "v2", "pod": "v2-0:80", "status": 200, "latency_ms": 1e9}`,
+		"of long before":       `{"t": 0, "version": "v1", "pod": "v1-0:80", "status": 200, "latency_ms": 5}`,
+		"of long before, slow": `{"t": 0, "version": "v2", "pod": "v2-0:80", "status": 200, "latency_ms": 900}`,
+	} {
+		for _, at := range []int{0, 2, 9000, len(lines) - 2} {
+			if at < 9000 && strings.Contains(name, "before") {
+				continue // there it is in order
+			}
+			t.Run(fmt.Sprintf("%s, line %d", name, at+1), func(t *testing.T) {
+				text := strings.Join(lines[:at], "") + far + "\n" + strings.Join(lines[at:], "")
+				var heard []error
+				c := replay.Config{Policy: config.Standard(), Stable: "v1", Candidate: "v2", Bad: func(err error) { heard = append(heard, err) }}
+				got, err := replay.Run(strings.NewReader(text), c)
+				require.NoError(t, err)
+				require.Len(t, heard, 1)
+				require.ErrorContains(t, heard[0], fmt.Sprintf("recording:%d: ends ", at+1))
+				require.Contains(t, got.Notes[len(got.Notes)-1], fmt.Sprintf("1 of %d lines were passed over", len(lines)+1))
+				require.Equal(t, without.Verdict, got.Verdict)
+				require.Equal(t, without.LogE, got.LogE)
+				require.Equal(t, without.N, got.N)
+				require.InDelta(t, without.To, got.To, 0)
+			})
+		}
+	}
+}
+
+// Each window between two lines was closed one by one: it took a minute and more.
+func TestAJumpOfYearsIsTimeThatPasses(t *testing.T) {
+	const last = `{"t": 7000000000, "version": "v1", "pod": "v1-0:80", "status": 200, "latency_ms": 5}`
+	text := healthy(9).String()
+	got := run(t, text+strings.Repeat(last+"\n", 40)+strings.Replace(last, "7000", "7200", 1))
+	require.Equal(t, run(t, text).LogE, got.LogE)
+	require.InDelta(t, 7.2e9, got.To, 0.01)
+	require.Zero(t, got.Skipped)
+}
+
+func TestAByteOrderMarkIsNoPartOfTheFirstLine(t *testing.T) {
+	require.Equal(t, run(t, healthy(1).String()), run(t, "\ufeff"+healthy(1).String()))
+}
+
+func TestSegmentsAreACount(t *testing.T) {
+	for _, n := range []int{-5, 101} {
+		_, err := replay.Run(strings.NewReader(""), replay.Config{Policy: config.Standard(), Stable: "v1", Candidate: "v2", Segments: n})
+		require.ErrorContains(t, err, fmt.Sprintf("segments: is not from 0 to 100, found %d", n))
+	}
+}
+
+// A candidate whose few answers are very slow trips at the median, and is convicted at
+// the tail.
+func TestWhatConvictsIsWhatIsTold(t *testing.T) {
+	r := healthy(11)
+	r.candidate.median, r.rps = 100, 100
+	got := run(t, r.String())
+	require.Equal(t, analysis.Harmful, got.Verdict)
+	require.Equal(t, "trip", got.Why.Method, got.Reason)
+	told := map[string]string{"latency-p50": "stable's p50", "latency-p95": "stable's p95"}
+	require.Contains(t, got.Reason, told[got.Metric])
+	require.Contains(t, got.Reason, fmt.Sprintf("evidence of harm is %.1f nats, %.1f confirm", got.Why.LogE, got.Why.LogNeeded))
+	require.Equal(t, got.Metric, got.Why.Metric)
+	require.NotEqual(t, got.Trips[0].Metric, got.Metric)
+}
+
+func TestWhatNoLineSaysIsNoted(t *testing.T) {
+	p := config.Standard()
+	p.Metrics = append(p.Metrics, config.Metric{Name: config.MetricTTFB}, config.Metric{Name: config.MetricTPOT})
+	p = p.Default()
+	c := replay.Config{Policy: p, Stable: "v1", Candidate: "v2", Segments: 5}
+	notes := func(line string) string {
+		got, err := replay.Run(strings.NewReader(line), c)
+		require.NoError(t, err)
+		return strings.Join(got.Notes, "\n")
+	}
+	bare := notes(`{"t": 1, "version": "v1", "status": 200, "latency_ms": 50}`)
+	for _, note := range []string{`1 of 1 lines have no "pod"`, `no line has a "ttfb_ms"`, `no line has a "tpot_ms"`, `no line has a "segment"`} {
+		require.Contains(t, bare, note)
+	}
+	full := notes(`{"t": 1, "version": "v1", "pod": "p", "segment": "s", "status": 200, "latency_ms": 50, "ttfb_ms": 5, "tpot_ms": 1}`)
+	require.NotContains(t, full, "no line has")
+	require.NotContains(t, full, "have no")
 }
 
 func TestAReaderThatBreaksEndsTheReplay(t *testing.T) {

@@ -60,7 +60,7 @@ type Trip struct {
 func (r *run) result(p *player) Result {
 	p.finish()
 	res := Result{
-		Verdict: p.verdict, At: r.reader.seconds(p.now), Reason: p.reason, Why: p.why,
+		Verdict: p.verdict, At: secondsOf(p.now), Reason: p.reason, Why: p.why,
 		LogE:  evidenceOf(p.shown),
 		N:     map[string]int64{"stable": p.told[0], "candidate": p.told[1]},
 		Trips: []Trip{}, Tests: p.shown.Tests,
@@ -71,12 +71,12 @@ func (r *run) result(p *player) Result {
 		res.Tests = []analysis.Test{}
 	}
 	if p.bins != nil {
-		res.From, res.To = r.reader.seconds(p.began), r.reader.seconds(p.now)
+		res.From, res.To = secondsOf(p.began), secondsOf(p.now)
 	} else {
 		res.At = 0
 	}
 	if !p.decided.IsZero() {
-		res.At = r.reader.seconds(p.decided)
+		res.At = secondsOf(p.decided)
 	}
 	for _, m := range r.Policy.Metrics {
 		if m.Compare != nil {
@@ -91,13 +91,14 @@ func (r *run) result(p *player) Result {
 	if r.others > 0 {
 		res.Notes = append(res.Notes, fmt.Sprintf("%d lines are of other versions (%s)", r.others, r.names))
 	}
+	res.Notes = append(append(res.Notes, r.passedOver()...), r.lacks.notes(r.Policy, r.Segments)...)
 	res.Metric = res.Why.Metric
 	return res
 }
 
 func (r *run) trips(p *player, res *Result) {
 	for _, t := range p.trips {
-		at := r.reader.seconds(t.suspicion.At)
+		at := secondsOf(t.suspicion.At)
 		res.Trips = append(res.Trips, Trip{
 			At: at, Metric: t.suspicion.Metric, Reason: t.suspicion.Reason(),
 			Outcome: string(t.outcome), Ruling: t.found(), LogE: rounded(t.suspicion.LogE),
@@ -124,7 +125,7 @@ func (r *run) undecided(p *player, res *Result) {
 		res.Reason = fmt.Sprintf("no request of stable %s was judged, and the policy compares with it; candidate %s had %d",
 			p.arms.Stable, p.arms.Candidate, candidate)
 	case open != nil:
-		res.Verdict, res.At = analysis.Undecided, r.reader.seconds(p.now)
+		res.Verdict, res.At = analysis.Undecided, secondsOf(p.now)
 		res.Why = analysis.Why{
 			Kind: analysis.WhyEvidence, Metric: open.suspicion.Metric, Method: "trip",
 			LogE: rounded(open.ruling.LogE), LogNeeded: rounded(open.ruling.LogNeeded),

@@ -63,7 +63,8 @@ func (p *player) lookTrip(now time.Time) {
 	p.trips = append(p.trips, t)
 	if n := len(p.trips); n >= p.policy.Trip.Limit {
 		p.closeTrip(now, tripFinal)
-		p.blame(now, suspicion, fmt.Sprintf("trip %d of at most %d: %s", n, p.policy.Trip.Limit, suspicion.Reason()))
+		why := analysis.Why{Metric: suspicion.Metric, LogE: suspicion.LogE, LogNeeded: suspicion.LogNeeded}
+		p.blame(now, why, fmt.Sprintf("trip %d of at most %d: %s", n, p.policy.Trip.Limit, suspicion.Reason()))
 	}
 }
 
@@ -73,13 +74,13 @@ func (p *player) settle(t *trip, now time.Time) {
 	switch {
 	case t.ruling.Outcome == analysis.RulingConfirmed:
 		p.closeTrip(now, tripConfirmed)
-		p.blame(now, t.suspicion, t.found())
+		p.blame(now, t.why(), t.found())
 	case t.ruling.Outcome == analysis.RulingCleared:
 		p.closeTrip(now, tripCleared)
 	case !now.Before(t.settlement.Until):
 		p.closeTrip(now, tripExpired)
 		if p.policy.Trip.OnTrip == config.FallbackRollback {
-			p.blame(now, t.suspicion, "not settled in "+p.policy.Trip.Settle.String()+", and onTrip is Rollback: "+t.found())
+			p.blame(now, t.why(), "not settled in "+p.policy.Trip.Settle.String()+", and onTrip is Rollback: "+t.found())
 		}
 	}
 }
@@ -97,9 +98,16 @@ func (p *player) closeTrip(now time.Time, outcome tripOutcome) {
 	p.watch.Split(p.share.split(p.arms))
 }
 
-func (p *player) blame(now time.Time, s analysis.Suspicion, reason string) {
+// why is what the ruling found, which need not be what was suspected.
+func (t *trip) why() analysis.Why {
+	return analysis.Why{Metric: t.ruling.Metric, LogE: t.ruling.LogE, LogNeeded: t.ruling.LogNeeded}
+}
+
+// blame takes the candidate for harmful: by what why says, as a trip finds it.
+func (p *player) blame(now time.Time, why analysis.Why, reason string) {
 	p.close(now)
 	p.last = analysis.Judge(p.policy, p.evidence, now)
 	p.decide(now, analysis.Harmful, reason)
-	p.why = analysis.Why{Kind: analysis.WhyHarm, Metric: s.Metric, Method: "trip", LogE: rounded(s.LogE), LogNeeded: rounded(s.LogNeeded)}
+	why.Kind, why.Method, why.LogE, why.LogNeeded = analysis.WhyHarm, "trip", rounded(why.LogE), rounded(why.LogNeeded)
+	p.why = why
 }

@@ -79,7 +79,7 @@ func printChecked(w io.Writer, c replay.Checked) {
 	fmt.Fprintf(w, "%.2f%% (95%% bounds %.2f%% to %.2f%%), where %s is promised; %d tripped, %d were ended by a trip\n",
 		100*share.Value, 100*share.Low, 100*share.High, c.Promised, c.Tripped, c.ByTrip)
 	for _, b := range c.Examples {
-		fmt.Fprintf(w, "  %s at %.6g s (%s): %s\n", b.Pod, b.At, b.Metric, b.Reason)
+		fmt.Fprintf(w, "  %s at %s (%s): %s\n", b.Pod, replay.Moment(c.From, b.At), b.Metric, b.Reason)
 	}
 	if c.Block > 0 {
 		fmt.Fprintf(w, "suggested unit.block: %s (the policy has %s)\n", c.Block, c.PolicyBlock)
@@ -87,7 +87,7 @@ func printChecked(w io.Writer, c replay.Checked) {
 	for _, b := range c.Blocks {
 		fmt.Fprintf(w, "  blocks of %s: correlation %.3f with the one before, of %d pairs\n", b.Length, b.Correlation, b.Pairs)
 	}
-	fmt.Fprintf(w, "  %d lines from %.6g s to %.6g s, %d of others, %d skipped\n", c.Lines, c.From, c.To, c.Others, c.Skipped)
+	fmt.Fprintf(w, "  %d lines, to %s, %d of others, %d skipped\n", c.Lines, replay.Moment(c.From, c.To), c.Others, c.Skipped)
 	for _, note := range c.Notes {
 		fmt.Fprintf(w, "  note: %s\n", note)
 	}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
+
+	"github.com/sluice-dev/sluice/canary/review"
 )
 
 // outputFlag adds -o with json and yaml, and what else a command knows.
@@ -28,8 +31,14 @@ func printObject(w io.Writer, output string, v any) error {
 	var err error
 	switch output {
 	case "json":
-		data, err = json.MarshalIndent(v, "", "  ")
-		data = append(data, '\n')
+		var text bytes.Buffer
+		e := json.NewEncoder(&text)
+		if _, hashed := v.(review.Review); !hashed { // its hash is of its text
+			e.SetEscapeHTML(false)
+		}
+		e.SetIndent("", "  ")
+		err = e.Encode(v)
+		data = text.Bytes()
 	case "yaml":
 		data, err = yaml.Marshal(v)
 	default:

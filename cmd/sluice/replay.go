@@ -22,16 +22,20 @@ A recording has one JSON object a line, in the order in which requests ended:
    "grpc_status": 0, "latency_ms": 48.1, "ttfb_ms": 20.4, "tpot_ms": 0.6,
    "unit": "user-17"}
 
-t is when the request started, in seconds, on any clock. t, version, status and
+t is when the request started, in seconds: Unix time, or since any moment of your own.
+What is printed counts from the first line; -o json keeps the recording's clock.
+A line that ends long after most of the lines below it is bad. t, version, status and
 latency_ms are required. A status of 0 or 5xx is an error; 4xx is the client's fault,
 499 a client that left. With --segments, a "segment" (a tenant, a language) is watched for
 errors and times of its own. A unit says that the split drew it, and not the request by itself, as
 it does with sticky units: errors are then compared in units, each of which counts once.
 
-An Envoy's own JSON access log does, too, if json_format has start_time, duration,
-response_code, upstream_cluster and, better, response_flags, upstream_host, route_name,
-grpc_status, each the format command of its name. --stable and --candidate then name
-versions of clusters called namespace/name/version, or whole clusters.
+An Envoy's own JSON access log does, too. The first four are required, and
+--stable and --candidate name versions of clusters called namespace/name/version, or
+whole clusters. Without the others something is not judged, and a note says what.
+
+` + replay.EnvoyFormat + `
+Envoy tells whole milliseconds. Where another header than x-tenant names the segment, write that one.
 
 What was declared of the split is not in a recording, so the split is not tested. What
 a trip would have taken away goes on in it: the candidate's requests after a trip stand
@@ -131,9 +135,9 @@ func (c *complaints) hear(err error) {
 }
 
 func printReplay(w io.Writer, r replay.Result) {
-	fmt.Fprintf(w, "%s at %.6g s: %s\n", r.Verdict, r.At, r.Reason)
+	fmt.Fprintf(w, "%s at %s: %s\n", r.Verdict, replay.Moment(r.From, r.At), r.Reason)
 	for _, t := range r.Trips {
-		fmt.Fprintf(w, "  trip at %.6g s (%s): %s; %s", t.At, t.Metric, t.Reason, t.Outcome)
+		fmt.Fprintf(w, "  trip at %s (%s): %s; %s", replay.Moment(r.From, t.At), t.Metric, t.Reason, t.Outcome)
 		if t.Ruling != "" {
 			fmt.Fprintf(w, ": %s", t.Ruling)
 		}
@@ -145,8 +149,8 @@ func printReplay(w io.Writer, r replay.Result) {
 			fmt.Fprintf(w, "  %s\n", live.Sentence(test))
 		}
 	}
-	fmt.Fprintf(w, "  %d lines from %.6g s to %.6g s: %d requests of stable and %d of the candidate by then, %d lines of others, %d skipped\n",
-		r.Lines, r.From, r.To, r.N["stable"], r.N["candidate"], r.Others, r.Skipped)
+	fmt.Fprintf(w, "  %d lines, to %s: %d requests of stable and %d of the candidate by then, %d lines of others, %d skipped\n",
+		r.Lines, replay.Moment(r.From, r.To), r.N["stable"], r.N["candidate"], r.Others, r.Skipped)
 	if len(r.Notes) > 0 {
 		fmt.Fprintf(w, "  note: %s\n", strings.Join(r.Notes, "\n  note: "))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -66,6 +67,30 @@ func TestReplayStopsAtABadLineUnlessToldToGoOn(t *testing.T) {
 	require.Contains(t, out, "harmful at ")
 	require.Contains(t, out, "1 skipped")
 	require.Contains(t, complaints, "skipped: standard input:10: ")
+}
+
+func TestReplayTellsTimesSinceTheFirstLine(t *testing.T) {
+	lines := strings.ReplaceAll(failing(), `{"t": `, `{"t": 17672256`) // 00.00 to 29.99 seconds after that
+	lines = regexp.MustCompile(`17672256(\d)\.`).ReplaceAllString(lines, "176722560$1.")
+	code, out, complaints := replayed(t, lines)
+	require.Equal(t, exitOK, code, complaints)
+	require.Regexp(t, `^harmful at \d\.\d+ s \(2026-01-01T00:00:0\d\.\d+Z\): `, out)
+	require.Contains(t, out, " lines, to 29.995 s (2026-01-01T00:00:29.995Z): ")
+	require.NotContains(t, out, "e+09")
+
+	code, out, _ = replayed(t, lines, "-o", "json")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, `"to_s": 1767225629.995`)
+	require.NotContains(t, out, `\u003e`)
+
+	_, out, _ = replayed(t, failing())
+	require.Regexp(t, `^harmful at \d\.\d+ s: `, out)
+}
+
+func TestReplayRefusesANumberOfSegmentsThatIsNone(t *testing.T) {
+	code, _, complaints := replayed(t, failing(), "--segments", "-5")
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, complaints, "segments: is not from 0 to 100, found -5")
 }
 
 func TestReplayRefusesAPolicyThatIsNone(t *testing.T) {
