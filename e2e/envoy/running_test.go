@@ -65,23 +65,33 @@ func TestAClientThatLeavesAStreamSawItsFirstByte(t *testing.T) {
 	cfg.Routes[0].Versions[0].Endpoints = []string{Server(t, stream(nil))}
 	s.Publish(cfg, splitOf(filetype, 3, config.Whole("v1")))
 	s.Acked(filetype, 3)
-	for _, tt := range []struct {
-		name  string
-		stays bool
-	}{{"before it was told of", false}, {"after that", true}} {
+	end := func() (left analysis.Request) {
+		for left = log.next(); left.Running; left = log.next() { // told of once more on a busy machine
+		}
+		return left
+	}
+	ask := func(stays bool) analysis.Request {
 		ctx, leave := context.WithTimeout(t.Context(), patience)
 		resp, err := http.DefaultClient.Do(s.Request("filetype.ml", "/v1/completions").WithContext(ctx))
 		require.NoError(t, err)
-		if tt.stays {
+		if stays {
 			require.True(t, log.next().Running)
 		}
 		leave()
 		_ = resp.Body.Close()
-		left := log.next()
-		require.Equal(t, analysis.Abandoned, left.Outcome, tt.name)
-		require.Equal(t, tt.stays, left.Told, tt.name)
-		require.Positive(t, left.FirstByte, tt.name)
-		require.Less(t, left.FirstByte, left.Duration+time.Nanosecond, tt.name)
+		return end()
+	}
+	for name, stays := range map[string]bool{"before it was told of": false, "after that": true} {
+		left := ask(stays)
+		for range 5 { // a busy machine may tell of it before it is left
+			if left.Told != stays {
+				left = ask(stays)
+			}
+		}
+		require.Equal(t, stays, left.Told, name)
+		require.Equal(t, analysis.Abandoned, left.Outcome, name)
+		require.Positive(t, left.FirstByte, name)
+		require.LessOrEqual(t, left.FirstByte, left.Duration, name)
 	}
 }
 
