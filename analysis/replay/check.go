@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"time"
 
@@ -42,7 +41,7 @@ func Check(in io.Reader, c CheckConfig) (Checked, error) {
 			Config: Config{Name: c.Name, Policy: c.Policy, Bad: c.Bad, Progress: c.Progress},
 			lines:  newLines(in), reader: newReader(c.Version, ""),
 		},
-		players: map[string]*player{}, pods: map[string]bool{},
+		players: map[string]*player{}, pods: map[string]bool{}, judged: map[string]bool{},
 	}
 	for _, d := range blocksTried() {
 		k.blocks = append(k.blocks, &blockSeries{length: d, pods: map[string]*podSeries{}})
@@ -65,6 +64,8 @@ type check struct {
 
 	players  map[string]*player // by the pod that takes the candidate's part
 	pods     map[string]bool    // of the whole recording, up to remembered
+	judged   map[string]bool    // of pods, those that took the candidate's part
+	lasted   time.Duration      // of all pretended rollouts together
 	begun    time.Time          // of this round
 	first    time.Time          // request's start
 	last     time.Time          // request's end
@@ -120,6 +121,8 @@ func (k *check) endRound() {
 			continue // a pod without others, or that has hardly come, says nothing
 		}
 		k.out.Rollouts++
+		k.judged[pod] = true
+		k.lasted += p.now.Sub(k.begun)
 		if len(p.trips) > 0 {
 			k.out.Tripped++
 		}
@@ -177,6 +180,12 @@ type Checked struct {
 	// and so does its queue; in earnest it would not.
 	ByTrip  int `json:"byTrip"`
 	Tripped int `json:"tripped"`
+	// Judged of the pods took the candidate's part: at most 20 in a round, the first seen.
+	Judged int `json:"judged"`
+	// Lasted is how long a pretended rollout lasted, on average. MaxDuration is how long one
+	// in earnest may, and a shorter one is rolled back less often.
+	Lasted      config.Duration `json:"lasted"`
+	MaxDuration config.Duration `json:"maxDuration"`
 	// FalseRollback is the share rolled back, with 95% bounds as if the rollouts were
 	// independent, beside what the policy promises.
 	FalseRollback Bounds         `json:"falseRollback"`
@@ -196,7 +205,7 @@ type Checked struct {
 	Notes   []string `json:"notes"`
 }
 
-// Bounds are a share with its 95% interval. source: Wilson, 1927.
+// Bounds are a share with its 95% interval.
 type Bounds struct {
 	Value float64 `json:"value"`
 	Low   float64 `json:"low"`
@@ -216,11 +225,15 @@ func (k *check) checked() Checked {
 	c := k.out
 	c.Pods, c.Promised, c.PolicyBlock = len(k.pods), k.Policy.Confidence.FalseRollback, k.Policy.Unit.Block
 	c.FalseRollback = boundsOf(c.RolledBack, c.Rollouts)
+	c.Judged, c.MaxDuration = len(k.judged), k.Policy.Limits.MaxDuration
+	if c.Rollouts > 0 {
+		c.Lasted = config.Duration((k.lasted / time.Duration(c.Rollouts)).Round(time.Second))
+	}
 	if !k.first.IsZero() {
 		c.From, c.To = secondsOf(k.first), secondsOf(k.last)
 	}
 	c.Lines, c.Skipped, c.Others = k.lines.number, k.skipped, k.others
-	c.Notes = []string{}
+	c.Notes = append([]string{}, k.passedOver()...)
 	if c.Examples == nil {
 		c.Examples = []Blamed{}
 	}
@@ -237,7 +250,18 @@ func (k *check) checked() Checked {
 
 func (k *check) note(c *Checked) {
 	say := func(format string, args ...any) { c.Notes = append(c.Notes, fmt.Sprintf(format, args...)) }
+	if c.Judged < c.Pods && c.Rollouts > 0 {
+		say("%d of %d pods took the candidate's part, at most %d in a round: of the others nothing is known", c.Judged, c.Pods, podsChecked)
+	}
+	if c.Rollouts > 0 && c.Lasted.D() < c.MaxDuration.D()*9/10 {
+		say("a pretended rollout lasted %s, and one in earnest may last %s: where what rolls back comes at any time, up to %.2g times as many would be",
+			c.Lasted, c.MaxDuration, c.MaxDuration.D().Seconds()/max(1, c.Lasted.D().Seconds()))
+	}
 	switch {
+	case k.lacks.lines == 0 && k.others > 0:
+		say("no line is of version %s; there are lines of %s", k.reader.stable, k.names)
+	case k.lacks.lines == 0:
+		say("the recording has no request")
 	case c.Rollouts == 0:
 		say("no pod could be compared with others: lines of %s need the pod, and two or more of them", k.reader.stable)
 	case c.FalseRollback.Low > c.Promised.Fraction():
@@ -254,12 +278,6 @@ func (k *check) note(c *Checked) {
 }
 
 func boundsOf(k, n int) Bounds {
-	if n == 0 {
-		return Bounds{High: 1}
-	}
-	const z = 1.959964
-	p, m := float64(k)/float64(n), float64(n)
-	center := (p + z*z/(2*m)) / (1 + z*z/m)
-	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	return Bounds{Value: p, Low: max(0, center-half), High: min(1, center+half)}
+	low, high := analysis.Wilson(k, n)
+	return Bounds{Value: float64(k) / float64(max(1, n)), Low: low, High: high}
 }

@@ -74,6 +74,48 @@ func TestBusierPodsNeedLongerBlocks(t *testing.T) {
 	require.Less(t, busy.Blocks[3].Correlation, busy.Blocks[0].Correlation, "longer blocks forget more")
 }
 
+func TestWhatARecordingIsTooShortOrTooWideForIsNoted(t *testing.T) {
+	var text strings.Builder
+	for i := range 12_000 {
+		fmt.Fprintf(&text, `{"t": %.2f, "version": "v1", "pod": "p%d:80", "status": 200, "latency_ms": %d}`+"\n", float64(i)/100, i%30, 5+i%7)
+	}
+	got := checked(t, text.String())
+	require.Equal(t, 30, got.Pods)
+	require.Equal(t, 20, got.Judged)
+	require.Equal(t, 2*time.Minute, got.Lasted.D())
+	notes := strings.Join(got.Notes, "\n")
+	require.Contains(t, notes, "20 of 30 pods took the candidate's part, at most 20 in a round")
+	require.Contains(t, notes, "a pretended rollout lasted 2m, and one in earnest may last 10m")
+	require.Contains(t, notes, "up to 5 times as many")
+}
+
+func TestALateLineIsLateForEveryPod(t *testing.T) {
+	lines := strings.SplitAfter(queued(4, 0.3, 1, 5*time.Minute), "\n")
+	late := `{"t": 1, "version": "v1", "pod": "p0:80", "status": 500, "latency_ms": 5}` + "\n"
+	with := strings.Join(lines[:9000], "") + late + strings.Join(lines[9000:], "")
+	check := func(text string) (replay.Checked, []error) {
+		var heard []error
+		got, err := replay.Check(strings.NewReader(text), replay.CheckConfig{
+			Policy: config.Standard(), Version: "v1", Bad: func(err error) { heard = append(heard, err) },
+		})
+		require.NoError(t, err)
+		return got, heard
+	}
+	without, _ := check(strings.Join(lines, ""))
+	got, heard := check(with)
+	require.Len(t, heard, 1)
+	require.ErrorContains(t, heard[0], "recording:9001: ends ")
+	require.Contains(t, got.Notes[0], "were passed over")
+	got.Lines, got.Skipped, got.Notes = without.Lines, 0, without.Notes
+	require.Equal(t, without, got)
+}
+
+func TestAVersionThatIsNotThereIsNamed(t *testing.T) {
+	got, err := replay.Check(strings.NewReader(queued(5, 0.3, 1, time.Second)), replay.CheckConfig{Policy: config.Standard(), Version: "v7"})
+	require.NoError(t, err)
+	require.Contains(t, got.Notes[0], "no line is of version v7; there are lines of v1")
+}
+
 func TestPodsWithoutNamesCannotBeChecked(t *testing.T) {
 	got := checked(t, `{"t": 1, "version": "v1", "status": 200, "latency_ms": 5}`)
 	require.Zero(t, got.Rollouts)

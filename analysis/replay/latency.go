@@ -72,8 +72,8 @@ func (l *latencies) take(line []byte) error {
 	return factf("is neither a request nor a bucket of a histogram, found %s", short(line))
 }
 
-// bucket adds what lies between two bounds, at the middle of them on a logarithmic
-// scale.
+// bucket adds what lies between two bounds, evenly on a logarithmic scale. What is below
+// the first bound is taken to be above its half, and what is above the last below twice it.
 func (l *latencies) bucket(bound, count string) error {
 	le, err := strconv.ParseFloat(bound, 64)
 	if err != nil || le <= 0 {
@@ -87,17 +87,34 @@ func (l *latencies) bucket(bound, count string) error {
 	if le <= l.bound || total < l.below { // another histogram begins
 		l.buckets, l.below, l.bound = nil, 0, 0
 	}
-	at := le
+	high, low := le, l.bound
 	switch {
 	case math.IsInf(le, 1):
-		at = 2 * l.bound
-	case l.bound > 0:
-		at = math.Sqrt(l.bound * le)
+		high = 2 * l.bound
+	case low == 0:
+		low = le / 2
 	}
-	if added := total - l.below; added > 0 {
-		i := analysis.Index(time.Duration(at * float64(time.Second)))
-		l.buckets.Merge(analysis.Buckets{{Index: i, Count: uint32(min(added, 1<<31))}})
-	}
+	l.spread(low, high, total-l.below)
 	l.below, l.bound = total, le
 	return nil
+}
+
+// spread counts n latencies between two bounds, in seconds.
+func (l *latencies) spread(low, high float64, n uint64) {
+	first, last := indexOf(low)+1, indexOf(high)
+	first = min(first, last)
+	parts := uint64(last-first) + 1
+	for i := range parts {
+		if part := n*(i+1)/parts - n*i/parts; part > 0 {
+			l.buckets.Merge(analysis.Buckets{{Index: first + uint16(i), Count: uint32(min(part, 1<<31))}})
+		}
+	}
+}
+
+// indexOf is the bucket of a time in seconds; the last one of what no Duration holds.
+func indexOf(seconds float64) uint16 {
+	if seconds > 1e9 {
+		return analysis.LastBucket
+	}
+	return analysis.Index(time.Duration(seconds * float64(time.Second)))
 }

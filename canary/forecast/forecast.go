@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary/world"
 	"github.com/sluice-dev/sluice/config"
 )
@@ -35,6 +36,8 @@ type Config struct {
 	StablePods, CandidatePods int
 	// Latency of an answer, without waiting. Default a median of 50ms and sigma 0.4.
 	Latency world.Lognormal
+	// Measured are answers' times to draw from instead. Optional.
+	Measured analysis.Buckets
 	// Busy is how much of a pod's capacity is in use, from 0 to 0.95: its requests then
 	// wait for one another, in a queue for as many servers as all traffic needs. 0: none
 	// ever waits.
@@ -59,7 +62,7 @@ func (c Config) check() error {
 		}
 	}
 	refuse(!(c.Rate > 0 && c.Rate <= 100_000), "rps: is not above 0 and at most 100000, found %v", c.Rate)
-	refuse(!(c.Errors >= 0 && c.Errors < 1), "base-errors: is not from 0%% up and below 100%%, found %v", c.Errors)
+	refuse(!(c.Errors >= 0 && c.Errors < 1), "base-errors: is not from 0%% up and below 100%%, found %v%%", 100*c.Errors)
 	refuse(c.PerUnit != 0 && !(c.PerUnit >= 1 && c.PerUnit <= world.MostPerUnit),
 		"requests-per-unit: is not from 1 to %d, found %v", world.MostPerUnit, c.PerUnit)
 	refuse(c.StablePods < 1 || c.StablePods > 1000, "pods: is not from 1 to 1000, found %d", c.StablePods)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary"
 )
 
@@ -167,11 +168,8 @@ func most(counts map[string]int) (name string) {
 }
 
 func shareOf(k, n int) Share {
-	const z = 1.959964
-	p, m := float64(k)/float64(n), float64(n)
-	center := (p + z*z/(2*m)) / (1 + z*z/m)
-	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	return Share{Value: p, Low: max(0, center-half), High: min(1, center+half)}
+	low, high := analysis.Wilson(k, n)
+	return Share{Value: float64(k) / float64(n), Low: low, High: high}
 }
 
 // stepsOf sums up the steps of healthy candidates. Gates wait for people, and are

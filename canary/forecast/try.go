@@ -155,10 +155,9 @@ func (b *batch) stickiness() *config.Stickiness {
 // version is pods that stable's whole traffic would keep busy for the time asked, or
 // less: each then answers so many requests at once.
 func (b *batch) version(pods int) world.Version {
-	v := world.Version{Pods: pods, Service: b.Latency, Errors: b.Errors}
+	v := world.Version{Pods: pods, Service: b.Latency, Measured: world.NewMeasured(b.Measured), Errors: b.Errors}
 	if b.Busy > 0 {
-		mean := b.Latency.Median.Seconds() * math.Exp(b.Latency.Sigma*b.Latency.Sigma/2)
-		v.Servers = max(1, int(math.Ceil(b.Rate/float64(pods)*mean/b.Busy)))
+		v.Servers = max(1, int(math.Ceil(b.Rate/float64(pods)*v.MeanService()/b.Busy)))
 		v.Utilisation = b.Busy
 	}
 	return v

@@ -13,6 +13,8 @@ import (
 type Version struct {
 	Pods    int
 	Service Lognormal
+	// Measured replaces Service where it is there.
+	Measured *Measured
 
 	// Servers per pod. 1 is a queue, first come first served; 0 is no queue at all.
 	Servers int
@@ -40,6 +42,21 @@ func (l Lognormal) mean() float64 {
 
 func (l Lognormal) draw(r *rand.Rand) int64 {
 	return int64(float64(l.Median) * math.Exp(l.Sigma*r.NormFloat64()))
+}
+
+func (v Version) draw(r *rand.Rand) int64 {
+	if v.Measured != nil {
+		return v.Measured.draw(r)
+	}
+	return v.Service.draw(r)
+}
+
+// MeanService is the mean service time, in seconds.
+func (v Version) MeanService() float64 {
+	if v.Measured != nil {
+		return v.Measured.mean()
+	}
+	return v.Service.mean()
 }
 
 // Bursts are short spells of errors that hit single pods of either version.
@@ -108,7 +125,7 @@ func (f *fleet) topUp(live float64) {
 	if f.spec.Servers == 0 || f.spec.Utilisation == 0 {
 		return
 	}
-	rate := f.spec.Utilisation*float64(f.spec.Servers)/f.spec.Service.mean() - live
+	rate := f.spec.Utilisation*float64(f.spec.Servers)/f.spec.MeanService() - live
 	for _, p := range f.pods {
 		p.setBackground(max(rate, 0))
 	}
@@ -129,10 +146,10 @@ func (p *pod) setBackground(rate float64) {
 const warmUp = int64(20 * time.Second)
 
 // catchUp works off the pod's own load that came before at.
-func (p *pod) catchUp(at int64, s Lognormal) {
+func (p *pod) catchUp(at int64, v Version) {
 	p.backgroundNext = max(p.backgroundNext, at-warmUp)
 	for p.backgroundNext <= at {
-		p.enqueue(p.backgroundNext, s.draw(p.rng))
+		p.enqueue(p.backgroundNext, v.draw(p.rng))
 		p.backgroundNext += int64(p.rng.ExpFloat64() / p.backgroundRate * float64(time.Second))
 	}
 }
@@ -171,12 +188,11 @@ func (f *fleet) serve(at int64) (name string, end int64, outcome analysis.Outcom
 	if p.rng.Float64() < failing {
 		return p.name, at + int64(f.spec.FailIn), analysis.Failed
 	}
-	service := f.spec.Service
-	work := int64(float64(service.draw(p.rng)) * slowdown)
+	work := int64(float64(f.spec.draw(p.rng)) * slowdown)
 	if len(p.free) == 0 {
 		return p.name, at + work, analysis.Succeeded
 	}
-	p.catchUp(at, service)
+	p.catchUp(at, f.spec)
 	return p.name, p.enqueue(at, work), analysis.Succeeded
 }
 

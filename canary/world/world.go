@@ -113,8 +113,8 @@ func (s Spec) check() error {
 		errs = append(errs, fmt.Errorf("arms: need two names, found %q and %q", s.Arms.Stable, s.Arms.Candidate))
 	}
 	for _, v := range []Version{s.Stable, s.Candidate} {
-		if v.Pods < 1 || v.Service.Median <= 0 {
-			errs = append(errs, fmt.Errorf("version: needs pods and a service time, found %d and %v", v.Pods, v.Service.Median))
+		if v.Pods < 1 || v.MeanService() <= 0 {
+			errs = append(errs, fmt.Errorf("version: needs pods and a service time, found %d and %gs", v.Pods, v.MeanService()))
 		}
 	}
 	return errors.Join(errs...)

@@ -76,8 +76,8 @@ func newAACheck() *cobra.Command {
 func printChecked(w io.Writer, c replay.Checked) {
 	fmt.Fprintf(w, "%d of %d pretended rollouts of %d pods were rolled back: ", c.RolledBack, c.Rollouts, c.Pods)
 	share := c.FalseRollback
-	fmt.Fprintf(w, "%.2f%% (95%% bounds %.2f%% to %.2f%%), where %s is promised; %d tripped, %d were ended by a trip\n",
-		100*share.Value, 100*share.Low, 100*share.High, c.Promised, c.Tripped, c.ByTrip)
+	fmt.Fprintf(w, "%.2f%% (95%% bounds %.2f%% to %.2f%%), where %s is promised; %d tripped, %d were ended by a trip; each lasted %s of at most %s\n",
+		100*share.Value, 100*share.Low, 100*share.High, c.Promised, c.Tripped, c.ByTrip, c.Lasted, c.MaxDuration)
 	for _, b := range c.Examples {
 		fmt.Fprintf(w, "  %s at %s (%s): %s\n", b.Pod, replay.Moment(c.From, b.At), b.Metric, b.Reason)
 	}

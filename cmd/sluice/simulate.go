@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/sluice-dev/sluice/analysis/replay"
 	"github.com/sluice-dev/sluice/canary/forecast"
-	"github.com/sluice-dev/sluice/canary/world"
 	"github.com/sluice-dev/sluice/config"
 )
 
@@ -27,8 +25,8 @@ machine and the statistics that run in earnest, under virtual time. It says:
   4. how often a healthy version is rolled back by chance,
   5. what is odd about the policy.
 
-The traffic is Poisson; answers take a lognormal time, and with --busy wait in the
-queue of their pod. Equal flags give equal answers.
+The traffic is Poisson; answers take a lognormal time, or one drawn from those of a
+file, and with --busy wait in the queue of their pod. Equal flags give equal answers.
 
 With --requests-per-unit, units such as users are sticky, as on a route with
 spec.stickiness: each stays with a version and counts once, so the evidence takes as
@@ -51,7 +49,7 @@ func (t *trafficFlags) add(cmd *cobra.Command, trials int) {
 	f.DurationVar(&c.Latency.Median, "latency", 50*time.Millisecond, "median time of an answer, without waiting")
 	f.Float64Var(&c.Latency.Sigma, "latency-sigma", 0.4, "spread of that time: the standard deviation of its logarithm")
 	f.Float64Var(&c.PerUnit, perUnitFlag, 0, "requests that a sticky unit sends, on average, from 1 to 1000; 0 where none is sticky")
-	f.StringVar(&t.latencyFrom, "latency-from", "", "file to take both from: requests as 'sluice replay' reads them, or a Prometheus histogram")
+	f.StringVar(&t.latencyFrom, "latency-from", "", "file to draw it from instead: requests as 'sluice replay' reads them, or a Prometheus histogram")
 	f.Float64Var(&c.Busy, "busy", 0, "part of the time that each pod is busy; its requests wait for one another")
 	f.IntVar(&c.Trials, "trials", trials, "rollouts of a healthy version")
 	f.Uint64Var(&c.Seed, "seed", 1, "seed of the first rollout")
@@ -72,13 +70,8 @@ func (t *trafficFlags) complete() error {
 		return failure(err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	latencies, err := replay.Latencies(f, t.latencyFrom)
-	if err != nil {
-		return failure(err)
-	}
-	half, most := latencies.Quantile(0.5), latencies.Quantile(0.95)
-	t.config.Latency = world.Lognormal{Median: half, Sigma: min(3, math.Log(most.Seconds()/half.Seconds())/1.645)} // p95 of the normal
-	return nil
+	t.config.Measured, err = replay.Latencies(f, t.latencyFrom)
+	return failure(err)
 }
 
 func newSimulate() *cobra.Command {
@@ -105,6 +98,9 @@ func newSimulate() *cobra.Command {
 			if t.noMirroring {
 				t.config.Mirroring = config.MirroringForbidden
 			}
+			if err := refusePods(cmd, &t.config); err != nil {
+				return err
+			}
 			if t.config.CandidatePods == 0 {
 				t.config.CandidatePods = t.config.StablePods
 			}
@@ -128,6 +124,19 @@ func newSimulate() *cobra.Command {
 	cmd.Flags().BoolVar(&t.noMirroring, "no-mirroring", false, "nothing may be mirrored, so no trip is settled by mirrored traffic")
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+// refusePods refuses versions without pods: 0 is no number of them that can be given.
+func refusePods(cmd *cobra.Command, c *forecast.Config) error {
+	var errs []error
+	refuse := func(flag string, pods int) {
+		if cmd.Flags().Changed(flag) && pods < 1 {
+			errs = append(errs, fmt.Errorf("--%s: is not from 1 to 1000, found %d", flag, pods))
+		}
+	}
+	refuse("pods", c.StablePods)
+	refuse("candidate-pods", c.CandidatePods)
+	return errors.Join(errs...)
 }
 
 func readSteps(weights []string, steps *[]config.Step) error {

@@ -70,6 +70,9 @@ func TestSimulateNamesWhatIsOff(t *testing.T) {
 	}{
 		{[]string{"--rps", "0"}, exitFailure, "rps: is not above 0"},
 		{[]string{"--rps", "5", "--base-errors", "2"}, exitUsage, `--base-errors: `},
+		{[]string{"--rps", "5", "--base-errors", "100%"}, exitFailure, "base-errors: is not from 0% up and below 100%, found 100%"},
+		{[]string{"--rps", "5", "--pods", "0"}, exitUsage, "--pods: is not from 1 to 1000, found 0"},
+		{[]string{"--rps", "5", "--candidate-pods", "0"}, exitUsage, "--candidate-pods: is not from 1 to 1000, found 0"},
 		{[]string{"--rps", "5", "--steps", "half"}, exitUsage, `--steps: is not a list of weights like 5%,25%, found "half"`},
 		{[]string{"--rps", "5", "-o", "xml"}, exitUsage, `--output: is not one of json, yaml, found "xml"`},
 		{[]string{"--rps", "5", "--latency-from", "no-such.jsonl"}, exitFailure, "no-such.jsonl"},

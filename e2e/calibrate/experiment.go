@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/sluice-dev/sluice/analysis"
 )
 
 // experiment repeats one run with many seeds.
@@ -72,7 +74,7 @@ func (e experiment) run(with engines, ran func()) []figure {
 		if w.of == found {
 			k, _ := slices.BinarySearch(got, math.Inf(1))
 			f.measured = float64(k) / float64(e.runs)
-			f.low, f.high = wilson(k, e.runs)
+			f.low, f.high = analysis.Wilson(k, e.runs)
 			f.unit = ""
 		} else {
 			f.measured, f.low, f.high = quantile(got, w.of.quantile())
@@ -80,15 +82,6 @@ func (e experiment) run(with engines, ran func()) []figure {
 		figures = append(figures, f)
 	}
 	return figures
-}
-
-// wilson is the 95% interval of a share. source: Wilson, 1927.
-func wilson(k, n int) (low, high float64) {
-	const z = 1.959964
-	p, m := float64(k)/float64(n), float64(n)
-	center := (p + z*z/(2*m)) / (1 + z*z/m)
-	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	return max(0, center-half), min(1, center+half)
 }
 
 // quantile is that of sorted values, with the order statistics that hold it in 95
