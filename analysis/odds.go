@@ -43,6 +43,10 @@ func newOddsGrid(harmful, safe float64) oddsGrid {
 
 // add counts one stratum, for harm and for safety.
 func (o *odds) add(g *oddsGrid, s stratum) {
+	if s.choices() > mostChoices {
+		o.addApart(g, s, s)
+		return
+	}
 	if d, informative := newDraw(s); informative {
 		o.addHarm(g, d)
 		o.addSafe(g, d)
@@ -51,10 +55,10 @@ func (o *odds) add(g *oddsGrid, s stratum) {
 
 // addApart counts one stratum for harm and another for safety.
 func (o *odds) addApart(g *oddsGrid, harm, safe stratum) {
-	if d, informative := newDraw(harm); informative {
+	if d, informative := newDraw(harm.sampled(ofStable)); informative {
 		o.addHarm(g, d)
 	}
-	if d, informative := newDraw(safe); informative {
+	if d, informative := newDraw(safe.sampled(ofCandidate)); informative {
 		o.addSafe(g, d)
 	}
 }
@@ -79,59 +83,6 @@ func (o *odds) addSafe(g *oddsGrid, d draw) {
 func (o *odds) closeBlock(limit nats) {
 	o.Harm.closeBlock(limit)
 	o.Safe.closeBlock(limit)
-}
-
-// draw is the distribution of the candidate's errors among all errors of a
-// stratum: Fisher's noncentral hypergeometric. research: statistics §2a.
-type draw struct {
-	x       float64   // the candidate's errors, above the least possible
-	weights []float64 // log weights of 0, 1, … above the least possible
-}
-
-// newDraw reports false where the counts leave nothing to chance.
-func newDraw(s stratum) (draw, bool) {
-	nc, nb := s.candidate.requests, s.stable.requests
-	m := s.candidate.errors + s.stable.errors
-	least, most := max(0, m-nb), min(nc, m)
-	if least >= most {
-		return draw{}, false
-	}
-	d := draw{x: float64(s.candidate.errors - least), weights: make([]float64, most-least+1)}
-	for i := range d.weights[1:] {
-		y := least + int64(i)
-		ratio := float64((nc-y)*(m-y)) / float64((y+1)*(nb-m+y+1))
-		d.weights[i+1] = d.weights[i] + ln(ratio)
-	}
-	return d, true
-}
-
-// log is the log probability of what was seen at a log odds ratio, up to a
-// constant of the stratum.
-func (d draw) log(logPsi float64) float64 {
-	mode, top := 0, 0.0
-	for y, w := range d.weights {
-		if term := w + float64(float64(y)*logPsi); term > top {
-			mode, top = y, term
-		}
-	}
-	// The terms fall off on both sides of the mode; what is below e^-40 of it is
-	// lost in the sum anyway.
-	sum := 1.0
-	for y := mode + 1; y < len(d.weights); y++ {
-		term := d.weights[y] + float64(float64(y)*logPsi) - top
-		if term < -40 {
-			break
-		}
-		sum += expo(term)
-	}
-	for y := mode - 1; y >= 0; y-- {
-		term := d.weights[y] + float64(float64(y)*logPsi) - top
-		if term < -40 {
-			break
-		}
-		sum += expo(term)
-	}
-	return float64(d.x*logPsi) - top - ln(sum)
 }
 
 // estimate is the likeliest odds ratio of the ladder, with bounds that hold at

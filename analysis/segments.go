@@ -182,9 +182,10 @@ func (s *segments) closeBlock(u *updater, block int64) {
 }
 
 func (g *segment) weigh(grid *oddsGrid, o segmentStratum) {
-	d, informative := newDraw(stratum{
+	both := stratum{
 		stable: sums{requests: o.Stable.N, errors: o.Stable.Bad}, candidate: sums{requests: o.Candidate.N, errors: o.Candidate.Bad},
-	})
+	}
+	d, informative := newDraw(both.sampled(ofStable))
 	if !informative {
 		return
 	}
