@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -70,11 +71,19 @@ func (m Measured) counts() rate {
 	return rate{N: int64(math.Round(m.Total.Value)), Bad: int64(math.Round(m.Bad.Value))}
 }
 
-// minus is what was counted since, and whether it can have been: a counter that fell
-// began anew, and there is no more bad than all.
-func (r rate) minus(o rate) (since rate, ok bool) {
-	since = rate{N: r.N - o.N, Bad: r.Bad - o.Bad}
-	return since, since.N >= 0 && since.Bad >= 0 && since.Bad <= since.N
+// minus is what was counted since.
+func (r rate) minus(o rate) rate { return rate{N: r.N - o.N, Bad: r.Bad - o.Bad} }
+
+// unusable says why what both counters of a version grew by is no count: one that fell
+// began anew, and there is no more bad than all. Empty where it is one.
+func (r rate) unusable(of string) string {
+	switch {
+	case r.N < 0 || r.Bad < 0:
+		return sprintf("%s counters fell, bad by %d and total by %d: they began anew, or are none", of, max(0, -r.Bad), max(0, -r.N))
+	case r.Bad > r.N:
+		return sprintf("%s bad grew by %d and its total by %d: the numerator is above the denominator", of, r.Bad, r.N)
+	}
+	return ""
 }
 
 // own is the evidence on a metric from elsewhere.
@@ -160,16 +169,22 @@ func (e Evidence) Measure(p config.PolicySpec, measurements ...Measurement) Evid
 func (o *own) measure(m config.Metric, seen Measurement) {
 	o.Through = seen.At.UnixMilli()
 	if why := seen.missing(m.Prometheus.Counts()); why != "" {
-		o.Missing, o.Why = o.Missing+1, why
+		o.miss(why)
 		return
 	}
-	o.Missing, o.Why = 0, ""
 	if m.Prometheus.Counts() {
 		o.count(m, seen)
 		return
 	}
-	o.Readings++
+	o.told()
 	o.compare(m, seen.Stable.Value.Value, seen.Candidate.Value.Value)
+}
+
+func (o *own) miss(why string) { o.Missing, o.Why = o.Missing+1, why }
+
+func (o *own) told() {
+	o.Readings++
+	o.Missing, o.Why = 0, ""
 }
 
 // largestCount is where a float64 loses the unit.
@@ -203,12 +218,16 @@ func (o *own) count(m config.Metric, seen Measurement) {
 	if last == nil || last.Epoch != seen.Epoch {
 		return
 	}
-	stable, okStable := stable.minus(last.Stable)
-	candidate, okCandidate := candidate.minus(last.Candidate)
-	if !okStable || !okCandidate {
-		return // began anew: what it counted in between is unknown
+	stable, candidate = stable.minus(last.Stable), candidate.minus(last.Candidate)
+	if why := cmp.Or(stable.unusable("stable's"), candidate.unusable("the candidate's")); why != "" {
+		o.miss(why)
+		return
 	}
-	o.Readings++
+	if candidate.N == 0 {
+		o.miss("the candidate's total does not grow")
+		return
+	}
+	o.told()
 	o.Stable, o.Candidate = o.Stable.plus(stable), o.Candidate.plus(candidate)
 	burst := burstOf(m)
 	if o.Odds != nil {

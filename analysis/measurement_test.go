@@ -133,8 +133,45 @@ func TestNoAnswerIsNoHealth(t *testing.T) {
 			assert.Equal(t, Why{Kind: WhyUnmeasured, Metric: "own"}, a.Why)
 			assert.Equal(t, before.Odds, c.own().Odds, "nothing was learnt")
 
-			a = c.measure(Measurement{Stable: good, Candidate: good})
+			more := Measured{Bad: number(0), Total: number(2000)}
+			a = c.measure(Measurement{Stable: more, Candidate: more})
 			assert.Empty(t, a.Hold, "an answer ends it")
+		})
+	}
+}
+
+func TestCountsThatCannotBeHoldAndAreNamed(t *testing.T) {
+	at := func(bad, total int64) Measured { return Measured{Bad: number(bad), Total: number(total)} }
+	for _, test := range []struct {
+		name              string
+		stable, candidate func(i int64) Measured
+		why               string
+	}{
+		{
+			"bad and total are swapped", func(i int64) Measured { return at(500*i, i) }, func(i int64) Measured { return at(500*i, i) },
+			"stable's bad grew by 500 and its total by 1: the numerator is above the denominator",
+		},
+		{
+			"the candidate is not counted", func(i int64) Measured { return at(i, 500*i) }, func(int64) Measured { return at(3, 40) },
+			"the candidate's total does not grow",
+		},
+		{
+			"a gauge for a counter", func(i int64) Measured { return at(i, 500*i) }, func(i int64) Measured { return at(0, 900-100*i) },
+			"the candidate's counters fell, bad by 0 and total by 100: they began anew, or are none",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newCounters(1)
+			for i := range int64(4) {
+				a := c.measure(Measurement{Stable: test.stable(i), Candidate: test.candidate(i)})
+				require.Equal(t, Undecided, a.Verdict)
+				require.Equal(t, "own", a.Why.Metric)
+				require.Zero(t, a.Why.Requests, "nobody knows how many more it takes")
+			}
+			a := Judge(c.policy, c.evidence, c.at)
+			require.Equal(t, "metric own says nothing in 3 measurements: "+test.why, a.Hold)
+			require.Equal(t, a.Hold, a.Reason)
+			require.Equal(t, WhyUnmeasured, a.Why.Kind)
 		})
 	}
 }

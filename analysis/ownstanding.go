@@ -62,7 +62,9 @@ func (j *judgement) absoluteStandings(m config.Metric, t Test, part parts, of li
 	if stable.value() > spec.share {
 		absolute[0].shared = sprintf("stable breaches %s %s too: %s of its last %d", m.Name, absolute[0].Threshold, asPercent(stable.value()), stable.N)
 	}
-	absolute[1].slope = spec.slope(rate{N: t.Candidate.N, Bad: t.Candidate.Count})
+	if t.Candidate.N > 0 || m.Prometheus == nil { // of a counter that never counted nobody knows what it takes
+		absolute[1].slope = spec.slope(rate{N: t.Candidate.N, Bad: t.Candidate.Count})
+	}
 	return absolute
 }
 
