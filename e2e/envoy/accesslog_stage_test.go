@@ -246,10 +246,11 @@ func attemptsSnippet(verb, first, second string) string {
 }
 
 // startEnvoy runs one until the test ends.
-func startEnvoy(t *testing.T, file string) {
+func startEnvoy(t *testing.T, file string, more ...string) {
 	t.Helper()
 	var log bytes.Buffer
-	cmd := exec.Command(parts.Envoy(t), "-c", file, "--concurrency", "2", "--use-dynamic-base-id", "--log-level", "warning")
+	args := append([]string{"-c", file, "--concurrency", "2", "--use-dynamic-base-id", "--log-level", "warning"}, more...)
+	cmd := exec.Command(parts.Envoy(t), args...)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	require.NoError(t, cmd.Start())
 	done := make(chan error, 1)
