@@ -132,11 +132,12 @@ type minutely struct {
 	last int64
 	bad  func(stable, candidate float64) bool
 	hits int
+	most int // hits that it takes
 }
 
-// minuteRule fires where a rule holds for a minute.
-func minuteRule(bad func(stable, candidate float64) bool) engines {
-	return func(config.PolicySpec) engine { return &minutely{bad: bad} }
+// minuteRule fires where a rule held for so many minutes.
+func minuteRule(times int, bad func(stable, candidate float64) bool) engines {
+	return func(config.PolicySpec) engine { return &minutely{bad: bad, most: times} }
 }
 
 func (m *minutely) update(c analysis.Closed) {
@@ -149,6 +150,38 @@ func (m *minutely) update(c analysis.Closed) {
 	m.now.update(c)
 }
 
-func (m *minutely) harm() float64 { return 1000 * float64(min(m.hits, 1)) }
+func (m *minutely) harm() float64 { return 1000 * float64(min(m.hits/m.most, 1)) }
 
 func (m *minutely) safe(string, string) float64 { return math.Inf(-1) }
+
+// minuteTail compares the slowest hundredth of the last minute.
+type minuteTail struct {
+	stable, candidate analysis.Buckets
+	last              int64
+	fired             bool
+}
+
+func (m *minuteTail) update(c analysis.Closed) {
+	if minute := c.Windows[0].Index / 240; minute != m.last {
+		if m.candidate.Count() > 0 && m.stable.Count() > 0 {
+			m.fired = m.fired || float64(m.candidate.Quantile(.99)) > 1.1*float64(m.stable.Quantile(.99))
+		}
+		m.last, m.stable, m.candidate = minute, nil, nil
+	}
+	for _, w := range c.Windows {
+		if w.Version == "v2" {
+			m.candidate.Merge(w.Latencies)
+		} else {
+			m.stable.Merge(w.Latencies)
+		}
+	}
+}
+
+func (m *minuteTail) harm() float64 {
+	if m.fired {
+		return 1000
+	}
+	return 0
+}
+
+func (m *minuteTail) safe(string, string) float64 { return math.Inf(-1) }

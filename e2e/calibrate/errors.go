@@ -8,11 +8,6 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 )
 
-const (
-	whyMixture = "the engine gives 4/5 of a test's evidence to the start, and more to about eight times the odds"
-	whyFew     = "the engine never blames fewer than 3 errors"
-)
-
 // errorDetection is T1, the left columns: requests of both arms until more errors
 // than stable's are found.
 func errorDetection() []experiment {
@@ -23,18 +18,18 @@ func errorDetection() []experiment {
 		tolerance      float64
 		median, ninety float64
 		perWindow      float64
-		why            string
+		off            deviation
 	}{
-		{500, .001, .002, 1, 311_700, 622_700, 1000, whyMixture},
-		{500, .001, .003, 1, 95_900, 194_600, 500, whyMixture},
-		{500, .001, .01, 1, 10_200, 21_900, 100, whyMixture},
-		{500, .001, .05, 1, 1_100, 2_500, 20, whyMixture + "; " + whyFew},
-		{500, .001, .5, 1, 120, 220, 10, whyFew},
-		{5000, .001, .002, 1, 61_500, 124_600, 500, whyMixture},
-		{5000, .001, .01, 1, 2_400, 4_700, 50, whyMixture},
-		{5000, .001, .05, 1, 400, 600, 20, whyMixture},
-		{500, .001, .01, 1.5, 13_600, 28_200, 100, whyMixture},
-		{500, .001, .05, 1.5, 1_400, 3_100, 20, whyMixture + "; " + whyFew},
+		{500, .001, .002, 1, 311_700, 622_700, 1000, mixture()},
+		{500, .001, .003, 1, 95_900, 194_600, 500, mixture()},
+		{500, .001, .01, 1, 10_200, 21_900, 100, mixture()},
+		{500, .001, .05, 1, 1_100, 2_500, 20, few(100)},
+		{500, .001, .5, 1, 120, 220, 10, few(30)},
+		{5000, .001, .002, 1, 61_500, 124_600, 500, mixture()},
+		{5000, .001, .01, 1, 2_400, 4_700, 50, mixture()},
+		{5000, .001, .05, 1, 400, 600, 20, mixture()},
+		{500, .001, .01, 1.5, 13_600, 28_200, 100, mixture()},
+		{500, .001, .05, 1.5, 1_400, 3_100, 20, few(100)},
 	} {
 		all = append(all, experiment{
 			table: "T1", unit: "requests", runs: 400,
@@ -44,7 +39,51 @@ func errorDetection() []experiment {
 				index := t.alarm(with(versusPolicy(c.tolerance, 2*c.tolerance)), needed(.01), int64(20*c.ninety/c.perWindow))
 				return requestsAt(index, c.perWindow)
 			},
-			want: wants(c.median, c.ninety, c.why),
+			want: wants(c.median, c.ninety, c.off),
+		})
+	}
+	return all
+}
+
+// errorLimits is T1's bound on every sequential test, Wald's of 1945 for one that knows
+// both rates: the nats that it takes over those that a request gives.
+func errorLimits() []experiment {
+	var all []experiment
+	for _, c := range []struct{ share, base, rate, published float64 }{
+		{.05, .001, .002, 254_640},
+		{.05, .001, .003, 76_816},
+		{.05, .001, .01, 7_518},
+		{.05, .001, .05, 836},
+		{.05, .001, .5, 65},
+		{.5, .001, .002, 54_211},
+		{.5, .001, .01, 2_155},
+		{.5, .001, .05, 303},
+	} {
+		bad := c.share*c.rate + (1-c.share)*c.base
+		part := c.share * c.rate / bad
+		nats := bad * (part*math.Log(part/c.share) + (1-part)*math.Log((1-part)/(1-c.share)))
+		all = append(all, experiment{
+			table: "T1", unit: "requests", runs: 1,
+			what: fmt.Sprintf("errors %.3g%% to %.3g%% at %g%%, what no test of alpha .01 can beat", c.base*100, c.rate*100, c.share*100),
+			once: func(uint64, engines) float64 { return math.Round(needed(.01) / nats) },
+			want: []want{{of: median, published: c.published}},
+		})
+	}
+	return all
+}
+
+// knownOnsets is T7's oracle: a test that begins when the errors do.
+func knownOnsets() []experiment {
+	var all []experiment
+	for _, c := range []struct{ rate, published float64 }{{.005, 36}, {.01, 12}, {.05, 2}} {
+		all = append(all, experiment{
+			table: "T7", unit: "s", runs: 200,
+			what: fmt.Sprintf("errors .1%% to %.3g%%, begun with them, at 50%%, alpha .01", c.rate*100),
+			once: func(seed uint64, with engines) float64 {
+				t := newTraffic(seed, 50, 5000, .001, c.rate)
+				return seconds(t.alarm(with(versusPolicy(1, 2)), needed(.01), int64(10*time.Minute/analysis.WindowLength)))
+			},
+			want: []want{{of: median, published: c.published, off: few(1)}},
 		})
 	}
 	return all
@@ -76,18 +115,21 @@ func limitDetection() []experiment {
 				t := newTraffic(seed, c.perWindow, 10_000, 0, c.rate)
 				return requestsAt(t.alarm(with(limitPolicy(c.limit)), needed(.01), int64(20*c.ninety/c.perWindow)), c.perWindow)
 			},
-			want: wants(c.median, c.ninety, whyMixture),
+			want: wants(c.median, c.ninety, few(4*c.perWindow)),
 		})
 	}
 	return all
 }
 
+const whyOutline = "the published drift is known in outline only, and when its minutes begin is not"
+
 // errorFalseAlarms is T2: how often an equal candidate is blamed in 30 minutes of a
 // ramp, by the engine and by rules that people use.
 func errorFalseAlarms() []experiment {
 	const whole = 30 * time.Minute
-	over := minuteRule(func(_, candidate float64) bool { return candidate > 0.01 })
-	worse := minuteRule(func(stable, candidate float64) bool { return candidate > 1.5*stable })
+	high := func(_, candidate float64) bool { return candidate > 0.01 }
+	over := minuteRule(1, high)
+	worse := minuteRule(1, func(stable, candidate float64) bool { return candidate > 1.5*stable })
 	var all []experiment
 	for _, c := range []struct {
 		what          string
@@ -103,6 +145,7 @@ func errorFalseAlarms() []experiment {
 		{"z-test each minute, nominal .01", zTests, .01, .102, 1, 400, 0},
 		{"e-value on pooled counts, alpha .05", poolers, .05, .014, .993, 400, 0},
 		{"rate of a minute above 1%, once", over, .05, .484, 1, 400, 0},
+		{"rate of a minute above 1%, five times", minuteRule(5, high), .05, 0, 1, 400, 0},
 		{"candidate of a minute above 1.5x stable", worse, .05, .988, .940, 400, 0},
 	} {
 		for name, rate := range map[string]func(time.Duration) float64{"steady": always(.005), "drifting": drifting(whole)} {
@@ -120,7 +163,7 @@ func errorFalseAlarms() []experiment {
 					t.share, t.stable, t.candidate = ramp(whole), rate, rate
 					return seconds(t.alarm(with(versusPolicy(1, 2)), needed(c.alpha), int64(whole/analysis.WindowLength)))
 				},
-				want: []want{{of: found, published: published, most: c.most, why: "the published drift is known in outline only"}},
+				want: []want{{of: found, published: published, most: c.most, off: apart(whyOutline, .15)}},
 			})
 		}
 	}
@@ -154,7 +197,9 @@ func lateOnsets() []experiment {
 				at := seconds(t.alarm(with(versusPolicy(1, 2)), needed(.01), int64((good+10*time.Minute)/analysis.WindowLength)))
 				return at - good.Seconds()
 			},
-			want: []want{{of: median, published: c.published, why: "a minute's start gets 1/225 of the evidence: the policy plans 45 minutes"}},
+			want: []want{{of: median, published: c.published, off: deviation{
+				"a minute's start gets 1/225 of the evidence: the policy plans 45 minutes", .7, 1.5, 1,
+			}}},
 		})
 	}
 	return all

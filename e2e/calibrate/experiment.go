@@ -27,7 +27,7 @@ type want struct {
 	published float64 // NaN: none was
 	most      float64 // what is promised; 0: nothing is
 	least     float64 // likewise
-	why       string  // why a figure may be off the published one
+	off       deviation
 }
 
 // statistic is what becomes of the runs.
@@ -98,9 +98,9 @@ func (f figure) broken() bool {
 	return f.most > 0 && f.low > f.most || f.least > 0 && f.high < f.least
 }
 
-// standing compares with what was published, whose own error is about as large.
+// standing compares with what was published.
 func (f figure) standing() string {
-	switch low, high := f.measured-1.5*(f.measured-f.low), f.measured+1.5*(f.high-f.measured); {
+	switch low, high := f.wide(); {
 	case f.broken():
 		return "BROKEN"
 	case math.IsNaN(f.published) && f.most == 0 && f.least == 0:
@@ -109,17 +109,21 @@ func (f figure) standing() string {
 		return "kept"
 	case low <= f.published && f.published <= high:
 		return "within"
+	case f.unexplained():
+		return "UNEXPLAINED: " + f.explained()
 	case f.measured < f.published:
-		return f.explained("below")
+		return "below: " + f.explained()
 	}
-	return f.explained("above")
+	return "above: " + f.explained()
 }
 
-func (f figure) explained(where string) string {
-	if f.why == "" {
-		return where
+// explained is the deviation, and what it allows.
+func (f figure) explained() string {
+	if f.off.why == "" {
+		return "nothing allows for it"
 	}
-	return where + ": " + f.why
+	least, most := f.off.bounds(f.published)
+	return fmt.Sprintf("%s (%s to %s allowed)", f.off.why, f.number(max(0, least)), f.number(most))
 }
 
 // String is the figure's row.

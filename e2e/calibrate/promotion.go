@@ -24,7 +24,7 @@ func promotions() []experiment {
 				t := newTraffic(seed, c.per, c.share, c.base, c.base)
 				return requestsAt(t.passed(with(versusPolicy(1.5, 2)), "errors-versus", needed(.05), int64(20*c.median/c.per)), c.per)
 			},
-			want: wants(c.median, c.p90, ""),
+			want: wants(c.median, c.p90, deviation{}),
 		})
 	}
 	for _, c := range []struct{ limit, rate, median, p90, per float64 }{
@@ -39,22 +39,22 @@ func promotions() []experiment {
 				t := newTraffic(seed, c.per, 10_000, 0, c.rate)
 				return requestsAt(t.passed(with(limitPolicy(c.limit)), "slo", needed(.05), int64(40*c.median/c.per)), c.per)
 			},
-			want: wants(c.median, c.p90, "without an error evidence grows by the window, of 10 requests here"),
+			want: wants(c.median, c.p90, deviation{"without an error evidence grows by whole windows", .9, 1.1, 2 * c.per}),
 		})
 	}
 	return append(all, latencyPromotions()...)
 }
 
-func wants(mid, most float64, why string) []want {
-	ws := []want{{of: median, published: mid, why: why}}
+func wants(mid, most float64, off deviation) []want {
+	ws := []want{{of: median, published: mid, off: off}}
 	if !math.IsNaN(most) {
-		ws = append(ws, want{of: ninety, published: most, why: why})
+		ws = append(ws, want{of: ninety, published: most, off: off})
 	}
 	return ws
 }
 
 func latencyPromotions() []experiment {
-	const why = "every pod's last bucket counts in full, so equal shares tie less"
+	off := blocks("every pod's last bucket counts in full, so equal shares tie less", 10)
 	var all []experiment
 	for _, c := range []struct {
 		margin            float64
@@ -76,7 +76,7 @@ func latencyPromotions() []experiment {
 						return e.safe(metric, "pod-rank") >= needed(.05)
 					})
 				},
-				want: wants(c.published[i], none(), why),
+				want: wants(c.published[i], none(), off),
 			})
 		}
 	}
