@@ -93,6 +93,41 @@ func (s Signature) order(inputs []Tensor) ([]Tensor, error) {
 	return ordered, errors.Join(mistakes...)
 }
 
+// Verify checks what a model gave before anything reads it: every output of the
+// signature is there once, in its datatype, with as many bytes as its own shape
+// asks for. The shape is the model's to choose; outputs may be empty.
+func (s Signature) Verify(outputs []Tensor) error {
+	if len(outputs) != len(s.Outputs) {
+		return fmt.Errorf("outputs: the model has %d, found %d", len(s.Outputs), len(outputs))
+	}
+	given := map[string]Tensor{}
+	for _, t := range outputs {
+		given[t.Name] = t
+	}
+	var mistakes []error
+	for _, spec := range s.Outputs {
+		t, ok := given[spec.Name]
+		if !ok {
+			mistakes = append(mistakes, fmt.Errorf("output %q: missing in the answer", spec.Name))
+			continue
+		}
+		if err := spec.verify(t); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("output %q: %w", spec.Name, err))
+		}
+	}
+	return errors.Join(mistakes...)
+}
+
+func (s Spec) verify(t Tensor) error {
+	if t.Datatype != s.Datatype || !t.Datatype.Known() {
+		return fmt.Errorf("datatype is %s, found %s", s.Datatype, t.Datatype)
+	}
+	if n, ok := t.Shape.Elements(); ok && n == 0 && len(t.Data) == 0 {
+		return nil
+	}
+	return t.checkData()
+}
+
 func (s Signature) inputNames() string {
 	names := make([]string, len(s.Inputs))
 	for i, spec := range s.Inputs {

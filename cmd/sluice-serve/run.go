@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/sluice-dev/sluice/serving/server"
 	"github.com/sluice-dev/sluice/serving/server/fault"
@@ -57,9 +57,15 @@ func run(ctx context.Context, f flags, logs io.Writer) error {
 	}()
 	err = s.Run(ctx)
 	if ctx.Err() != nil {
-		<-watching
+		select {
+		case <-watching:
+		case <-time.After(time.Second): // a run of a new version's warm-up does not end
+		}
 	}
-	return errors.Join(err, flush())
+	if lost := flush(); lost != nil { // the exit tells of requests alone
+		log.Warn("last spans were not sent", "endpoint", f.otlp, "error", lost.Error())
+	}
+	return err
 }
 
 // server is the config without listeners.

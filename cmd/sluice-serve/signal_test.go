@@ -66,6 +66,23 @@ func TestSampledRequestsAreTraced(t *testing.T) {
 	}
 }
 
+func TestACollectorThatIsGoneChangesNoExit(t *testing.T) {
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, gone.Close())
+	p, config := start(t, "v3-2", "--otlp-endpoint", gone.Addr().String()), configOf(t, "v3-2")
+	r, err := http.NewRequest(http.MethodPost, p.url+"/v2/models/magika/infer", bytes.NewReader(body(t, config, []byte("{}"))))
+	require.NoError(t, err)
+	r.Header.Set("Traceparent", "00-11111111111111111111111111111111-2222222222222222-01")
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	p.await("drained")
+	p.await("last spans were not sent")
+	assert.NoError(t, await.Next(t, p.exited, "the exit"))
+}
+
 func nested(b []byte, number protowire.Number, value []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, number, protowire.BytesType), value)
 }

@@ -13,7 +13,8 @@ import (
 )
 
 // newTracer sends spans where the flags say, and follows callers' sampling; nil
-// where they say nothing. What it gives sends the last spans.
+// where they say nothing. What it gives sends the last spans, within a second: traces
+// hold nothing up.
 func newTracer(ctx context.Context, f flags) (trace.Tracer, func() error, error) {
 	if f.otlp == "" {
 		return nil, func() error { return nil }, nil
@@ -29,7 +30,7 @@ func newTracer(ctx context.Context, f flags) (trace.Tracer, func() error, error)
 			attribute.String("service.name", "sluice-serve"), attribute.String("model", f.modelName))),
 	)
 	flush := func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		return provider.Shutdown(ctx)
 	}

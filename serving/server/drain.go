@@ -19,7 +19,8 @@ func (s *Server) setReady() {
 	s.grpc.show(healthpb.HealthCheckResponse_SERVING)
 }
 
-// drain follows the package comment. It returns in DrainDelay + DrainTimeout.
+// drain follows the package comment. It returns in DrainDelay + DrainTimeout,
+// whatever handlers and runs do.
 func (s *Server) drain(ctx context.Context, front *http.Server, stop context.CancelCauseFunc, worked <-chan error) error {
 	s.draining.Store(true)
 	s.grpc.health.Shutdown() // for good: a warm-up may end after this
@@ -28,7 +29,9 @@ func (s *Server) drain(ctx context.Context, front *http.Server, stop context.Can
 
 	ctx, cancel := context.WithTimeout(ctx, s.config.DrainTimeout)
 	defer cancel()
-	unfinished := errors.Join(front.Shutdown(ctx), s.finishCalls(ctx))
+	called := make(chan error, 1) // both fronts close at once: neither takes requests while the other is slow
+	go func() { called <- s.finishCalls(ctx) }()
+	unfinished := errors.Join(front.Shutdown(ctx), <-called)
 	stop(errStopping)
 	select {
 	case err := <-worked:
@@ -56,8 +59,7 @@ func (s *Server) finishCalls(ctx context.Context) error {
 	case <-finished:
 		return nil
 	case <-ctx.Done():
-		s.grpc.front.Stop()
-		<-finished
+		s.grpc.front.Stop() // GracefulStop goes on to wait for handlers: they bound nothing
 		return ctx.Err()
 	}
 }

@@ -114,12 +114,18 @@ func (e *engine) infer(ctx context.Context, bound serving.Bound, a asked) (outco
 }
 
 // ask lets run call f, and waits for it. It is false once run has ended.
-func (e *engine) ask(f func(now time.Time)) bool {
+func (e *engine) ask(f func(now time.Time)) bool { return e.askUntil(nil, f) }
+
+// askUntil is ask for callers who may leave before run has begun. It is false
+// then, too.
+func (e *engine) askUntil(left <-chan struct{}, f func(now time.Time)) bool {
 	answered := make(chan struct{})
 	select {
 	case e.asks <- func(now time.Time) { f(now); close(answered) }:
 		<-answered
 		return true
+	case <-left:
+		return false
 	case <-e.done:
 		return false
 	}
@@ -149,9 +155,9 @@ func budget(now, deadline time.Time) time.Duration {
 	return deadline.Sub(now)
 }
 
-// loadReport is the load at this moment; false once run has ended.
-func (e *engine) loadReport() (r serving.LoadReport, ok bool) {
-	ok = e.ask(func(now time.Time) { r = e.load.Report(now, e.batcher.Rate(), e.batcher.Backlog(now)) })
+// loadReport is the load at this moment; false once run or ctx has ended.
+func (e *engine) loadReport(ctx context.Context) (r serving.LoadReport, ok bool) {
+	ok = e.askUntil(ctx.Done(), func(now time.Time) { r = e.load.Report(now, e.batcher.Rate(), e.batcher.Backlog(now)) })
 	return r, ok
 }
 

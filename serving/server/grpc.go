@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -23,7 +25,8 @@ import (
 	"github.com/sluice-dev/sluice/serving/server/orca"
 )
 
-// calls of the protocol that are refused before their message is read.
+// The methods of the protocol that infer. A call of the first is refused before
+// its message is read; a stream's requests are refused one by one.
 const (
 	inferMethod  = "/inference.GRPCInferenceService/ModelInfer"
 	streamMethod = "/inference.GRPCInferenceService/ModelStreamInfer"
@@ -40,13 +43,12 @@ type grpcFront struct {
 	end    context.CancelFunc
 }
 
-// GRPC makes the gRPC server. Run serves it; tests may serve it beside a running
-// Run.
+// newGRPC makes the gRPC front. Run serves it where the config has a listener.
 func (s *Server) newGRPC() *grpcFront {
 	f := &grpcFront{server: s, health: health.NewServer()}
 	f.ending, f.end = context.WithCancel(context.Background())
 	options := []grpc.ServerOption{
-		grpc.InTapHandle(f.tap), grpc.StreamInterceptor(f.mortal),
+		grpc.InTapHandle(f.tap), grpc.ChainStreamInterceptor(f.recovered, f.mortal), grpc.ChainUnaryInterceptor(f.recoveredCall),
 		grpc.MaxRecvMsgSize(int(s.config.MaxBody)), grpc.MaxSendMsgSize(1 << 30),
 		grpc.MaxHeaderListSize(64 << 10),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
@@ -55,7 +57,7 @@ func (s *Server) newGRPC() *grpcFront {
 		options = append(options, grpc.Creds(credentials.NewTLS(s.config.TLS)))
 	}
 	if s.config.Intercept != nil {
-		options = append(options, grpc.UnaryInterceptor(s.config.Intercept))
+		options = append(options, grpc.ChainUnaryInterceptor(s.config.Intercept))
 	}
 	f.front = grpc.NewServer(options...)
 	oippb.RegisterGRPCInferenceServiceServer(f.front, f)
@@ -93,6 +95,25 @@ func (f *grpcFront) tap(ctx context.Context, info *tap.Info) (context.Context, e
 
 // tapped is the key of the instant at which a call's headers were read.
 type tapped struct{}
+
+// caught turns a panic into the call's error, as package http does for its
+// handlers: it is not the process's end.
+func (f *grpcFront) caught(method string, err *error) {
+	if p := recover(); p != nil {
+		f.server.config.Logger.Error("handler panicked", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		*err = status.Errorf(codes.Internal, "handler panicked: %v", p)
+	}
+}
+
+func (f *grpcFront) recoveredCall(ctx context.Context, r any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (_ any, err error) {
+	defer f.caught(info.FullMethod, &err)
+	return next(ctx, r)
+}
+
+func (f *grpcFront) recovered(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	defer f.caught(info.FullMethod, &err)
+	return next(srv, stream)
+}
 
 // mortal ends streams with the front: watches of health and load never end by
 // themselves. Requests under way in a stream of inferences are finished.
@@ -338,11 +359,18 @@ func send(stream oippb.GRPCInferenceService_ModelStreamInferServer, answers <-ch
 }
 
 func (f *grpcFront) streamOne(ctx context.Context, md metadata.MD, m *oippb.ModelInferRequest) *oippb.ModelStreamInferResponse {
-	response, _, err := f.infer(ctx, md, m)
+	response, err := f.inferCaught(ctx, md, m)
 	if err != nil {
 		return &oippb.ModelStreamInferResponse{
 			ErrorMessage: err.Error(), InferResponse: &oippb.ModelInferResponse{Id: m.GetId(), ModelName: m.GetModelName()},
 		}
 	}
 	return &oippb.ModelStreamInferResponse{InferResponse: response}
+}
+
+// inferCaught is infer on a goroutine of its own, which no interceptor guards.
+func (f *grpcFront) inferCaught(ctx context.Context, md metadata.MD, m *oippb.ModelInferRequest) (r *oippb.ModelInferResponse, err error) {
+	defer f.caught(streamMethod, &err)
+	r, _, err = f.infer(ctx, md, m)
+	return r, err
 }

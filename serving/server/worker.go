@@ -154,12 +154,16 @@ func (e *engine) hand(j *job, g *generation, mine []bool, parts [][]serving.Tens
 	}
 }
 
-// compute runs the model. A panic is the batch's error, not the process's end.
+// compute runs the model and checks what it gave. A panic is the batch's error,
+// not the process's end.
 func (g *generation) compute(ctx context.Context, slot int, inputs []serving.Tensor) (outputs []serving.Tensor, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("model panicked: %v", p)
 		}
 	}()
-	return g.backend.Run(ctx, slot, inputs)
+	if outputs, err = g.backend.Run(ctx, slot, inputs); err != nil {
+		return nil, err
+	}
+	return outputs, g.signature.Verify(outputs)
 }

@@ -12,6 +12,7 @@
 package orca
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -70,11 +71,13 @@ func Binary(r serving.LoadReport) string {
 type Service struct {
 	orcaservicepb.UnimplementedOpenRcaServiceServer
 
-	report func() (serving.LoadReport, bool)
+	report func(context.Context) (serving.LoadReport, bool)
 }
 
 // NewService takes where reports come from; false ends the streams.
-func NewService(report func() (serving.LoadReport, bool)) *Service { return &Service{report: report} }
+func NewService(report func(context.Context) (serving.LoadReport, bool)) *Service {
+	return &Service{report: report}
+}
 
 // Register adds the service to a gRPC server.
 func (s *Service) Register(to grpc.ServiceRegistrar) {
@@ -98,7 +101,7 @@ func (s *Service) StreamCoreMetrics(
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		report, ok := s.report()
+		report, ok := s.report(stream.Context())
 		if !ok {
 			return nil
 		}

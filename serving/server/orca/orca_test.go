@@ -40,7 +40,7 @@ func TestFormsOfAReport(t *testing.T) {
 
 func TestReportsOutOfBand(t *testing.T) {
 	left := 3
-	service := orca.NewService(func() (serving.LoadReport, bool) { left--; return report, left >= 0 })
+	service := orca.NewService(func(context.Context) (serving.LoadReport, bool) { left--; return report, left >= 0 })
 	front, listener := grpc.NewServer(), bufconn.Listen(1<<16)
 	service.Register(front)
 	served := make(chan error)
