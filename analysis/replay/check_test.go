@@ -90,9 +90,9 @@ func TestWhatARecordingIsTooShortOrTooWideForIsNoted(t *testing.T) {
 }
 
 func TestALateLineIsLateForEveryPod(t *testing.T) {
-	lines := strings.SplitAfter(queued(4, 0.3, 1, 5*time.Minute), "\n")
+	lines := strings.SplitAfter(queued(4, 0.3, 1, 2*time.Minute), "\n")
 	late := `{"t": 1, "version": "v1", "pod": "p0:80", "status": 500, "latency_ms": 5}` + "\n"
-	with := strings.Join(lines[:9000], "") + late + strings.Join(lines[9000:], "")
+	with := strings.Join(lines[:3000], "") + late + strings.Join(lines[3000:], "")
 	check := func(text string) (replay.Checked, []error) {
 		var heard []error
 		got, err := replay.Check(strings.NewReader(text), replay.CheckConfig{
@@ -104,7 +104,7 @@ func TestALateLineIsLateForEveryPod(t *testing.T) {
 	without, _ := check(strings.Join(lines, ""))
 	got, heard := check(with)
 	require.Len(t, heard, 1)
-	require.ErrorContains(t, heard[0], "recording:9001: ends ")
+	require.ErrorContains(t, heard[0], "recording:3001: ends ")
 	require.Contains(t, got.Notes[0], "were passed over")
 	got.Lines, got.Skipped, got.Notes = without.Lines, 0, without.Notes
 	require.Equal(t, without, got)

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
@@ -44,6 +45,14 @@ func (d *doubts) refuted() bool {
 	return 2*before > len(d.held)-1
 }
 
+// stray says whether all lines below the very first one ended a day and more after it.
+func (d *doubts) stray() bool {
+	if !d.now.IsZero() || len(d.held) < 2 {
+		return false
+	}
+	return !slices.ContainsFunc(d.held[1:], func(h held) bool { return h.End().Sub(d.held[0].End()) < 24*time.Hour })
+}
+
 // hold lets a request through that nobody doubts, and holds others back.
 func (r *run) hold(q analysis.Request) error {
 	h := held{q, r.lines.number}
@@ -66,6 +75,9 @@ func (r *run) settle(most int) error {
 		case far && d.refuted():
 			err = factf("ends %s after the line below it, as after most of the next %d lines: they must come in the order in which requests ended",
 				first.End().Sub(d.held[1].End()).Round(time.Millisecond), len(d.held)-1)
+		case d.stray():
+			err = factf("ends %s before the line below it, and before all of the next %d lines: it is of no time of theirs",
+				d.held[1].End().Sub(first.End()).Round(time.Millisecond), len(d.held)-1)
 		default:
 			err = r.let(first)
 		}
