@@ -93,14 +93,19 @@ func (m *machine) count(a analysis.Assessment) {
 }
 
 // retreat goes back to the first step after being blind for too long. It is
-// reversible: steps go on from there when signals are back.
+// reversible: steps go on from there when signals are back. A person who went on all
+// the same gets the whole time again.
 func (m *machine) retreat() {
 	r := m.Rollout
 	limit := r.Policy.Limits.MaxBlind.D()
-	if r.Blind == nil || r.Step == 0 || m.now.Sub(r.Blind.Since) < limit || r.weightAt(0) > r.weightAt(r.Step) {
+	if r.Blind == nil || r.Step == 0 || m.now.Sub(r.Blind.counted()) < limit || r.weightAt(0) > r.weightAt(r.Step) {
 		return
 	}
-	m.sayf("blind for %s, longer than %s (%s): back to the first step", span(m.now, r.Blind.Since), r.Policy.Limits.MaxBlind, r.Blind.Reason)
+	forced := ""
+	if from := r.Blind.counted(); from != r.Blind.Since {
+		forced = fmt.Sprintf(", %s of it since it was forced on", span(m.now, from))
+	}
+	m.sayf("blind for %s%s, longer than %s (%s): back to the first step", span(m.now, r.Blind.Since), forced, r.Policy.Limits.MaxBlind, r.Blind.Reason)
 	m.enter(0)
 }
 

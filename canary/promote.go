@@ -21,6 +21,9 @@ func (m *machine) promoteStep(e Promoted) {
 		m.override(e)
 	default:
 		m.sayf("%s skips the rest of step %d: %s", e.Actor, r.Step+1, e.Reason)
+		if r.Blind != nil {
+			r.Blind.Forced = m.now
+		}
 		m.enter(r.Step + 1)
 	}
 }

@@ -192,6 +192,17 @@ type Rollout struct {
 type Blind struct {
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason"`
+	// Forced is when a person last went on all the same: the time after which the
+	// rollout goes back to its first step counts from there. Zero is never.
+	Forced time.Time `json:"forced,omitzero"`
+}
+
+// counted is from when blindness counts against the present step.
+func (b Blind) counted() time.Time {
+	if b.Forced.After(b.Since) {
+		return b.Forced
+	}
+	return b.Since
 }
 
 // Hold stops growth until it is resumed. Shrinking goes on.
