@@ -104,6 +104,14 @@ func (s Served) Weight() (basisPoints uint32, ok bool) {
 	return uint32((s.Candidate*config.WholeSplit + total/2) / total), true
 }
 
+// last is when the last live request began.
+func (t Trace) last() time.Time {
+	if t.Candidate.Last.After(t.Stable.Last) {
+		return t.Candidate.Last
+	}
+	return t.Stable.Last
+}
+
 // Clone copies what Count changes in place.
 func (t Trace) Clone() Trace {
 	t.Served = slices.Clone(t.Served)

@@ -40,6 +40,8 @@ type Reach struct {
 	Wanted   uint32  `json:"wanted"`             // by the split that was handed out last
 	Acked    *uint32 `json:"acked,omitempty"`    // by every connected proxy
 	Observed *uint32 `json:"observed,omitempty"` // in log entries of the newest epoch seen
+	// ObservedAt is when the last request began that Observed rests on, or any later one.
+	ObservedAt time.Time `json:"observedAt,omitzero"`
 }
 
 // Reach of the candidate's share; t is what was seen of the rollout that runs.
@@ -61,7 +63,7 @@ func (s State) Reach(t Trace) (reach Reach, ok bool) {
 	}
 	if n := len(t.Served); n > 0 {
 		if weight, seen := t.Served[n-1].Weight(); seen {
-			reach.Observed = &weight
+			reach.Observed, reach.ObservedAt = &weight, t.last()
 		}
 	}
 	return reach, true

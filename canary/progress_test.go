@@ -90,3 +90,28 @@ func TestReach(t *testing.T) {
 		require.False(t, ok)
 	})
 }
+
+func TestABlindWaitSaysWhatIsMissingNow(t *testing.T) {
+	began := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	s := State{Proxies: 1, Rollout: &Rollout{
+		Phase: Baking, Clock: began, Blind: &Blind{Since: began, Reason: "a log stream broke off for 174ms"},
+	}}
+	now := began.Add(6 * time.Second)
+	waits := s.Waits(analysis.Assessment{Verdict: analysis.Blind, Reason: "no load report for 6.46s"}, now)
+	require.Equal(t, []Wait{{WaitBlind, "blind for 6s: no load report for 6.46s"}}, waits)
+	require.Equal(t, "a log stream broke off for 174ms", s.Rollout.Blind.Reason, "the state stays as it was decided")
+
+	waits = s.Waits(analysis.Assessment{Verdict: analysis.Healthy, Reason: "all well"}, now)
+	require.Equal(t, "blind for 6s: a log stream broke off for 174ms", waits[0].Text, "of a look before it was blind nothing is taken")
+}
+
+func TestAnObservedShareSaysWhenTheLastRequestBegan(t *testing.T) {
+	last := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	s := State{Proxies: 1, Rollout: &Rollout{Candidate: "v2"}}
+	reach, ok := s.Reach(Trace{
+		Stable: Exposure{Last: last}, Candidate: Exposure{Last: last.Add(-time.Second)}, Served: []Served{{Epoch: 2, Stable: 3, Candidate: 1}},
+	})
+	require.True(t, ok)
+	require.Equal(t, uint32(2500), *reach.Observed)
+	require.Equal(t, last, reach.ObservedAt)
+}

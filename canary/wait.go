@@ -43,14 +43,14 @@ func (s State) Waits(a analysis.Assessment, now time.Time) []Wait {
 	if r == nil {
 		return nil
 	}
-	waits := s.freezes(now)
+	waits := s.told(a).freezes(now)
 	switch r.Phase {
 	case Idle, Waiting:
 	case Tripped:
 		waits = append(waits, r.waitTrip()...)
 	case Approving:
 		waits = append(waits, Wait{WaitApproval, fmt.Sprintf("review %d (%s) waits for approval since %s",
-			r.Gate.Number, r.Gate.Hash, clock(r.Gate.Opened))})
+			r.Gate.Number, r.Gate.Hash, clock(r.Gate.At))})
 	case Stepping:
 		waits = append(waits, s.waitAck()...)
 		waits = append(waits, r.waitStep(a, now)...)
@@ -59,6 +59,17 @@ func (s State) Waits(a analysis.Assessment, now time.Time) []Wait {
 		waits = append(waits, r.waitTime("baking", r.Bake.D(), now)...)
 	}
 	return waits
+}
+
+// told has why it is blind from the last look: the state keeps how it began.
+func (s State) told(a analysis.Assessment) State {
+	if s.Rollout.Blind == nil || a.Verdict != analysis.Blind {
+		return s
+	}
+	r, blind := *s.Rollout, *s.Rollout.Blind
+	blind.Reason, r.Blind = a.Reason, &blind
+	s.Rollout = &r
+	return s
 }
 
 // freezes lists what stops any growth, whatever the phase.

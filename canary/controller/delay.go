@@ -7,7 +7,10 @@ import (
 )
 
 // delay is how long after their end log entries come, lately.
-type delay struct{ mean time.Duration }
+type delay struct {
+	mean time.Duration
+	at   time.Time // when the last came
+}
 
 // see moves the mean by a sixteenth per batch.
 func (d *delay) see(now time.Time, requests []analysis.Request) {
@@ -23,5 +26,6 @@ func (d *delay) see(now time.Time, requests []analysis.Request) {
 	if d.mean == 0 {
 		d.mean = worst
 	}
+	d.at = now
 	d.mean += (worst - d.mean) / 16
 }

@@ -40,6 +40,8 @@ type Snapshot struct {
 	Gap string `json:"gap,omitempty"`
 	// LogDelay is how long after a request's end its log entry comes, lately.
 	LogDelay time.Duration `json:"logDelay"`
+	// LogAt is when the last entry came that LogDelay rests on. Zero before the first.
+	LogAt time.Time `json:"logAt,omitzero"`
 
 	// Traces are what was seen of the last rollouts, newest first. The first is the
 	// running one's, if one runs.
@@ -88,6 +90,7 @@ func (c *Controller) Snapshot(now time.Time) Snapshot {
 		Stuck:      c.fleet.stuck,
 		Gap:        c.gap,
 		LogDelay:   c.delay.mean,
+		LogAt:      c.delay.at,
 		ABTraces:   c.seenTests(),
 	}
 	if c.route.Strategy.Shadow != nil && c.state.Rollout == nil {

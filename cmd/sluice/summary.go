@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
+	"github.com/sluice-dev/sluice/cmd/sluice/live"
 	"github.com/sluice-dev/sluice/config"
 )
 
@@ -38,7 +39,7 @@ func summaryOf(s controller.Snapshot, now time.Time) summary {
 	line.Step = fmt.Sprintf("%d/%d", min(r.Step+1, len(r.Steps)), len(r.Steps))
 	trace, _ := s.Trace(r.ID)
 	reach, _ := s.State.Reach(trace)
-	line.Weight, line.Acked, line.Observed = share(reach.Wanted), reached(reach.Acked), reached(reach.Observed)
+	line.Weight, line.Acked, line.Observed = share(reach.Wanted), reached(reach.Acked), reached(reach.Observed)+live.Aged(reach.ObservedAt, now)
 	line.Verdict = orDash(string(r.Verdict))
 	if r.Blind != nil {
 		line.Verdict = "blind"

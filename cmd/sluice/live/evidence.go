@@ -22,7 +22,7 @@ func (t *sheet) evidence(s controller.Snapshot) {
 		return
 	}
 	t.heading(put(strong, "EVIDENCE"), put(plain, "%s in nats, natural logarithms of e-values, valid at every look", lookedAt(s)))
-	t.under(2, []span{put(inkOf(string(a.Verdict)), "%s", a.Verdict), put(plain, ": ")}, put(plain, "%s", a.Reason))
+	t.under(2, []span{put(inkOf(string(a.Verdict)), "%s", a.Verdict), put(plain, ": ")}, put(plain, "%s", reasonOf(s)))
 	if a.Hold != "" {
 		t.under(2, []span{t.mark(wait), put(wait, " no growth: ")}, put(plain, "%s", a.Hold))
 	}
@@ -156,7 +156,7 @@ func (t *sheet) foot(s controller.Snapshot) {
 	}
 	delay := ""
 	if s.LogDelay > 0 {
-		delay = fmt.Sprintf(" · log entries come %s after a request's end", lasting(s.LogDelay))
+		delay = fmt.Sprintf(" · log entries come %s after a request's end%s", lasting(s.LogDelay), Aged(s.LogAt, s.At))
 	}
 	t.heading(put(faint, "%s · epoch %d of %d acked%s · as of %s", proxies, s.State.Acked, s.State.Published.Epoch, delay, clock(s.At)))
 }

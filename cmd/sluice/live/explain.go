@@ -36,8 +36,8 @@ func (t *sheet) explainTrouble(s controller.Snapshot) {
 	if f := s.State.Fault; f != nil {
 		t.factf("not saved", "since %s: %s", clock(f.Since), f.Text)
 	}
-	if s.Gap != "" {
-		t.factf("signals", "%s", s.Gap)
+	if gap := lost(s); gap != "" {
+		t.factf("signals", "%s", gap)
 	}
 }
 
@@ -48,8 +48,8 @@ func (t *sheet) explainRollout(s controller.Snapshot) {
 	}
 	trace, _ := s.Trace(r.ID)
 	reach, _ := s.State.Reach(trace)
-	t.factf("share", "%s wanted, %s acknowledged by every connected proxy, %s observed in access logs",
-		percent(reach.Wanted), orNothing(reach.Acked), orNothing(reach.Observed))
+	t.factf("share", "%s wanted, %s acknowledged by every connected proxy, %s observed in access logs%s",
+		percent(reach.Wanted), orNothing(reach.Acked), orNothing(reach.Observed), Aged(reach.ObservedAt, s.At))
 	for _, w := range s.Waits {
 		t.factf("waits for "+string(w.Reason), "%s", w.Text)
 	}
@@ -102,7 +102,7 @@ func (t *sheet) explainEvidence(s controller.Snapshot) {
 	case s.State.Rollout == nil && s.Route.Strategy.Shadow == nil:
 		t.factf("the last look"+lookedAt(s), "%s: %s", a.Verdict, a.Reason)
 	default:
-		t.factf("verdict", "%s: %s", a.Verdict, a.Reason)
+		t.factf("verdict", "%s: %s", a.Verdict, reasonOf(s))
 	}
 	if a.Hold != "" {
 		t.factf("no growth", "%s", a.Hold)

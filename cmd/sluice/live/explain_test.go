@@ -1,7 +1,9 @@
 package live_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,4 +46,28 @@ func TestExplanations(t *testing.T) {
 			require.NotContains(t, got, "\x1b")
 		})
 	}
+}
+
+// unseeing has waited for signals since half a minute.
+func unseeing() controller.Snapshot {
+	s := stepping()
+	s.Gap = "no load report from sluice-7f3a for 30s"
+	s.State.Rollout.Blind = &canary.Blind{Since: noon.Add(-29 * time.Second), Reason: "a log stream broke off for 174ms"}
+	a := *s.Assessment
+	a.Verdict, a.Reason = analysis.Blind, s.Gap
+	s.Assessment = &a
+	s.Waits = s.State.Waits(a, s.At)
+	s.Traces[0].Stable.Last, s.Traces[0].Candidate.Last = noon.Add(-30*time.Second), noon.Add(-31*time.Second)
+	s.LogAt = noon.Add(-30 * time.Second)
+	return s
+}
+
+func TestWhatIsMissingIsSaidOnceAndWhatIsOldHasAnAge(t *testing.T) {
+	for name, text := range map[string]string{"explain": live.Explain(unseeing(), live.Look{}), "status": live.Screen(unseeing(), live.Look{})} {
+		require.Equal(t, 1, strings.Count(text, "no load report"), "%s: %s", name, text)
+		require.Contains(t, text, "blind for 29s: no load report from sluice-7f3a for 30s", name)
+		require.NotContains(t, text, "174ms", name)
+		require.Contains(t, text, ", 30s ago", name)
+	}
+	require.Contains(t, live.Screen(unseeing(), live.Look{}), "after a request's end, 30s ago")
 }

@@ -38,8 +38,8 @@ func (t *sheet) alarms(s controller.Snapshot) {
 	if f := s.State.Fault; f != nil {
 		say("the state is not saved since %s: %s", clock(f.Since), f.Text)
 	}
-	if s.Gap != "" {
-		say("log entries are missing: %s", s.Gap)
+	if gap := lost(s); gap != "" {
+		say("log entries are missing: %s", gap)
 	}
 	for _, name := range s.Stuck {
 		say("%s is connected, but no longer waited for", name)
@@ -76,12 +76,13 @@ func (t *sheet) share(s controller.Snapshot) {
 	for _, l := range []struct {
 		name  string
 		share *uint32
-	}{{"wanted", &reach.Wanted}, {"acked", reach.Acked}, {"observed", reach.Observed}} {
+		aged  string
+	}{{"wanted", &reach.Wanted, ""}, {"acked", reach.Acked, ""}, {"observed", reach.Observed, Aged(reach.ObservedAt, s.At)}} {
 		have := 0.0
 		if l.share != nil {
 			have = float64(*l.share)
 		}
-		t.line(2, put(plain, "%-9s %7s  %s", l.name, reached(l.share), t.bar(t.barWidth(24), have, config.WholeSplit)))
+		t.line(2, put(plain, "%-9s %7s  %s%s", l.name, reached(l.share), t.bar(t.barWidth(24), have, config.WholeSplit), l.aged))
 	}
 	t.mirrored(s.State.Published)
 }

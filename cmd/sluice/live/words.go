@@ -2,11 +2,13 @@ package live
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sluice-dev/sluice/analysis"
 	"github.com/sluice-dev/sluice/canary"
+	"github.com/sluice-dev/sluice/canary/controller"
 )
 
 // percent writes basis points as "12.5%".
@@ -39,6 +41,38 @@ func nats(v float64) string {
 		return "0.00"
 	}
 	return text
+}
+
+// fresh is how long what was seen needs no age.
+const fresh = 10 * time.Second
+
+// Aged is ", 20s ago" of what was seen longer ago than a moment; else it is empty.
+func Aged(seen, now time.Time) string {
+	if seen.IsZero() || now.Sub(seen) < fresh {
+		return ""
+	}
+	return ", " + lasting(now.Sub(seen).Truncate(time.Second)) + " ago"
+}
+
+// lost is what stops signals now, where no wait of a rollout says so.
+func lost(s controller.Snapshot) string {
+	if blind(s) {
+		return ""
+	}
+	return s.Gap
+}
+
+// blind says whether a rollout waits because signals are missing: the wait says why.
+func blind(s controller.Snapshot) bool {
+	return slices.ContainsFunc(s.Waits, func(w canary.Wait) bool { return w.Reason == canary.WaitBlind })
+}
+
+// reasonOf the verdict, once: a blind one's is among the waits.
+func reasonOf(s controller.Snapshot) string {
+	if s.Assessment.Verdict == analysis.Blind && blind(s) {
+		return "see what it waits for; nothing is judged meanwhile"
+	}
+	return s.Assessment.Reason
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
