@@ -22,7 +22,11 @@ ends the process at once. So give the pod a termination grace period above the s
 
 A model is a .onnx file, or a folder with one folder per version as in 1/model.onnx; of
 those the highest is served, and a higher one that appears is served as soon as it is
-warm, while the old one still answers. A file model.onnx.sha256 beside a model is checked.
+warm, while the old one still answers. One that cannot be opened is reported, the next
+lower one is served, and the higher tried again. A file model.onnx.sha256 beside a model
+is checked, and so is model.onnx.data.sha256; the digest of a model with weights in
+model.onnx.data is that of both files, one after the other. On the processor all slots
+share one session; on an accelerator each has its own.
 With --remote the model is another server's, behind the same batching and signals.
 
 Answers carry the server's load (the header endpoint-load-metrics, over gRPC the trailer

@@ -46,15 +46,23 @@ func (s *source) open(ctx context.Context) (server.Generation, error) {
 	if s.library == nil {
 		return s.openRemote(ctx)
 	}
-	m, err := s.flags.findModel()
+	models, err := s.flags.findModels()
 	if err != nil {
 		return server.Generation{}, err
 	}
-	g, err := s.openFile(m)
-	if err == nil {
-		s.served = m
+	var mistakes []error
+	for _, m := range models {
+		g, err := s.openFile(m)
+		if err == nil {
+			s.served = m
+			return g, nil
+		}
+		mistakes = append(mistakes, err)
+		if len(models) > 1 {
+			s.log.Error("version is not served", "path", m.path, "error", err.Error())
+		}
 	}
-	return g, err
+	return server.Generation{}, errors.Join(mistakes...)
 }
 
 func (s *source) openRemote(ctx context.Context) (server.Generation, error) {
@@ -126,24 +134,27 @@ func (s *source) trim() {
 }
 
 // watch serves a higher version of the folder as soon as it is there, whole and
-// warm. What cannot be served is reported once and left alone until it changes.
+// warm. What cannot be served is reported and left alone until it changes, or for
+// some looks.
 func (s *source) watch(ctx context.Context, serve func(context.Context, server.Generation) error) {
 	if s.library == nil || s.flags.modelVersion != "" || s.flags.reload == 0 {
 		return
 	}
 	ticker := time.NewTicker(s.flags.reload)
 	defer ticker.Stop()
+	const patience = 6 // looks
 	var before, refused found
-	for {
+	for look := 0; ; look++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		m, err := s.flags.findModel()
-		if err != nil || m.version == s.served.version || m == refused {
+		models, err := s.flags.findModels()
+		if err != nil || models[0].version == s.served.version || models[0] == refused && look%patience > 0 {
 			continue
 		}
+		m := models[0]
 		if m != before { // it may still be written
 			before = m
 			continue

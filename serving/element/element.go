@@ -11,6 +11,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/sluice-dev/sluice/serving"
 )
@@ -178,6 +179,9 @@ func appendStrings(out, data []byte) ([]byte, error) {
 	for i, element := range serving.SplitBytes(data) {
 		if i > 0 {
 			out = append(out, ',')
+		}
+		if !utf8.Valid(element) { // json would change it without a word
+			return nil, fmt.Errorf("element %d of BYTES is no UTF-8 and has no JSON form, ask for binary data", i)
 		}
 		text, err := json.Marshal(string(element))
 		if err != nil {

@@ -47,6 +47,12 @@ func TestElementsSurviveBothWays(t *testing.T) {
 	}
 }
 
+func TestBytesThatAreNoTextAreNotChangedInSilence(t *testing.T) {
+	data := serving.AppendBytes(serving.AppendBytes(nil, []byte("ü")), []byte{0xff, 0, 'b'})
+	_, err := Append(nil, serving.Tensor{Datatype: serving.Bytes, Data: data})
+	assert.EqualError(t, err, "element 1 of BYTES is no UTF-8 and has no JSON form, ask for binary data")
+}
+
 func TestElementsThatAreNone(t *testing.T) {
 	tests := []struct {
 		datatype   serving.Datatype

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -108,14 +109,17 @@ func valueOf(t serving.Tensor, pins *runtime.Pinner) (ort.Value, error) {
 }
 
 func stringsOf(shape ort.Shape, data []byte) (ort.Value, error) {
-	v, err := ort.NewStringTensor(shape)
-	if err != nil {
-		return nil, err
-	}
 	elements := serving.SplitBytes(data)
 	texts := make([]string, len(elements))
 	for i, e := range elements {
+		if bytes.IndexByte(e, 0) >= 0 { // where the runtime's C strings end
+			return nil, fmt.Errorf("element %d: ONNX Runtime takes no text with a zero byte, found %.40q", i, e)
+		}
 		texts[i] = string(e)
+	}
+	v, err := ort.NewStringTensor(shape)
+	if err != nil {
+		return nil, err
 	}
 	return v, v.SetContents(texts)
 }
