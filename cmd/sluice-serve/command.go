@@ -9,7 +9,8 @@ batching that knows deadlines.
 
 Requests that wait are ordered by deadline: the earliest of grpc-timeout, Envoy's
 x-envoy-expected-rq-timeout-ms header and the request's own parameters.timeout (in
-microseconds), moved by parameters.priority (1 urgent, 2 normal, 3 patient). A request
+microseconds), moved by parameters.priority (1 urgent, 2 normal, 3 patient). Under overload a request is
+refused before its body is read: urgent ones say so in the header x-sluice-priority, too. A request
 that cannot be answered in time is refused at once with 429 (RESOURCE_EXHAUSTED), before
 its body is read, or with 504 (DEADLINE_EXCEEDED) if it already waited, instead of being
 answered late.

@@ -22,8 +22,9 @@ type request struct {
 	timeout time.Duration // 0: none asked for
 	outputs []wanted      // empty: all of them
 
-	priority serving.Priority
-	binary   bool // raw outputs where wanted does not say
+	priority    serving.Priority
+	prioritized bool // it was said
+	binary      bool // raw outputs where wanted does not say
 }
 
 // wanted is an output that the caller named.
@@ -126,18 +127,25 @@ func (r *request) setTimeout(microseconds int64) error {
 }
 
 // setPriority takes a level: 1 is the most urgent, 0 the default, which is 2.
-func (r *request) setPriority(level int64) error {
-	switch level {
-	case 0, 2:
-		r.priority = serving.Normal
-	case 1:
-		r.priority = serving.Urgent
-	case 3:
-		r.priority = serving.Patient
-	default:
-		return fmt.Errorf("parameters.priority: a level from 1 (urgent) to 3 (patient), found %d", level)
+func (r *request) setPriority(level int64) (err error) {
+	r.prioritized = level != 0
+	r.priority, err = priorityAt(level)
+	if err != nil {
+		return fmt.Errorf("parameters.priority: %w", err)
 	}
 	return nil
+}
+
+func priorityAt(level int64) (serving.Priority, error) {
+	switch level {
+	case 0, 2:
+		return serving.Normal, nil
+	case 1:
+		return serving.Urgent, nil
+	case 3:
+		return serving.Patient, nil
+	}
+	return serving.Normal, fmt.Errorf("a level from 1 (urgent) to 3 (patient), found %d", level)
 }
 
 func (r *request) readOutputs(list []outputJSON) error {

@@ -16,6 +16,7 @@ import (
 // goroutine in run; others reach it through the channels.
 type engine struct {
 	slots, devices int
+	sized          bool         // the model runs certain batch sizes only
 	tracer         trace.Tracer // nil: none
 	shaping        serving.Shaping
 	backend        atomic.Pointer[generation]
@@ -24,12 +25,15 @@ type engine struct {
 	asks           chan func(now time.Time) // called by run
 	done           chan struct{}            // closed when run has ended
 	report         atomic.Pointer[report]   // of a moment ago
+	away           atomic.Bool              // the model is where nobody answers
+	left, back     func()                   // called on the way to and from away
 
 	batcher  *serving.Batcher
 	calls    map[uint64]*call // those whose end is not known to run
 	lastID   uint64
 	load     serving.Load
 	reported time.Time
+	unheard  int // runs in a row that nobody answered
 }
 
 // report is a load report in the forms in which it travels.
@@ -72,9 +76,11 @@ type outcome struct {
 // backendError marks what the model, not the caller, did wrong.
 type backendError struct{ error }
 
+func (e backendError) Unwrap() error { return e.error }
+
 func newEngine(g *generation, batcher *serving.Batcher, c Config) *engine {
 	e := &engine{
-		slots: c.Slots, devices: c.Devices, tracer: c.Tracer, shaping: c.Shaping, batcher: batcher,
+		slots: c.Slots, devices: c.Devices, sized: len(c.Sizes) > 0, tracer: c.Tracer, shaping: c.Shaping, batcher: batcher,
 		arrivals: make(chan *call), leaving: make(chan *call),
 		asks: make(chan func(time.Time)), done: make(chan struct{}),
 		calls: map[uint64]*call{},
@@ -252,8 +258,10 @@ func (e *engine) finish(j job) {
 	for _, c := range j.calls {
 		delete(e.calls, c.id)
 	}
+	e.follow(j.err)
 	if j.err != nil {
-		e.load.Failed(now, j.ran)
+		e.load.Failed(now, j.ran-j.saved)
+		e.load.Answered(now, j.saved)
 		e.batcher.Failed(now, j.id)
 		return
 	}

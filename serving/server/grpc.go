@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
+	"github.com/sluice-dev/sluice/serving"
 	"github.com/sluice-dev/sluice/serving/oippb"
 	"github.com/sluice-dev/sluice/serving/server/orca"
 )
@@ -151,14 +152,15 @@ func first(md metadata.MD, key string) string {
 // asked reads what a call's headers ask for: grpc-timeout is in the context.
 func (*grpcFront) asked(ctx context.Context, now time.Time, md metadata.MD) (asked, error) {
 	timeout, err := timeoutOf(first(md, strings.ToLower(envoyTimeout)))
+	priority, unclear := priorityOf(first(md, strings.ToLower(priorityHeader)))
 	deadline, _ := ctx.Deadline()
-	a := asked{deadline: sooner(deadline, now, timeout)}
+	a := asked{deadline: sooner(deadline, now, timeout), priority: priority}
 	if first(md, "traceparent") != "" {
 		a.trace = traceOf(propagation.HeaderCarrier(http.Header{ //nolint:contextcheck // as in infer
 			"Traceparent": md.Get("traceparent"), "Tracestate": md.Get("tracestate"),
 		}))
 	}
-	return a, err
+	return a, errors.Join(err, unclear)
 }
 
 // status turns an error into gRPC's.
@@ -181,6 +183,8 @@ func codeOf(httpStatus int, err error) codes.Code {
 		return codes.DeadlineExceeded
 	case http.StatusServiceUnavailable:
 		switch {
+		case errors.Is(err, serving.ErrUnavailable):
+			return codes.Unavailable
 		case errors.Is(err, context.Canceled):
 			return codes.Canceled
 		case errors.Is(err, context.DeadlineExceeded):

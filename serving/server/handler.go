@@ -94,6 +94,8 @@ func (s *Server) unready() error {
 		return failure(http.StatusServiceUnavailable, "%v", errStopping)
 	case !s.ready.Load():
 		return failure(http.StatusServiceUnavailable, "model %q: warming up", s.config.Model)
+	case s.engine.away.Load():
+		return failure(http.StatusServiceUnavailable, "model %q: %v", s.config.Model, serving.ErrUnavailable)
 	}
 	return nil
 }
@@ -125,6 +127,10 @@ func statusOf(err error) *httpError {
 		return known
 	case errors.As(err, &refusal):
 		return &httpError{status: http.StatusTooManyRequests, text: err.Error(), retry: max(refusal.RetryAfter, 1)}
+	case errors.As(err, &backendError{}) && errors.Is(err, serving.ErrUnavailable):
+		return failure(http.StatusServiceUnavailable, "%v", err)
+	case errors.As(err, &backendError{}) && errors.Is(err, context.DeadlineExceeded):
+		return failure(http.StatusGatewayTimeout, "deadline passed in the model: %v", err)
 	case errors.As(err, &backendError{}):
 		return failure(http.StatusInternalServerError, "model: %v", err)
 	case errors.Is(err, errStopping):

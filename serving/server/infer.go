@@ -24,6 +24,10 @@ const headerLength = "Inference-Header-Content-Length"
 // envoyTimeout is what Envoy tells upstreams of its own time-out.
 const envoyTimeout = "X-Envoy-Expected-Rq-Timeout-Ms"
 
+// priorityHeader is a request's priority where it is known before the body is
+// read: a level as the protocol's parameter, which prevails where both are given.
+const priorityHeader = "X-Sluice-Priority"
+
 // infer answers one inference request. One that would be refused whatever its
 // body says is refused before the body is read.
 func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
@@ -88,7 +92,9 @@ func (s *Server) answer(ctx context.Context, arrived time.Time, r *request, a as
 	if err != nil {
 		return outcome{}, err
 	}
-	a.priority = r.priority
+	if r.prioritized {
+		a.priority = r.priority
+	}
 	a.deadline = sooner(a.deadline, arrived, r.timeout)
 	return s.engine.infer(ctx, bound, a)
 }
@@ -152,11 +158,27 @@ func bodyError(err error) error {
 // askedBy reads what a request's headers ask for.
 func askedBy(arrived time.Time, h http.Header) (asked, error) {
 	timeout, err := timeoutOf(h.Get(envoyTimeout))
-	a := asked{deadline: sooner(time.Time{}, arrived, timeout)}
+	priority, unclear := priorityOf(h.Get(priorityHeader))
+	a := asked{deadline: sooner(time.Time{}, arrived, timeout), priority: priority}
 	if h.Get("Traceparent") != "" {
 		a.trace = traceOf(propagation.HeaderCarrier(h))
 	}
-	return a, err
+	return a, errors.Join(err, unclear)
+}
+
+// priorityOf reads the header with a priority; without one it is Normal.
+func priorityOf(text string) (serving.Priority, error) {
+	if text == "" {
+		return serving.Normal, nil
+	}
+	level, err := strconv.ParseInt(text, 10, 64)
+	if err == nil {
+		var p serving.Priority
+		if p, err = priorityAt(level); err == nil {
+			return p, nil
+		}
+	}
+	return serving.Normal, fmt.Errorf("header %s: a level from 1 (urgent) to 3 (patient), found %q", priorityHeader, text)
 }
 
 // timeoutOf reads Envoy's time-out; 0 is none.

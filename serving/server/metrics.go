@@ -121,7 +121,8 @@ func (m *metrics) ran(j *job) {
 	m.batchOfRows.Observe(float64(j.items))
 	m.padding.Observe(j.padding)
 	if j.err != nil {
-		m.failure.WithLabelValues(backend).Add(float64(j.ran))
+		m.failure.WithLabelValues(backend).Add(float64(j.ran - j.saved))
+		m.inferences.Add(float64(j.savedItems))
 		return
 	}
 	m.inferences.Add(float64(j.items))

@@ -116,6 +116,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{config: c, process: newProcessMetrics(), engine: newEngine(g, batcher, c)}
 	s.shown.Store(&prometheus.Gatherers{s.process, g.metrics.registry})
 	s.grpc = s.newGRPC()
+	s.engine.left, s.engine.back = s.departed, s.returned
 	return s, nil
 }
 
@@ -227,6 +228,12 @@ func (s *Server) work(ctx, working context.Context) error {
 	s.setReady()
 	s.config.Logger.Info("ready", "warm_up", time.Since(began).String(),
 		"best_batch", sweep.Best(s.config.MaxBatch), "rows_per_second", e.batcher.Rate())
+	if _, elsewhere := s.config.Backend.(Prober); elsewhere {
+		probing, end := context.WithCancel(working)
+		watched := make(chan struct{})
+		go func() { defer close(watched); s.watchModel(probing) }()
+		defer func() { end(); <-watched }()
+	}
 	e.run(working)
 	return nil
 }

@@ -16,6 +16,7 @@ type job struct {
 	id          uint64
 	calls       []*call
 	items, rows int
+	sized       bool          // the model runs certain sizes only
 	expected    time.Duration // on the device
 	ran         int           // calls that were not dropped while the batch waited for a device
 
@@ -23,12 +24,16 @@ type job struct {
 	padding   float64   // share of the inputs
 	spent     serving.Spent
 	err       error
+	errs      []error // of the calls, which were run alone after err; nil if they were not
+	saved     int     // of these, calls that were answered
+
+	savedItems int // of those
 }
 
 // jobOf finds a batch's calls.
 func (e *engine) jobOf(now time.Time, b serving.Batch) job {
 	j := job{
-		id: b.ID, calls: make([]*call, len(b.Requests)), items: b.Items, rows: b.Rows,
+		id: b.ID, calls: make([]*call, len(b.Requests)), items: b.Items, rows: b.Rows, sized: e.sized,
 		expected: e.batcher.Cost().Predict(b.Rows),
 	}
 	for i, r := range b.Requests {
@@ -54,7 +59,7 @@ func (e *engine) hire(jobs chan job, finished chan<- job) (dismiss func()) {
 	return func() { close(jobs); workers.Wait() }
 }
 
-// answer runs one batch and gives every call its own rows, or all the error.
+// answer runs one batch and gives every call its own rows or error.
 func (e *engine) answer(j *job, slot int, devices chan struct{}) {
 	g := e.backend.Load()
 	for !g.enter() { // it was replaced just now
@@ -80,18 +85,85 @@ func (e *engine) answer(j *job, slot int, devices chan struct{}) {
 		return
 	}
 	j.computing = time.Now()
-	outputs, err := g.compute(j.context(), slot, joined)
-	computed := time.Now()
-	<-devices
-	j.spent.Device = computed.Sub(j.computing)
-
+	ctx, cancel := j.within(j.context())
+	defer cancel()
+	outputs, err := g.compute(ctx, slot, joined)
 	var parts [][]serving.Tensor
 	if err == nil {
 		parts, err = serving.Scatter(outputs, requests, j.rows)
 	}
 	j.err = err
+	if err != nil && j.ran > 1 && !elsewhere(err) {
+		parts = j.alone(ctx, g, slot, mine)
+	}
+	computed := time.Now()
+	<-devices
+	j.spent.Device = computed.Sub(j.computing)
 	e.hand(j, g, mine, parts)
 	j.spent.After = time.Since(computed)
+}
+
+// elsewhere says whether an error is no request's: none would do better alone.
+func elsewhere(err error) bool {
+	return errors.Is(err, serving.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// within ends a run at the last deadline of its calls, if all have one.
+func (j *job) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	var last time.Time
+	for _, c := range j.calls {
+		if c.asked.deadline.IsZero() {
+			return ctx, func() {}
+		}
+		last = later(last, c.asked.deadline)
+	}
+	return context.WithDeadline(ctx, last)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// alone runs the calls of a batch that failed one by one, once: the call that
+// cannot be run is to cost its neighbours nothing but time. Those whose deadline
+// has passed meanwhile keep the batch's error. A model that runs certain sizes
+// only is run with the batch's.
+func (j *job) alone(ctx context.Context, g *generation, slot int, mine []bool) [][]serving.Tensor {
+	parts := make([][]serving.Tensor, len(j.calls))
+	j.errs = make([]error, len(j.calls))
+	for i, c := range j.calls {
+		j.errs[i] = j.err
+		if !mine[i] || !c.asked.deadline.IsZero() && !time.Now().Before(c.asked.deadline) {
+			continue
+		}
+		lone := []serving.Bound{c.bound}
+		rows := c.bound.Items
+		if j.sized {
+			rows = j.rows
+		}
+		outputs, err := g.compute(ctx, slot, serving.Gather(lone, rows))
+		if err == nil {
+			var own [][]serving.Tensor
+			if own, err = serving.Scatter(outputs, lone, rows); err == nil {
+				parts[i] = own[0]
+				j.saved++
+				j.savedItems += c.bound.Items
+			}
+		}
+		j.errs[i] = err
+	}
+	return parts
+}
+
+// failure is how the i-th call's run failed; nil if it did not.
+func (j *job) failure(i int) error {
+	if j.errs != nil {
+		return j.errs[i]
+	}
+	return j.err
 }
 
 // waited is how long a call waited for a batch and a device.
@@ -142,8 +214,8 @@ func (e *engine) hand(j *job, g *generation, mine []bool, parts [][]serving.Tens
 			continue
 		}
 		out := outcome{version: g.version, waited: j.waited(c), ran: j.spent.Device}
-		if j.err != nil {
-			out.err = backendError{j.err}
+		if err := j.failure(i); err != nil {
+			out.err = backendError{err}
 		} else {
 			out.outputs = e.shaping.Crop(c.original.Inputs, parts[i])
 			g.metrics.answered(c, j)

@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
@@ -34,7 +35,7 @@ func dial(u *url.URL, c Config) (transport, error) {
 		secure = credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})
 	}
 	conn, err := grpc.NewClient("dns:///"+u.Host, grpc.WithTransportCredentials(secure),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(mostBytes), grpc.MaxCallSendMsgSize(mostBytes), grpc.WaitForReady(true)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(mostBytes), grpc.MaxCallSendMsgSize(mostBytes)))
 	if err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
@@ -44,7 +45,8 @@ func dial(u *url.URL, c Config) (transport, error) {
 func (g *overGRPC) Close() error { return g.conn.Close() }
 
 func (g *overGRPC) describe(ctx context.Context) (serving.Signature, error) {
-	m, err := g.client.ModelMetadata(ctx, &oippb.ModelMetadataRequest{Name: g.model, Version: g.version})
+	// a server that is just starting is waited for; a batch is not to hold a device meanwhile
+	m, err := g.client.ModelMetadata(ctx, &oippb.ModelMetadataRequest{Name: g.model, Version: g.version}, grpc.WaitForReady(true))
 	if err != nil {
 		return serving.Signature{}, told(err)
 	}
@@ -60,7 +62,13 @@ func (g *overGRPC) describe(ctx context.Context) (serving.Signature, error) {
 
 // told is what a server said, without gRPC's frame.
 func told(err error) error {
-	if s, ok := status.FromError(err); ok {
+	s, ok := status.FromError(err)
+	switch {
+	case ok && s.Code() == codes.Unavailable:
+		return fmt.Errorf("%w: %s", serving.ErrUnavailable, s.Message())
+	case ok && s.Code() == codes.DeadlineExceeded:
+		return fmt.Errorf("%w: %s", context.DeadlineExceeded, s.Message())
+	case ok:
 		return fmt.Errorf("%s: %s", s.Code(), s.Message())
 	}
 	return err

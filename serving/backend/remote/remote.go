@@ -99,7 +99,8 @@ func known(s serving.Signature) error {
 // Signature is what the server said of its model when it was opened.
 func (m *Model) Signature() serving.Signature { return m.signature }
 
-// Run asks the server. Where ctx carries a trace, the server is told.
+// Run asks the server, which is told ctx's deadline. An error is a
+// serving.ErrUnavailable where nobody answers. Where ctx carries a trace, the server is told.
 func (m *Model) Run(ctx context.Context, _ int, inputs []serving.Tensor) ([]serving.Tensor, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
@@ -123,6 +124,12 @@ func (m *Model) Run(ctx context.Context, _ int, inputs []serving.Tensor) ([]serv
 		}
 	}
 	return outputs, nil
+}
+
+// Probe asks whether the server answers and has the model ready.
+func (m *Model) Probe(ctx context.Context) error {
+	_, err := m.transport.describe(ctx)
+	return err
 }
 
 // Close lets go of the connections. No run may be under way.

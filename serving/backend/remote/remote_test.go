@@ -159,3 +159,39 @@ func TestAnswersThatAreWrong(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 }
+
+func TestAServerThatIsGoneFailsFast(t *testing.T) {
+	model, err := fake.New(2, fake.Config{})
+	require.NoError(t, err)
+	listen := func() net.Listener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		return l
+	}
+	c := server.Config{Model: "m", Version: "7", Backend: model, Listener: listen(), GRPC: listen()}
+	s, err := server.New(c)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Run(ctx) }()
+	var models []*remote.Model
+	for _, url := range []string{"http://" + c.Listener.Addr().String(), "grpc://" + c.GRPC.Addr().String()} {
+		var m *remote.Model
+		require.Eventually(t, func() bool {
+			m, err = remote.Open(t.Context(), remote.Config{URL: url, Model: "m"})
+			return err == nil
+		}, await.Patience, time.Millisecond)
+		defer m.Close()
+		require.NoError(t, m.Probe(t.Context()))
+		models = append(models, m)
+	}
+	stop()
+	require.NoError(t, await.Next(t, ended, "the end of the server"))
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
+	defer cancel()
+	for _, m := range models {
+		_, err := m.Run(ctx, 0, row(1, 2))
+		assert.ErrorIs(t, err, serving.ErrUnavailable)
+		assert.NoError(t, ctx.Err(), "long before its deadline")
+	}
+}

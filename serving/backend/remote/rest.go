@@ -96,13 +96,19 @@ func (r *overREST) get(ctx context.Context, url string, into any) error {
 // do gives the body of a 200 and its header.
 func (r *overREST) do(request *http.Request) ([]byte, http.Header, error) {
 	response, err := r.client.Do(request)
-	if err != nil {
+	switch {
+	case err != nil && request.Context().Err() != nil:
 		return nil, nil, err
+	case err != nil:
+		return nil, nil, fmt.Errorf("%w: %w", serving.ErrUnavailable, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s %s: %s: %s", request.Method, request.URL.Path, response.Status, excerpt(body))
+		if response.StatusCode == http.StatusServiceUnavailable {
+			err = fmt.Errorf("%w: %w", serving.ErrUnavailable, err)
+		}
 	}
 	return body, response.Header, err
 }

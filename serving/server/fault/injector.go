@@ -114,6 +114,16 @@ func (s slow) Run(ctx context.Context, slot int, inputs []serving.Tensor) ([]ser
 	return outputs, err
 }
 
+// Probe asks what is slowed; what cannot be asked is well.
+func (s slow) Probe(ctx context.Context) error {
+	if p, ok := s.Backend.(interface {
+		Probe(ctx context.Context) error
+	}); ok {
+		return p.Probe(ctx)
+	}
+	return nil
+}
+
 // Close closes what is slowed.
 func (s slow) Close() error {
 	if c, ok := s.Backend.(io.Closer); ok {
