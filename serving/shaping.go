@@ -104,6 +104,36 @@ func (s Shaping) Pad(sig Signature, b Bound) (Bound, error) {
 	return b, nil
 }
 
+// Sample makes inputs as Signature.Sample does, with every padded dimension as
+// long as it can become: what takes longest to run.
+func (s Shaping) Sample(sig Signature, items int) []Tensor {
+	inputs := sig.Sample(items)
+	for _, p := range s.Pads {
+		i := slices.IndexFunc(inputs, func(t Tensor) bool { return t.Name == p.Input })
+		longest := p
+		longest.Sizes = p.Sizes[len(p.Sizes)-1:]
+		inputs[i], _ = longest.apply(inputs[i]) // 1 fits into any size
+	}
+	return inputs
+}
+
+// Unpadded are the dimensions, as ids:1, that requests choose and no Pad bounds.
+// A Sample has 1 there, and so says nothing of how long others take.
+func (s Shaping) Unpadded(sig Signature) []string {
+	var dims []string
+	batched := sig.Batchable()
+	for _, spec := range sig.Inputs {
+		for d, size := range spec.Shape {
+			if size != Any || d == 0 && batched ||
+				slices.ContainsFunc(s.Pads, func(p Pad) bool { return p.Input == spec.Name && p.Dim == d }) {
+				continue
+			}
+			dims = append(dims, fmt.Sprintf("%s:%d", spec.Name, d))
+		}
+	}
+	return dims
+}
+
 func (p Pad) apply(t Tensor) (Tensor, error) {
 	length := t.Shape[p.Dim]
 	for _, size := range p.Sizes {

@@ -116,7 +116,6 @@ func (p *prediction) answer(ctx context.Context, in *bufio.Reader, out io.Writer
 	if err != nil {
 		return 0, err
 	}
-	sample := newProbe(c.Backend.Signature())
 	c.Listener = newNowhere()
 	ready := make(chan struct{})
 	c.Warm = func() { src.trim(); close(ready) }
@@ -136,7 +135,7 @@ func (p *prediction) answer(ctx context.Context, in *bufio.Reader, out io.Writer
 		return 0, errInterrupted
 	}
 	w := &window{
-		handler: s.Handler(), path: "/v2/models/" + p.modelName + "/infer", log: log, probe: sample,
+		handler: s.Handler(), path: "/v2/models/" + p.modelName + "/infer", log: log, probe: newProbe(c.Shaping.Sample(c.Backend.Signature(), 1)),
 		answers: make(chan chan []byte, 4*p.maxBatch*p.devices),
 	}
 	err = w.pass(ctx, in, out)

@@ -234,7 +234,7 @@ type probe struct {
 	header int // the length of its JSON part
 }
 
-func newProbe(signature serving.Signature) probe {
+func newProbe(sample []serving.Tensor) probe {
 	type size struct {
 		Bytes int `json:"binary_data_size"` //nolint:tagliatelle // the protocol's name
 	}
@@ -246,7 +246,7 @@ func newProbe(signature serving.Signature) probe {
 	}
 	var inputs []input
 	var raw []byte
-	for _, t := range signature.Sample(1) {
+	for _, t := range sample {
 		inputs = append(inputs, input{t.Name, t.Datatype, t.Shape, size{len(t.Data)}})
 		raw = append(raw, t.Data...)
 	}

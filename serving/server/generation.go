@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -118,13 +119,13 @@ const sweepRuns = 3
 func (g *generation) warm(ctx context.Context, c Config, ran func(rows int, s serving.Spent)) (serving.Sweep, error) {
 	var sweep serving.Sweep
 	for slot := range c.Slots {
-		if _, err := g.warmOne(ctx, slot, c.MaxBatch); err != nil {
+		if _, err := g.warmOne(ctx, slot, c.MaxBatch, c.Shaping); err != nil {
 			return sweep, err
 		}
 	}
 	for range sweepRuns {
 		for _, rows := range sweep.Sizes(c.MaxBatch, c.Sizes) {
-			took, err := g.warmOne(ctx, 0, rows)
+			took, err := g.warmOne(ctx, 0, rows, c.Shaping)
 			if err != nil {
 				return sweep, err
 			}
@@ -135,13 +136,17 @@ func (g *generation) warm(ctx context.Context, c Config, ran func(rows int, s se
 	return sweep, nil
 }
 
-func (g *generation) warmOne(ctx context.Context, slot, rows int) (time.Duration, error) {
+func (g *generation) warmOne(ctx context.Context, slot, rows int, shaping serving.Shaping) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	if _, err := g.compute(ctx, slot, g.signature.Sample(rows)); err != nil {
-		return 0, fmt.Errorf("batch of %d: %w", rows, err)
+	if _, err := g.compute(ctx, slot, shaping.Sample(g.signature, rows)); err != nil {
+		err = fmt.Errorf("batch of %d: %w", rows, err)
+		if unknown := shaping.Unpadded(g.signature); len(unknown) > 0 {
+			err = fmt.Errorf("%w (with 1 for %s: --pad says what to run instead)", err, strings.Join(unknown, ", "))
+		}
+		return 0, err
 	}
 	return time.Since(began), nil
 }

@@ -228,6 +228,9 @@ func (s *Server) work(ctx, working context.Context) error {
 	s.setReady()
 	s.config.Logger.Info("ready", "warm_up", time.Since(began).String(),
 		"best_batch", sweep.Best(s.config.MaxBatch), "rows_per_second", e.batcher.Rate())
+	if unknown := s.config.Shaping.Unpadded(g.signature); len(unknown) > 0 {
+		s.config.Logger.Warn("rate is of the smallest requests only: no --pad says how long dimensions become", "dimensions", unknown)
+	}
 	if _, elsewhere := s.config.Backend.(Prober); elsewhere {
 		probing, end := context.WithCancel(working)
 		watched := make(chan struct{})
