@@ -96,6 +96,9 @@ func (s *Server) answer(ctx context.Context, arrived time.Time, r *request, a as
 		a.priority = r.priority
 	}
 	a.deadline = sooner(a.deadline, arrived, r.timeout)
+	if now := time.Now(); !a.deadline.IsZero() && now.After(a.deadline) {
+		return outcome{}, failure(http.StatusGatewayTimeout, "deadline passed while the request was read: %v ago", now.Sub(a.deadline))
+	}
 	return s.engine.infer(ctx, bound, a)
 }
 
@@ -118,6 +121,9 @@ func (s *Server) bind(r *request) (serving.Bound, error) {
 func (s *Server) receive(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, fmt.Errorf("header Content-Encoding: %q is not supported, only identity is", e)
+	}
+	if r.ContentLength > s.config.MaxBody {
+		return nil, bodyError(&http.MaxBytesError{Limit: s.config.MaxBody})
 	}
 	body, err := readAll(http.MaxBytesReader(w, r.Body, s.config.MaxBody), min(r.ContentLength, s.config.MaxBody))
 	if err != nil {

@@ -238,3 +238,23 @@ func TestACallersSlowBodyIsNoOverhead(t *testing.T) {
 		require.Contains(t, w.get("/metrics").Body.String(), "sluice_serving_overhead_seconds_sum{model=\"m\",version=\"1\"} 0\n")
 	})
 }
+
+func TestABodyThatOutlastsItsDeadlineIsTooLate(t *testing.T) {
+	serve(t, fake.Config{Fixed: 5 * ms}, nil, func(t *testing.T, w *world) {
+		w.warm()
+		r := httptest.NewRequest(http.MethodPost, "/v2/models/m/infer", slowly{strings.NewReader(row(1, 2))})
+		r.Header.Set("x-envoy-expected-rq-timeout-ms", "1500")
+		answer := w.do(r)
+		assert.Equal(t, http.StatusGatewayTimeout, answer.Code)
+		assert.Contains(t, errorOf(t, answer), "deadline passed while the request was read")
+	})
+}
+
+func TestABodyThatSaysItIsTooLongIsNotRead(t *testing.T) {
+	serve(t, fake.Config{}, func(c *server.Config) { c.MaxBody = 100 }, func(t *testing.T, w *world) {
+		w.warm()
+		r := httptest.NewRequest(http.MethodPost, "/v2/models/m/infer", unread{t})
+		r.ContentLength = 101
+		assert.Equal(t, http.StatusRequestEntityTooLarge, w.do(r).Code)
+	})
+}
