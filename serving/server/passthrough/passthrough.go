@@ -162,8 +162,13 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.refuse(w, http.StatusBadGateway, fmt.Sprintf("%s: %v", h.config.Target.Host, err))
 }
 
-// begin holds the headers until the body begins.
+// begin holds the headers until the body begins. After an upgrade there is none,
+// but a connection, on which the caller may speak first.
 func (h *Handler) begin(r *http.Response) error {
+	if r.StatusCode == http.StatusSwitchingProtocols {
+		h.ended(r.StatusCode)
+		return nil
+	}
 	body := bufio.NewReader(r.Body)
 	if _, err := body.Peek(1); err != nil && !errors.Is(err, io.EOF) {
 		return err
