@@ -93,7 +93,7 @@ func printProxies(w io.Writer, views []proxyView, wide bool, now time.Time) erro
 	fmt.Fprintln(table, strings.Join(columns, "\t"))
 	for _, v := range views {
 		for _, r := range v.Routes {
-			cells := append(v.cells(r, now), v.wideCells(now)...)
+			cells := append(v.cells(r, now), v.wideCells(r, now)...)
 			fmt.Fprintln(table, strings.Join(cells[:len(columns)], "\t"))
 		}
 		if len(v.Routes) == 0 {
@@ -122,7 +122,7 @@ func (v proxyView) cells(r proxyRoute, now time.Time) []string {
 	}
 }
 
-func (v proxyView) wideCells(now time.Time) []string {
+func (v proxyView) wideCells(r proxyRoute, now time.Time) []string {
 	clock, logs := "-", "whole"
 	if !v.LastEntry.IsZero() {
 		clock = "not ahead"
@@ -133,8 +133,8 @@ func (v proxyView) wideCells(now time.Time) []string {
 	if v.LastEntry.IsZero() {
 		logs = "-"
 	}
-	if len(v.Missing) > 0 {
-		logs = strings.Join(v.Missing, "; ")
+	if r.Missing != "" {
+		logs = r.Missing
 	}
 	return []string{ago(v.Since, now), clock, logs}
 }

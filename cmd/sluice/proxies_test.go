@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-dev/sluice/analysis"
+	"github.com/sluice-dev/sluice/canary"
 	"github.com/sluice-dev/sluice/canary/controller"
 	"github.com/sluice-dev/sluice/config"
 	"github.com/sluice-dev/sluice/xds"
@@ -25,7 +26,7 @@ func (*nowhere) Stream(string, bool)                      {}
 func TestProxiesSaysHowFarEachSplitHasCome(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	before := func(d time.Duration) time.Time { return now.Add(-d) }
-	route := config.Key{Namespace: "ml", Name: "filetype"}
+	route, other := config.Key{Namespace: "ml", Name: "filetype"}, config.Key{Namespace: "ml", Name: "other"}
 	mark := func(epoch uint64, age time.Duration) ads.Mark { return ads.Mark{Epoch: epoch, At: before(age)} }
 	ledger := []ads.ProxyStatus{
 		{Proxy: "busy", Envoy: "1.40.0", Since: before(2 * time.Hour), Routes: []ads.RouteStatus{
@@ -33,6 +34,7 @@ func TestProxiesSaysHowFarEachSplitHasCome(t *testing.T) {
 		}, Refused: []ads.Refusal{{Resource: xds.Ref{Type: xds.TypeListener, Name: "sluice-8080"}, Text: "cannot bind: in use\n"}}},
 		{Proxy: "good", Envoy: "1.40.0", Since: before(3 * time.Minute), Routes: []ads.RouteStatus{
 			{Route: route, Published: mark(7, time.Minute), Sent: mark(7, time.Minute), Acked: mark(7, time.Minute)},
+			{Route: other, Published: mark(2, time.Minute), Sent: mark(2, time.Minute), Acked: mark(2, time.Minute)},
 		}},
 		{Proxy: "nack", Since: before(time.Second), Routes: []ads.RouteStatus{
 			{Route: route, Published: mark(7, time.Minute), Sent: mark(7, time.Minute), Nack: "no such thing"},
@@ -53,7 +55,10 @@ func TestProxiesSaysHowFarEachSplitHasCome(t *testing.T) {
 	s.Observe("stuck", []analysis.Request{{Route: route, Epoch: 5, Start: now.Add(2 * time.Second)}})
 	require.Equal(t, 5, next.requests, "all of it goes on")
 
-	gaps := []controller.Snapshot{{Gap: "proxy good, ml/filetype: at least 12 attempts without a log entry"}}
+	gaps := []controller.Snapshot{
+		{State: canary.State{Route: route}, Gap: "proxy good, ml/filetype: at least 12 attempts without a log entry"},
+		{State: canary.State{Route: other}, Gap: "proxy good, ml/other: at least 3 attempts without a log entry"},
+	}
 	sent, err := json.Marshal(viewsOf(ledger, s, gaps))
 	require.NoError(t, err)
 	var views []proxyView
@@ -63,6 +68,7 @@ func TestProxiesSaysHowFarEachSplitHasCome(t *testing.T) {
 	require.Equal(t, `PROXY  ENVOY   ROUTE        PUBLISHED  SENT      ACKED      OBSERVED  STATE       LAST LOG  CONNECTED  CLOCK        LOGS
 busy   1.40.0  ml/filetype  7 (1m0s)   7 (1m0s)  6 (1h0m)   -         waited for  -         2h0m       -            -
 good   1.40.0  ml/filetype  7 (1m0s)   7 (1m0s)  7 (1m0s)   7 (40ms)  observed    0s        3m0s       not ahead    proxy good, ml/filetype: at least 12 attempts without a log entry
+good   1.40.0  ml/other     2 (1m0s)   2 (1m0s)  2 (1m0s)   -         acked       0s        3m0s       not ahead    proxy good, ml/other: at least 3 attempts without a log entry
 nack   -       ml/filetype  7 (1m0s)   7 (1m0s)  -          -         refused     -         1s         -            -
 stuck  1.40.0  ml/filetype  7 (1m0s)   7 (1m0s)  5 (1h30m)  5 (0s)    late        0s        1m0s       ahead by 2s  whole
 busy refused Listener sluice-8080: cannot bind: in use

@@ -28,8 +28,6 @@ type proxyView struct {
 	LogDelay time.Duration `json:"logDelay,omitempty"`
 	// ClockAhead is that much. Default 0.
 	ClockAhead time.Duration `json:"clockAhead,omitempty"`
-	// Missing says which log entries are lost now, one text an inference route.
-	Missing []string `json:"missing,omitempty"`
 }
 
 // proxyRoute is how far an inference route has come on a proxy.
@@ -39,6 +37,8 @@ type proxyRoute struct {
 	// Observed is the split of the last request that the proxy told of: what it serves,
 	// whatever it answered.
 	Observed ads.Mark `json:"observed,omitzero"`
+	// Missing says which of its log entries this proxy's logs lose now. Empty: none.
+	Missing string `json:"missing,omitempty"`
 }
 
 // proxyRefusal is a resource that a proxy does not take.
@@ -52,7 +52,7 @@ type proxyRefusal struct {
 func viewsOf(ledger []ads.ProxyStatus, s *sightings, snapshots []controller.Snapshot) []proxyView {
 	views := make([]proxyView, 0, len(ledger))
 	for _, p := range ledger {
-		v := proxyView{ProxyStatus: p, Missing: missingAt(p.Proxy, snapshots)}
+		v := proxyView{ProxyStatus: p}
 		for _, r := range p.Refused {
 			kind := string(r.Resource.Type)
 			v.Refused = append(v.Refused, proxyRefusal{kind[strings.LastIndexByte(kind, '.')+1:], r.Resource.Name, strings.TrimSpace(r.Text)})
@@ -64,22 +64,21 @@ func viewsOf(ledger []ads.ProxyStatus, s *sightings, snapshots []controller.Snap
 			v.ClockAhead = max(0, -seen.delay)
 		}
 		for _, r := range p.Routes {
-			v.Routes = append(v.Routes, proxyRoute{r, seen.routes[r.Route]})
+			v.Routes = append(v.Routes, proxyRoute{r, seen.routes[r.Route], missingAt(p.Proxy, r.Route, snapshots)})
 		}
 		views = append(views, v)
 	}
 	return views
 }
 
-// missingAt finds what the analysis says is lost of a proxy's logs.
-func missingAt(proxy string, snapshots []controller.Snapshot) []string {
-	var texts []string
+// missingAt finds what the analysis says is lost of a route in a proxy's logs.
+func missingAt(proxy string, route config.Key, snapshots []controller.Snapshot) string {
 	for _, s := range snapshots {
-		if strings.HasPrefix(s.Gap, "proxy "+proxy+", ") {
-			texts = append(texts, s.Gap)
+		if s.State.Route == route && strings.HasPrefix(s.Gap, "proxy "+proxy+", ") {
+			return s.Gap
 		}
 	}
-	return texts
+	return ""
 }
 
 // sightings notes what the logs of each proxy show, on their way to the analysis.
