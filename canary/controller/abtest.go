@@ -28,7 +28,7 @@ type comparison struct {
 }
 
 // Receipt says what became of outcomes that were sent. What was taken is saved within
-// Keep, or a minute where units are many; a batch may be sent again, for what repeats is counted once.
+// LedgerKeep, or a minute where units are many; a batch may be sent again, for what repeats is counted once.
 type Receipt struct {
 	Test  string `json:"test"` // id of the one that they were taken for
 	Taken int    `json:"taken"`
@@ -196,11 +196,15 @@ func (t *comparison) keep(now time.Time) {
 	t.unsaved, t.keptAt, t.changed = &saved, now, false
 }
 
-// pause is how long a ledger is not written: Keep, and as much again for each 50,000
+// LedgerKeep is how often what an A/B test has counted is saved, at the most: a ledger is
+// larger than the evidence of a rollout.
+const LedgerKeep = 10 * time.Second
+
+// pause is how long a ledger is not written: LedgerKeep, and as much again for each 50,000
 // units, up to a minute.
 func (t *comparison) pause() time.Duration {
 	counts := t.ledger.Counts()
-	return min(Keep*time.Duration(1+(counts.Open+counts.Closed)/50_000), time.Minute)
+	return min(LedgerKeep*time.Duration(1+(counts.Open+counts.Closed)/50_000), time.Minute)
 }
 
 // keptTest is what is to be saved of the A/B test that runs; nil where the store has it.

@@ -170,7 +170,7 @@ func TestAStudyGoesOnAfterARestartAndEndsWithItsQuestion(t *testing.T) {
 	var kept canary.Checkpoint
 	kept, _, err := m.store.Load(key)
 	require.NoError(t, err)
-	require.NotNil(t, kept.Study, "every 10 s")
+	require.NotNil(t, kept.Study, "every 2 s")
 
 	m.start()
 	s := m.answers(200, 0)

@@ -12,8 +12,10 @@ import (
 // Look is how often the evidence is judged.
 const Look = 250 * time.Millisecond
 
-// Keep is how often evidence is saved when nothing was decided.
-const Keep = 10 * time.Second
+// Keep is how often evidence is saved when nothing was decided: what a crash loses at
+// most. A save takes about 2 ms, so a hundred rollouts at once keep the store busy for a
+// tenth of the time.
+const Keep = 2 * time.Second
 
 // Observe takes requests of this route as their log entries arrive, from any
 // proxy.

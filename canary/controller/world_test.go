@@ -320,10 +320,13 @@ func TestARestartGoesOnAtTheSameStepAndDropsTheOutage(t *testing.T) {
 	l := newLab(t, spec())
 	l.start()
 	l.until(30*time.Second, func(s controller.Snapshot) bool { return s.State.Rollout != nil && s.State.Rollout.Step == 1 })
-	l.run(11 * time.Second) // evidence is saved at least every 10 s
+	entered := l.world.Now()
+	l.run(7 * time.Second)
 	var before canary.Checkpoint
 	require.NoError(t, json.Unmarshal(l.store.kept, &before))
 	require.NotZero(t, before.Evidence.Spans)
+	require.Greater(t, before.At.Sub(entered), 4*time.Second, "nothing was decided, and yet what was seen is kept")
+	require.LessOrEqual(t, l.world.Now().Sub(before.At), controller.Keep)
 
 	l.deaf = true // kill -9
 	served := l.world.Truth()
