@@ -281,7 +281,7 @@ func anyComparison(slo *SLO) *rapid.Generator[*VersusStable] {
 		rollback := anyRatio(1).Draw(t, "rollbackIf")
 		return &VersusStable{
 			RollbackIf: rollback,
-			PromoteIf:  Below{Ratio: float64(anyRatio(float64(rollback)+0.01).Draw(t, "promoteIf")), OrSLO: slo != nil && rapid.Bool().Draw(t, "or slo")},
+			PromoteIf:  Below{Ratio: float64(anyRatio(float64(rollback)*1.04+0.01).Draw(t, "promoteIf")), OrSLO: slo != nil && rapid.Bool().Draw(t, "or slo")},
 		}
 	})
 }

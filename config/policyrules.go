@@ -103,6 +103,9 @@ func (c *checker) metric(path string, m Metric) {
 	}
 	if m.VersusStable != nil {
 		c.versusStable(path+".versusStable", *m.VersusStable, m.SLO)
+		if m.Name.Timed() {
+			c.resolution(path+".versusStable", *m.VersusStable)
+		}
 	}
 }
 
@@ -208,6 +211,22 @@ func (c *checker) versusStable(path string, v VersusStable, slo *SLO) {
 	}
 	if v.Floor < 0 || v.Floor >= PerMillion {
 		c.refuse(path+".floor", "is not from 0% up and below 100%", v.Floor)
+	}
+}
+
+// stepsPerTenth is how many steps of times there are to each 10%.
+const stepsPerTenth = 5
+
+// resolution refuses margins of times that are one when counted in steps. The tolerance is
+// rounded up to a step, and the margin down, so that neither promises too much.
+func (c *checker) resolution(path string, v VersusStable) {
+	steps := func(ratio float64) float64 { return math.Log(ratio) * stepsPerTenth / math.Log(1.1) }
+	if !c.sound(path+".rollbackIf", path+".promoteIf") {
+		return
+	}
+	if math.Floor(steps(v.PromoteIf.Ratio)+1e-6) <= math.Ceil(steps(float64(v.RollbackIf))-1e-6) {
+		c.refuse(path+".promoteIf", fmt.Sprintf("is not a whole step above rollbackIf, %s: "+
+			"times are told apart in steps of 1.92%%, five to each 10%%", v.RollbackIf), v.PromoteIf)
 	}
 }
 
