@@ -16,7 +16,9 @@ import (
 	"github.com/sluice-dev/sluice/config"
 )
 
-// Readiness says how many endpoints of a version answered their last check.
+// Readiness says how many endpoints of a version are ready, as far as the proxies are
+// sure to know by now: whoever comes back has answered two checks in a row, and whoever
+// does not answer has missed two.
 type Readiness struct {
 	Route   config.Key
 	Version string
@@ -118,11 +120,11 @@ func (p *Prober) loop(ctx context.Context, c check, t *tracker) {
 	timer := time.NewTicker(c.interval)
 	defer timer.Stop()
 	for {
-		fact := p.ask(ctx, c)
+		found := p.ask(ctx, c)
 		if ctx.Err() != nil {
 			return
 		}
-		t.set(c, fact, time.Now())
+		t.set(c, found, time.Now())
 		select {
 		case <-ctx.Done():
 			return
@@ -131,28 +133,28 @@ func (p *Prober) loop(ctx context.Context, c check, t *tracker) {
 	}
 }
 
-// ask checks once. An empty fact means ready.
-func (p *Prober) ask(ctx context.Context, c check) (fact string) {
+// ask checks once.
+func (p *Prober) ask(ctx context.Context, c check) answer {
 	if c.path == "" {
 		dialer := net.Dialer{Timeout: p.config.Timeout}
 		conn, err := dialer.DialContext(ctx, "tcp", c.endpoint)
 		if err != nil {
-			return err.Error()
+			return answer{fact: err.Error()}
 		}
 		_ = conn.Close() // nothing was sent
-		return ""
+		return answer{}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.endpoint+c.path, nil)
 	if err != nil {
-		return err.Error()
+		return answer{fact: err.Error()}
 	}
 	response, err := p.client.Do(request)
 	if err != nil {
-		return err.Error()
+		return answer{fact: err.Error()}
 	}
 	_ = response.Body.Close() // only the status matters
 	if response.StatusCode != http.StatusOK {
-		return fmt.Sprintf("GET %s on %s: answered %s", c.path, c.endpoint, response.Status)
+		return answer{fmt.Sprintf("GET %s on %s: answered %s", c.path, c.endpoint, response.Status), true}
 	}
-	return ""
+	return answer{}
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -47,12 +48,27 @@ type tracker struct {
 
 	mu       sync.Mutex
 	wanted   map[check]bool
-	answers  map[check]string
+	answers  map[check]answer // believed
+	last     map[check]answer
 	reported map[version]Readiness
 }
 
+// answer is what one check found.
+type answer struct {
+	fact  string // empty: ready
+	heard bool   // the endpoint itself said so
+}
+
+// believed says whether an answer that follows another is taken for the endpoint's state.
+// Envoy holds an endpoint that answers badly to be unready at once, one that does not
+// answer after two checks, and one that is ready again after its own next check, which
+// is at most an interval away.
+func (a answer) believed(after answer) bool {
+	return a.fact != "" && a.heard || (a.fact == "") == (after.fact == "")
+}
+
 func newTracker(report func(Readiness)) *tracker {
-	return &tracker{report: report, answers: map[check]string{}, reported: map[version]Readiness{}}
+	return &tracker{report: report, answers: map[check]answer{}, last: map[check]answer{}, reported: map[version]Readiness{}}
 }
 
 // expect forgets what is no longer wanted.
@@ -60,39 +76,41 @@ func (t *tracker) expect(wanted map[check]bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.wanted = wanted
-	for c := range t.answers {
-		if !wanted[c] {
-			delete(t.answers, c)
-		}
-	}
+	forgotten := func(c check, _ answer) bool { return !wanted[c] }
+	maps.DeleteFunc(t.answers, forgotten)
+	maps.DeleteFunc(t.last, forgotten)
 }
 
 // set takes one answer and reports its version if the sum changed.
-func (t *tracker) set(c check, fact string, at time.Time) {
+func (t *tracker) set(c check, a answer, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.wanted[c] {
 		return
 	}
-	t.answers[c] = fact
-	sum := Readiness{Route: c.route, Version: c.name, Checked: true, Fact: fact, At: at}
+	last, asked := t.last[c]
+	t.last[c] = a
+	if asked && !a.believed(last) {
+		return
+	}
+	t.answers[c] = a
+	sum := Readiness{Route: c.route, Version: c.name, Checked: true, Fact: a.fact, At: at}
 	for other := range t.wanted {
 		if other.version != c.version {
 			continue
 		}
 		sum.Total++
-		answer, asked := t.answers[other]
+		answer, known := t.answers[other]
 		switch {
-		case !asked:
+		case !known:
 			sum.Checked = false
-		case answer == "":
+		case answer.fact == "":
 			sum.Ready++
 		case sum.Fact == "":
-			sum.Fact = answer
+			sum.Fact = answer.fact
 		}
 	}
-	last := t.reported[c.version]
-	if last.Ready == sum.Ready && last.Total == sum.Total && last.Checked == sum.Checked {
+	if was := t.reported[c.version]; was.Ready == sum.Ready && was.Total == sum.Total && was.Checked == sum.Checked {
 		return
 	}
 	t.reported[c.version] = sum
