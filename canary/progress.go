@@ -61,6 +61,9 @@ func (s State) Reach(t Trace) (reach Reach, ok bool) {
 			reach.Acked = new(p.Weight)
 		}
 	}
+	if reach.Acked == nil && s.Acked != 0 && s.Acked == s.Published.Epoch {
+		reach.Acked = new(reach.Wanted) // by a split from before the rollout, which has not changed any yet
+	}
 	if n := len(t.Served); n > 0 {
 		if weight, seen := t.Served[n-1].Weight(); seen {
 			reach.Observed, reach.ObservedAt = &weight, t.last()

@@ -115,3 +115,13 @@ func TestAnObservedShareSaysWhenTheLastRequestBegan(t *testing.T) {
 	require.Equal(t, uint32(2500), *reach.Observed)
 	require.Equal(t, last, reach.ObservedAt)
 }
+
+func TestACandidateThatWaitsHasWhatWasAcknowledgedBefore(t *testing.T) {
+	s := State{Proxies: 1, Acked: 1, Published: config.Split{Epoch: 1, Shares: config.Whole("v1")}, Rollout: &Rollout{Candidate: "v2", Phase: Waiting}}
+	reach, _ := s.Reach(Trace{})
+	require.NotNil(t, reach.Acked)
+	require.Zero(t, *reach.Acked)
+	s.Published.Epoch = 2
+	reach, _ = s.Reach(Trace{})
+	require.Nil(t, reach.Acked, "of the new one nothing is")
+}

@@ -16,7 +16,8 @@ func (m *machine) promoteStep(e Promoted) {
 		m.promoteFull(e)
 	case m.barred(e):
 	case last && r.Verdict != analysis.Healthy && !e.OverrideEvidence:
-		m.refusef("this is the last step and the verdict is %s (%s); full with override-evidence promotes all the same", r.Verdict, m.standing(e.Evidence))
+		m.refusef("this is the last step and the verdict is %s (%s); --full with --override-evidence promotes all the same",
+			r.Verdict, m.standing(e.Evidence))
 	case last:
 		m.override(e)
 	default:
@@ -33,7 +34,7 @@ func (m *machine) promoteStep(e Promoted) {
 func (m *machine) barred(e Promoted) bool {
 	r := m.Rollout
 	freezes := m.freezes(m.now)
-	const forced = "%s; force goes on all the same"
+	const forced = "%s; --force goes on all the same"
 	switch i := slices.IndexFunc(freezes, func(w Wait) bool { return w.Reason == WaitReady }); {
 	case i >= 0:
 		m.refusef("%s", freezes[i].Text)
@@ -56,7 +57,7 @@ func (m *machine) promoteFull(e Promoted) {
 	switch {
 	case m.barred(e):
 	case r.Verdict != analysis.Healthy && !e.OverrideEvidence:
-		m.refusef("the verdict is %s (%s); override-evidence promotes all the same", r.Verdict, m.standing(e.Evidence))
+		m.refusef("the verdict is %s (%s); --override-evidence promotes all the same", r.Verdict, m.standing(e.Evidence))
 	default:
 		m.override(e)
 	}

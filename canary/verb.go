@@ -80,7 +80,7 @@ func (m *machine) revert(e Reverted) {
 // revertBake leaves a promoted version for the old stable, which is kept.
 func (m *machine) revertBake(e Reverted) {
 	if old := m.Rollout.Stable; m.known(old, 0) && !e.Force {
-		m.refusef("%s has no ready endpoint; force goes back to it all the same", old)
+		m.refusef("%s has no ready endpoint; --force goes back to it all the same", old)
 		return
 	}
 	m.revert(e)
@@ -99,7 +99,7 @@ func (m *machine) revertIdle(e Reverted) {
 	}
 	former := m.Formers[i].Version.Name
 	if m.known(former, 0) && !e.Force {
-		m.refusef("%s has no ready endpoint; force goes back to it all the same", former)
+		m.refusef("%s has no ready endpoint; --force goes back to it all the same", former)
 		return
 	}
 	m.leaveStable(former, e)

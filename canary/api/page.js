@@ -121,7 +121,7 @@ function gate(v) {
   const r = v.state.rollout;
   if (!r || !r.gate || r.phase !== "Approving") return null;
   return h("div", { class: "gate", key: "gate" },
-    h("p", null, `Review ${r.gate.number} waits for approval since ${clock(r.gate.opened)}, at verdict ${r.gate.verdict}.`),
+    h("p", null, `Review ${r.gate.number} waits for approval since ${clock(r.gate.at)}, at verdict ${r.gate.verdict}.`),
     h("p", null, h("code", null, `sluice approve ${nameOf(v)} --hash ${r.gate.hash} --reason '…'`)));
 }
 

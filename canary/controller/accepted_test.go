@@ -34,6 +34,6 @@ func TestARefusedPromotionNamesThePresentEvidence(t *testing.T) {
 	d, err := l.ctl.Handle(canary.Promoted{At: l.world.Now(), By: canary.By{Actor: "alice", Reason: "now"}, Full: true})
 	require.NoError(t, err)
 	require.True(t, d.Refused)
-	require.Contains(t, d.Text, "the verdict is undecided ("+s.Assessment.Reason+"); override-evidence promotes")
+	require.Contains(t, d.Text, "the verdict is undecided ("+s.Assessment.Reason+"); --override-evidence promotes")
 	requireReplays(t, l.store.decisions)
 }

@@ -19,6 +19,9 @@ func TestWhatWouldChangeAVerdictIsWhatItWaitsFor(t *testing.T) {
 		},
 	}
 	assert.Equal(t, "healthy at evidence of 3.0 nats in latency-p99 by pod-rank, now 1.0; "+
+		"no request to the candidate was judged: nothing speaks against it yet", remedy(a), "no request came: nothing speaks of harm")
+	a.Tests[0].Candidate.N = 12
+	assert.Equal(t, "healthy at evidence of 3.0 nats in latency-p99 by pod-rank, now 1.0; "+
 		"harmful at evidence of 5.5 nats against it, now 0.4", remedy(a))
 	a.Why = analysis.Why{Kind: analysis.WhyShared}
 	assert.Equal(t, "harmful at evidence of 5.5 nats against it, now 0.4", remedy(a), "no evidence ends a hold")

@@ -22,8 +22,9 @@ func newGet() *cobra.Command {
 		GroupID: "look",
 		Short:   "Every inference route in a line",
 		Long: `Get prints one line an inference route: who is stable, who is tried, the split that is
-in force, at which step the rollout is, and what share was wanted for the candidate, acknowledged by every connected proxy, and seen in Envoy's
-access logs.`,
+in force, at which step the rollout is, and what share was wanted for the candidate,
+acknowledged by every connected proxy, and seen in Envoy's access logs. While no rollout
+runs, VERDICT says how the last one ended.`,
 		Args:    manyRoutes,
 		Example: "  sluice get\n  sluice get ml/filetype -o wide\n  sluice get -o json",
 	}

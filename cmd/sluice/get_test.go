@@ -26,6 +26,13 @@ func cells(t *testing.T, table string) map[string]string {
 	return by
 }
 
+// after a rollout that was rolled back, under a strategy.
+func after(strategy config.Strategy) controller.Snapshot {
+	s := over(canary.OutcomeRolledBack)
+	s.Route.Strategy = strategy
+	return s
+}
+
 func TestGetShowsTheSplitInForce(t *testing.T) {
 	divided := act(func(s *canary.State) {
 		s.Stable = ""
@@ -39,7 +46,8 @@ func TestGetShowsTheSplitInForce(t *testing.T) {
 	}{
 		{"a step gives stable its two intervals as one share", gated(), "v1=95%,v2=5%", "-"},
 		{"a split by hand is shown", divided, "v1=90%,v2=10%", "-"},
-		{"nothing served yet is a dash", over(canary.OutcomeRolledBack), "-", "rolled back"},
+		{"an end is told of as the last one", after(config.Strategy{Canary: &config.Canary{}}), "-", "last: v2 rolled back"},
+		{"a strategy without rollouts tells of none", after(config.Strategy{Shadow: &config.Shadow{Of: "v1", To: "v2"}}), "-", "-"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -72,7 +72,8 @@ spans from each decision to its acknowledgement there. Logs are JSON on stderr.`
 	choose(cmd, &o.envoy, "envoy", "", "whether to start an Envoy", envoyNone, envoyAuto)
 	f.IntVar(&o.envoyWorkers, "envoy-workers", 0, "worker threads of that Envoy (default: one per core)")
 	f.StringVar(&o.node, "node", "sluice", "node id of that Envoy")
-	f.DurationVar(&o.drain, "drain", 5*time.Second, "on exit: how long that Envoy still takes connections, asking clients to go elsewhere")
+	f.DurationVar(&o.drain, "drain", 5*time.Second,
+		"on exit: how long that Envoy still takes connections at most, asking clients to go elsewhere; less when no client comes any more")
 	f.DurationVar(&o.grace, "grace", 30*time.Second, "on exit: how long it then waits for requests under way")
 	f.IntVar(&o.keepReviews, "keep-reviews", archive.DefaultKeep,
 		"how many reviews, with their decisions, to keep per inference route; those that may still matter stay beyond that")

@@ -76,12 +76,11 @@ func (s summary) tested(test canary.ABTest, seen canary.ABTrace, now time.Time) 
 
 // ended says how the newest rollout ended.
 func (s summary) ended(of controller.Snapshot, now time.Time) summary {
-	if len(of.State.History) == 0 {
+	if len(of.State.History) == 0 || of.Route.Strategy.Canary == nil {
 		return s
 	}
 	last := of.State.History[0]
-	s.Candidate = last.Candidate
-	s.Verdict = last.Outcome.Words()
+	s.Verdict = "last: " + last.Candidate + " " + last.Outcome.Words()
 	s.Age = now.Sub(last.Ended).Truncate(time.Second).String()
 	return s
 }

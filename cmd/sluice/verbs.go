@@ -35,7 +35,8 @@ func verbHelps() []verbHelp {
 			"promote", "Skip the present wait, or with --full all that is left",
 			"Promote skips what the rollout waits for now: the rest of a step, or the bake. With --full it\n" +
 				"skips every step and gate that is left, on promotion evidence, or with --override-evidence\n" +
-				"without it. While it is blind, held, in doubt or tripped it needs --force. The review says so.",
+				"without it. While it is blind, held or in doubt it needs --force; while it is tripped, --full\n" +
+				"and --force. Nothing promotes a version without a ready endpoint. The review says so.",
 			"  sluice promote ml/filetype --reason 'quiet hour'\n  sluice promote ml/filetype --full --override-evidence --reason 'hotfix 4711'",
 		},
 		{
@@ -50,7 +51,7 @@ func verbHelps() []verbHelp {
 		},
 		{
 			"abort", "End the current rollout: everything to stable, at once",
-			"Abort always works: no gate, pause, missing metric or unready pod can hold it. An A/B test\n" +
+			"Abort always works: no gate, pause, missing metric or unready endpoint can hold it. An A/B test\n" +
 				"ends likewise; its arms keep their shares until another strategy is written.",
 			"  sluice abort ml/filetype --reason 'wrong model'",
 		},
@@ -101,7 +102,7 @@ func newVerb(help verbHelp) *cobra.Command {
 	case "promote":
 		f.BoolVar(&v.Full, "full", false, "skip every step and gate that is left")
 		f.BoolVar(&v.OverrideEvidence, "override-evidence", false, "with --full: without the promotion evidence")
-		f.BoolVar(&v.Force, "force", false, "even while it is blind, held, in doubt or tripped")
+		f.BoolVar(&v.Force, "force", false, "even while it is blind, held or in doubt; with --full, even while it is tripped")
 	case "rollback":
 		f.BoolVar(&v.Force, "force", false, "even to a version without a ready endpoint")
 	}
@@ -109,7 +110,8 @@ func newVerb(help verbHelp) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if _, err := v.Event(help.name, time.Time{}); err != nil {
 			// The API's fields are named as in JSON, flags as on a command line.
-			return errors.New("--" + strings.ReplaceAll(err.Error(), "overrideEvidence", "override-evidence"))
+			typed := strings.NewReplacer("needs full", "needs --full", "overrideEvidence", "override-evidence")
+			return errors.New("--" + typed.Replace(err.Error()))
 		}
 		client, key, err := t.find(cmd.Context(), args[0])
 		if err != nil {

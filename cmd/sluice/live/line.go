@@ -18,7 +18,7 @@ func Line(s controller.Snapshot, look Look) string {
 	r := s.State.Rollout
 	if r == nil {
 		w.add("stable", s.State.Stable)
-		w.add("outcome", verdictOf(s.State))
+		w.add("outcome", verdictOf(s))
 		w.troubles(s)
 		return w.say(s.Standing())
 	}
@@ -29,7 +29,7 @@ func Line(s controller.Snapshot, look Look) string {
 	w.add("wanted", percent(reach.Wanted))
 	w.add("acked", reached(reach.Acked))
 	w.add("observed", reached(reach.Observed))
-	w.add("verdict", verdictOf(s.State))
+	w.add("verdict", verdictOf(s))
 	if a := s.Assessment; a != nil {
 		w.add("harm", nats(a.LogE)+"/"+nats(a.LogNeeded))
 	}
@@ -111,7 +111,7 @@ type gist struct {
 
 func gistOf(s controller.Snapshot) gist {
 	g := gist{
-		phase: string(s.State.Phase()), verdict: verdictOf(s.State), waits: waitReasons(s.Waits), refusal: s.Refusal,
+		phase: string(s.State.Phase()), verdict: verdictOf(s), waits: waitReasons(s.Waits), refusal: s.Refusal,
 		proxies: len(s.Proxies), faulty: s.State.Fault != nil, gap: s.Gap != "",
 	}
 	if n := s.State.Nack; n != nil {

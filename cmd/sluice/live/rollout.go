@@ -11,7 +11,10 @@ import (
 
 func (t *sheet) head(s controller.Snapshot) {
 	title := []span{put(strong, "%s", s.State.Route), put(plain, "  %s", s.State.Phase())}
-	if v := verdictOf(s.State); v != "" {
+	if v := verdictOf(s); v != "" {
+		if s.State.Rollout == nil {
+			title = append(title, put(faint, "  last: %s", s.State.History[0].Candidate))
+		}
 		title = append(title, put(inkOf(v), "  %s", spoken(v)))
 	}
 	if r := s.State.Rollout; r != nil {

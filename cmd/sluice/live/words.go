@@ -84,11 +84,12 @@ func count(n int64, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// verdictOf is what is said of the candidate now, or how the last one ended.
-func verdictOf(s canary.State) string {
-	r := s.Rollout
+// verdictOf is what is said of the candidate now, or how the last one ended, while the
+// strategy is one that has candidates.
+func verdictOf(of controller.Snapshot) string {
+	s, r := of.State, of.State.Rollout
 	switch {
-	case r == nil && len(s.History) == 0, r == nil && s.AskedTest() != nil:
+	case r == nil && (len(s.History) == 0 || of.Route.Strategy.Canary == nil):
 		return ""
 	case r == nil:
 		return string(s.History[0].Outcome)
