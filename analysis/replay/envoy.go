@@ -77,7 +77,8 @@ func (f *fields) answered(q *analysis.Request) (err error) {
 		return err
 	}
 	if _, began, _ := f.number(fieldResponse, ""); began {
-		q.FirstByte = min(max(1, q.FirstByte), q.Duration) // each is rounded down by itself
+		q.Duration = max(1, q.Duration) // each is rounded down by itself, to 0 where it is short
+		q.FirstByte = min(max(1, q.FirstByte), q.Duration)
 	}
 	whole, _, err := f.whole(fieldTokens, "x_sluice_tokens", 1<<31)
 	if err != nil {

@@ -45,6 +45,9 @@ func TestAnEntryOfEnvoysIsARequest(t *testing.T) {
 			r.FirstByte, r.Segment = 15*time.Millisecond, "acme"
 		}), ofArm},
 		{"a first byte within a millisecond", start + named + `"response_code": 200, "response_duration": "0"}`, with(func(r *analysis.Request) { r.FirstByte = 1 }), ofArm},
+		{"an answer within a millisecond", `{"start_time": "2026-01-31T12:00:00.125Z", "duration": 0, ` + named + `"response_code": 200, "response_duration": 0}`, with(func(r *analysis.Request) {
+			r.Duration, r.FirstByte = 1, 1
+		}), ofArm},
 		{"no first byte", start + named + `"response_code": 200, "response_duration": "-", "x_sluice_tokens": null}`, base, ofArm},
 		{"tokens of an answer that came whole", start + named + `"response_code": 200, "x_sluice_tokens": "10"}`, with(func(r *analysis.Request) { r.PerToken = 4 * time.Millisecond }), ofArm},
 		{

@@ -119,7 +119,7 @@ func TestADeadlineThatCannotBeMetIsItsLinesError(t *testing.T) {
 	require.NoError(t, err, string(logs))
 	text, err := os.ReadFile(out)
 	require.NoError(t, err)
-	assert.Regexp(t, `^\{"error":"deadline can`, string(text))
+	assert.Regexp(t, `^\{"error":"deadline `, string(text))
 	assert.Contains(t, string(text), "\n"+`{"model_name":"m"`)
 }
 
