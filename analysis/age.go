@@ -9,9 +9,8 @@ const (
 	LogDelay = 150 * time.Millisecond
 
 	shortestAge = 100 * time.Millisecond
-	tailAge     = 10 * time.Second // for the slowest in a hundred nobody waits longer,
-	longestAge  = 10 * time.Minute // and for the rest not longer than this
-	unknownAge  = time.Second      // nothing is known of stable yet
+	longestAge  = 10 * time.Second
+	unknownAge  = time.Second // nothing is known of stable yet
 
 	// shortestPatience keeps what is only slow exactly known.
 	shortestPatience = 5 * time.Second
@@ -19,22 +18,19 @@ const (
 
 // Age is when the outcome of a request is judged, counted from its start: about
 // twice stable's p99.9, at least 100 ms and at most limit, the policy's latency
-// limit (0: 10 s), or stable's p99 where that is longer, up to 10 minutes. It is chosen
-// from stable's past, and given to windows that have not opened yet; then fast failures
-// are not counted before slow successes.
-// Without a past it is 1 s, or limit. Any age is valid where both arms are compared; a
-// short one counts more requests as Window.Late, and so shows more failures than there
-// are after each growth of a share.
+// limit (0: 10 s). It is chosen from stable's past, and given to windows that have
+// not opened yet; then fast failures are not counted before slow successes.
+// Without a past it is 1 s, or limit. Any age is valid; a short one only counts
+// more requests as Window.Late.
 func Age(stable Buckets, limit time.Duration) time.Duration {
 	if limit <= 0 {
-		limit = tailAge
+		limit = longestAge
 	}
 	if len(stable) == 0 {
 		return min(unknownAge, limit)
 	}
 	p := min(stable.Quantile(0.999), limit) // before doubling: the last edge is the longest Duration
-	age := min(max(2*p, shortestAge), limit)
-	return max(age, min(stable.Quantile(0.99), longestAge))
+	return min(max(2*p, shortestAge), limit)
 }
 
 // Patience is for how long a request may wait for its answer's first byte before it is

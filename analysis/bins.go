@@ -9,9 +9,6 @@ import (
 // Bins serves one inference route and one ledger: a rollout's live requests in
 // one, its mirrored ones in another. Not safe for concurrent use.
 //
-// It keeps 65,536 open windows, about 32 MB, or those of 10 s where pods are so many that
-// these are more: what would be beyond closes earlier.
-//
 // A request counts in the window of its start. One that ends later than its
 // window's age counts, as Late, in the window that was opening one age before its
 // end: both arms alike, so nothing is lost and no window waits. One that comes
@@ -34,14 +31,11 @@ type Bins struct {
 	last     *Window // of the latest Add; most requests come in runs
 }
 
-// agedFrom is the age of windows from an index on. 0: it is not known yet.
+// agedFrom is the age of windows from an index on.
 type agedFrom struct {
 	index int64
 	age   time.Duration
 }
-
-// mostOpen is how many windows may be open before their age is cut short.
-const mostOpen = 1 << 16
 
 // span is the windows from first to last.
 type span struct{ first, last int64 }
@@ -60,27 +54,17 @@ func NewBins(since time.Time, age time.Duration) *Bins {
 }
 
 // SetAge gives an age to the windows that open after now. Those open already
-// keep theirs, if they have one; else they wait for this. An age of 0 is not known yet.
+// keep theirs.
 func (b *Bins) SetAge(now time.Time, age time.Duration) {
 	index := max(IndexAt(now)+1, b.next)
-	age = min(age, b.affords(now))
 	last := &b.ages[len(b.ages)-1]
 	switch {
 	case last.age == age:
-	case last.age == 0:
-		last.age = age
 	case last.index >= index:
 		last.age = age
 	default:
 		b.ages = append(b.ages, agedFrom{index, age})
 	}
-}
-
-// affords is the longest age for which there is room, by how many windows open at a time.
-func (b *Bins) affords(now time.Time) time.Duration {
-	indexes := max(1, IndexAt(now)-b.next+1)
-	each := max(1, int64(len(b.open))/indexes)
-	return max(tailAge, time.Duration(mostOpen/each)*WindowLength)
 }
 
 // What Bins count of a request that waits.
@@ -101,7 +85,7 @@ func (b *Bins) Add(r Request) {
 		return
 	}
 	var late int64
-	if age := b.ageOf(index); age > 0 && r.Duration > age { // of one that runs: until its first byte
+	if age := b.ageOf(index); r.Duration > age { // of one that runs: until its first byte
 		late = 1
 		index = IndexAt(r.End().Add(-age))
 	}
@@ -278,11 +262,7 @@ func (b *Bins) window(key WindowKey) *Window {
 // due is the first window that stays open at now, or gets another age than the next
 // one to close: as many steps as there are ages, however long nobody looked.
 func (b *Bins) due(now time.Time) int64 {
-	age := b.ageOf(b.next)
-	if age == 0 { // not known yet: none closes that there is room for
-		age = b.affords(now)
-	}
-	open := IndexAt(now.Add(-age - LogDelay))
+	open := IndexAt(now.Add(-b.ageOf(b.next) - LogDelay))
 	for _, other := range b.ages {
 		if other.index > b.next {
 			return min(open, other.index)
@@ -304,9 +284,6 @@ func (b *Bins) ageOf(index int64) time.Duration {
 func (b *Bins) longest() time.Duration {
 	var longest time.Duration
 	for _, a := range b.ages {
-		if a.age == 0 {
-			return longestAge
-		}
 		longest = max(longest, a.age)
 	}
 	return longest

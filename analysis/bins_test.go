@@ -2,7 +2,6 @@ package analysis_test
 
 import (
 	"math/rand/v2"
-	"strconv"
 	"testing"
 	"time"
 
@@ -361,33 +360,5 @@ func BenchmarkBins(b *testing.B) {
 		if i%25_000 == 0 {
 			bins.Close(r.Start)
 		}
-	}
-}
-
-func TestWindowsWaitForAnAgeThatIsNotKnownYet(t *testing.T) {
-	start := time.Unix(1000, 0)
-	b := analysis.NewBins(start, 0)
-	b.Add(analysis.Request{Version: "v2", Pod: "c:1", Attempt: 1, Start: start, Duration: time.Millisecond, Outcome: analysis.Failed})
-	require.Empty(t, b.Close(start.Add(59*time.Second)), "a fast failure waits for slow successes")
-	b.Add(analysis.Request{Version: "v2", Pod: "c:1", Attempt: 1, Start: start, Duration: time.Minute, Outcome: analysis.Succeeded})
-	b.SetAge(start.Add(3*time.Minute), 70*time.Second)
-	closed := b.Close(start.Add(3 * time.Minute))
-	require.Len(t, closed, 1)
-	require.EqualValues(t, 2, closed[0].Requests)
-	require.EqualValues(t, 1, closed[0].Errors)
-}
-
-func TestOpenWindowsAreBounded(t *testing.T) {
-	start := time.Unix(1000, 0)
-	b := analysis.NewBins(start, 0)
-	const pods, seconds = 500, 60
-	kept := 0
-	for i := range seconds * 4 {
-		at := start.Add(time.Duration(i) * analysis.WindowLength)
-		for pod := range pods {
-			b.Add(analysis.Request{Version: "v1", Pod: strconv.Itoa(pod), Attempt: 1, Start: at, Outcome: analysis.Succeeded})
-		}
-		kept += pods - len(b.Close(at))
-		require.LessOrEqual(t, kept, 1<<16+2*pods)
 	}
 }
