@@ -14,10 +14,14 @@ func (m *machine) resize(e Resized) {
 	if m.Ready == nil {
 		m.Ready = map[string]int{}
 	}
+	was := m.Ready[e.Version]
 	m.Ready[e.Version] = e.Ready
 	m.learn(e)
 	m.sayf("%s has %d of %d endpoints ready", e.Version, e.Ready, e.Total)
 	if r := m.Rollout; r != nil && e.Version == r.Candidate {
+		if was > 0 && r.Unready != nil {
+			r.Unready.Since = m.now // it was back, and has its whole time again
+		}
 		m.withhold(e)
 	}
 	m.free = m.Rollout == nil && m.route.Strategy.Canary == nil
